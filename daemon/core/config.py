@@ -1,0 +1,52 @@
+"""`daemon.yaml` (design, section 12). All fields have defaults; an empty or missing file works."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from daemon.core import strict_yaml
+from daemon.core.strict_model import ConfigModel, check
+from daemon.core.tenant_config import Principal
+
+
+def _uid_range(value: list[int]) -> list[int]:
+    if len(value) != 2 or not 1000 <= value[0] < value[1] < 65534:
+        raise ValueError("is not a range of uids; allowed: [first, last] with 1000 ≤ first < last < 65534")
+    return value
+
+
+class ConsoleConfig(ConfigModel):
+    """`user` is the Linux user that the console runs as where the daemon is root; None: the daemon's own."""
+
+    user: str | None = None
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 7860
+    title: str = "vecward"
+
+
+class HealthConfig(ConfigModel):
+    every_s: Annotated[float, Field(ge=0.1, le=86_400)] = 30.0
+
+
+class DaemonConfig(ConfigModel):
+    isolation: Literal["strict", "process"] = "strict"
+    tenants_dir: str | None = None
+    admins: list[Principal] = ["uid:0", "group:vecward-admins"]
+    uid_range: Annotated[list[int], AfterValidator(_uid_range)] = [20000, 29999]
+    console: ConsoleConfig = ConsoleConfig()
+    health: HealthConfig = HealthConfig()
+
+    def all_admins(self) -> frozenset[str]:
+        """The configured admins and the daemon's own uid."""
+        return frozenset([*self.admins, f"uid:{os.getuid()}"])
+
+
+def load_config(path: Path) -> DaemonConfig:
+    """Reads daemon.yaml; raises InvalidConfig."""
+    if not path.exists():
+        return DaemonConfig()
+    return check(DaemonConfig, strict_yaml.load(path))
