@@ -16,9 +16,10 @@ fail() {
 }
 
 check_port() {
-    [[ -z ${VECWARD_PORT:-} ]] && return
-    [[ $VECWARD_PORT =~ ^[1-9][0-9]{0,4}$ ]] && ((VECWARD_PORT <= 65535)) ||
-        fail "cannot use VECWARD_PORT=$VECWARD_PORT; allowed: a port from 1 to 65535"
+    local port=${VECWARD_PORT:-7860}
+    if [[ ! $port =~ ^[1-9][0-9]{0,4}$ ]] || ((port > 65535)); then
+        fail "cannot use VECWARD_PORT=$port; allowed: a port from 1 to 65535"
+    fi
 }
 
 make_venv() {
@@ -41,6 +42,13 @@ install_vecward() {
     make_venv
     "$python" -m pip install --quiet --disable-pip-version-check -c deploy/constraints.txt -e '.[cpu]'
     printf '%s\n' "$wanted" >"$stamp"
+}
+
+refuse_second_start() {
+    if "$python" -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' \
+        "$root/run/daemon.sock" 2>/dev/null; then
+        fail "cannot start: a daemon already runs on $root"
+    fi
 }
 
 # What a start was interrupted at has another name than what it finished.
@@ -84,7 +92,7 @@ create_users() {
 
 # Asks until all demo tenants and the console answer, says so, and ends; ends too when process $1 is gone.
 report_ready() {
-    "$python" - "$1" "$checkout" "${VECWARD_PORT:-}" <<'PYTHON'
+    PYTHONUTF8=1 "$python" - "$1" "$checkout" "${VECWARD_PORT:-}" <<'PYTHON'
 import http.client, json, os, shlex, socket, sys, time
 from pathlib import Path
 import yaml
@@ -181,6 +189,7 @@ cd -- "$checkout"
 unset VECWARD_ROOT
 check_port
 install_vecward
+refuse_second_start
 prepare_root
 create_users
 # `up` takes this process over, so that every signal meant for the demo is the daemon's own. The reporter is
