@@ -40,7 +40,7 @@ install_vecward() {
     [[ -x $venv/bin/vecward && -f $stamp && $(<"$stamp") == "$wanted" ]] && return
     echo "Installing vecward into .venv; this takes a minute the first time."
     make_venv
-    "$python" -m pip install --quiet --disable-pip-version-check -c deploy/constraints.txt -e '.[cpu]'
+    "$python" -m pip install -qq --disable-pip-version-check -c deploy/constraints.txt -e '.[cpu]'
     printf '%s\n' "$wanted" >"$stamp"
 }
 

@@ -51,7 +51,7 @@ install_vecward() {
     } | sha256sum)
     [[ -x $venv/bin/vecward && -f $stamp && $(<"$stamp") == "$wanted" ]] && return
     make_venv
-    "$python" -m pip install --quiet --disable-pip-version-check -c deploy/constraints.txt \
+    "$python" -m pip install -qq --disable-pip-version-check -c deploy/constraints.txt \
         -e '.[cpu,test]' "${packages[@]}"
     printf '%s\n' "$wanted" >"$stamp"
 }
