@@ -1,0 +1,27 @@
+"""How long to wait before the next start after a crash (design, section 4): pure functions of the past."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import random
+
+HEALTHY_S = 30.0  # this long without a crash, and the past is forgotten
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Delays from `first_s`, doubling to at most `last_s`; `jitter` is the share added at random."""
+
+    first_s: float
+    last_s: float
+    jitter: float = 0.0
+
+    def delay(self, crashes: int, chance: Callable[[], float] = random) -> float:
+        """Seconds to wait after the `crashes`-th crash in a row (from 1)."""
+        base = min(self.first_s * 2.0 ** min(crashes - 1, 30), self.last_s)
+        return min(base * (1 + self.jitter * chance()), self.last_s)
+
+
+BEFORE_READY = Ladder(first_s=0.5, last_s=30.0, jitter=0.2)
+AFTER_READY = Ladder(first_s=0.1, last_s=2.0)

@@ -1,0 +1,111 @@
+"""The daemon's own operations (`d-…`): start, stop, restart, park. They end as `interrupted` with their daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from daemon.core.errors import UnknownOperation, VecwardError
+from daemon.core.http_status import to_problem
+from daemon.core.wire import Operation, OperationState, Progress
+from daemon.supervisor.state_db import StateDb
+
+KEPT_S = 7 * 86_400.0
+
+Work = Callable[["Handle"], Awaitable[dict[str, Any] | None]]
+
+
+class Handle:
+    """What the work itself sees: where it tells its progress."""
+
+    def __init__(self, operations: Operations, operation_id: str) -> None:
+        self._operations = operations
+        self._id = operation_id
+
+    def progress(self, done: int, total: int | None, unit: str) -> None:
+        self._operations._replace(self._id, progress=Progress(done=done, total=total, unit=unit))
+
+
+class Operations:
+    def __init__(self, db: StateDb) -> None:
+        self._db = db.connection
+        self._running: dict[str, tuple[Operation, asyncio.Task[None]]] = {}
+        self._interrupt_left_over()
+        self._db.execute("DELETE FROM operations WHERE at < ?", (time.time() - KEPT_S,))
+
+    def begin(self, kind: str, tenant: str, work: Work) -> Operation:
+        operation = Operation(
+            id=f"d-{uuid4().hex}", kind=kind, tenant=tenant, state=OperationState.RUNNING, started_at=datetime.now(UTC)
+        )
+        task = asyncio.create_task(self._run(operation.id, work), name=f"operation {kind} {tenant}")
+        self._running[operation.id] = (operation, task)
+        self._save(operation)
+        return operation
+
+    def get(self, operation_id: str) -> Operation:
+        if operation_id in self._running:
+            return self._running[operation_id][0]
+        row = self._db.execute("SELECT document FROM operations WHERE id = ?", (operation_id,)).fetchone()
+        if row is None:
+            raise UnknownOperation(f"cannot find operation {operation_id}: it never was, or ended over a week ago")
+        return Operation.model_validate_json(row[0])
+
+    async def wait(self, operation_id: str, timeout: float) -> Operation:  # noqa: ASYNC109  (a long poll's own)
+        """The operation when it has ended, or as it is after `timeout` seconds."""
+        if operation_id in self._running:
+            await asyncio.wait([self._running[operation_id][1]], timeout=timeout)
+        return self.get(operation_id)
+
+    async def cancel(self, operation_id: str) -> Operation:
+        """Ends the operation; what it set in motion is told by the tenant's state."""
+        if operation_id in self._running:
+            task = self._running[operation_id][1]
+            task.cancel()
+            await asyncio.wait([task], timeout=5)
+        return self.get(operation_id)
+
+    async def close(self) -> None:
+        for operation_id, (_, task) in list(self._running.items()):
+            task.cancel()
+            await asyncio.wait([task])
+            self._finish(operation_id, OperationState.INTERRUPTED)
+
+    async def _run(self, operation_id: str, work: Work) -> None:
+        try:
+            result = await work(Handle(self, operation_id))
+        except asyncio.CancelledError:
+            self._finish(operation_id, OperationState.CANCELLED)
+        except VecwardError as error:
+            self._finish(operation_id, OperationState.FAILED, error=to_problem(error))
+        else:
+            self._finish(operation_id, OperationState.DONE, result=result)
+
+    def _replace(self, operation_id: str, **changes: Any) -> Operation:
+        operation, task = self._running[operation_id]
+        operation = operation.model_copy(update=changes)
+        self._running[operation_id] = (operation, task)
+        return operation
+
+    def _finish(self, operation_id: str, state: OperationState, **changes: Any) -> None:
+        if operation_id not in self._running:
+            return
+        operation = self._replace(operation_id, state=state, ended_at=datetime.now(UTC), **changes)
+        self._save(operation)
+        del self._running[operation_id]
+
+    def _save(self, operation: Operation) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO operations (id, tenant, document, running, at) VALUES (?, ?, ?, ?, ?)",
+            (operation.id, operation.tenant, operation.model_dump_json(), operation.ended_at is None, time.time()),
+        )
+
+    def _interrupt_left_over(self) -> None:
+        rows = self._db.execute("SELECT document FROM operations WHERE running = 1").fetchall()
+        for (document,) in rows:
+            operation = Operation.model_validate_json(document)
+            ended = {"state": OperationState.INTERRUPTED, "ended_at": datetime.now(UTC)}
+            self._save(operation.model_copy(update=ended))

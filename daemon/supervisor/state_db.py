@@ -1,0 +1,79 @@
+"""`state.db`: what the daemon itself must remember across restarts. SQLite, opened once, used on the main thread."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from daemon.core.errors import StartRefused
+from daemon.supervisor.states import Goal
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE tenants (name TEXT PRIMARY KEY, goal TEXT NOT NULL);
+CREATE TABLE uids (uid INTEGER PRIMARY KEY, tenant TEXT NOT NULL, retired INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, name TEXT NOT NULL, tenant TEXT, data TEXT NOT NULL);
+CREATE INDEX events_by_tenant ON events (tenant, id);
+CREATE TABLE operations (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, document TEXT NOT NULL, running INTEGER NOT NULL, at REAL NOT NULL);
+"""
+
+
+class StateDb:
+    """Goals, uids, events and operations. Uids are handed out once and never again."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        path.chmod(0o600)
+        try:
+            self._prepare(path)
+        except sqlite3.DatabaseError as error:
+            raise StartRefused(
+                f"cannot use {path}: {error}; it holds goals, events and uids: move it away to start with an empty one "
+                "(tenants' knowledge is not in it)"
+            ) from error
+
+    def _prepare(self, path: Path) -> None:
+        self.connection.execute("PRAGMA journal_mode=WAL")
+        self.connection.execute("PRAGMA synchronous=NORMAL")
+        self.connection.execute("PRAGMA busy_timeout=5000")
+        version = self.connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise StartRefused(
+                f"cannot use {path}: its schema version {version} is newer than this vecward's {SCHEMA_VERSION}; upgrade vecward"
+            )
+        if version == 0:
+            self.connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+
+    def goal(self, tenant: str) -> Goal:
+        row = self.connection.execute("SELECT goal FROM tenants WHERE name = ?", (tenant,)).fetchone()
+        return Goal(row[0]) if row else Goal.UP
+
+    def set_goal(self, tenant: str, goal: Goal) -> None:
+        self.connection.execute(
+            "INSERT INTO tenants (name, goal) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET goal = excluded.goal",
+            (tenant, goal.value),
+        )
+
+    def forget_tenant(self, tenant: str) -> None:
+        """The goal goes; the uid is retired, never handed out again."""
+        self.connection.execute("DELETE FROM tenants WHERE name = ?", (tenant,))
+        self.connection.execute("UPDATE uids SET retired = 1 WHERE tenant = ?", (tenant,))
+
+    def uid(self, tenant: str, first: int, last: int) -> int:
+        """The tenant's numeric uid, taken from [first, last] at the first call."""
+        row = self.connection.execute("SELECT uid FROM uids WHERE tenant = ? AND retired = 0", (tenant,)).fetchone()
+        if row:
+            return int(row[0])
+        highest = self.connection.execute("SELECT max(uid) FROM uids WHERE uid BETWEEN ? AND ?", (first, last)).fetchone()[0]
+        uid = first if highest is None else int(highest) + 1
+        if uid > last:
+            raise StartRefused(
+                f"cannot give tenant {tenant} a uid: uid_range [{first}, {last}] is used up; widen it in daemon.yaml"
+            )
+        self.connection.execute("INSERT INTO uids (uid, tenant) VALUES (?, ?)", (uid, tenant))
+        return uid
+
+    def close(self) -> None:
+        self.connection.close()

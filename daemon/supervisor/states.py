@@ -1,0 +1,95 @@
+"""The states of a tenant, what can happen to it, and the one table that says what follows (design, section 4).
+
+Restart is not a state: a goal stands beside it, and `STOPPING` knows by the event of the process's end
+where it leads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class State(StrEnum):
+    STOPPED = "stopped"
+    STARTING = "starting"
+    WARMING = "warming"
+    READY = "ready"
+    STOPPING = "stopping"
+    BACKOFF = "backoff"
+    FAILED = "failed"
+    PARKED = "parked"
+
+
+class Goal(StrEnum):
+    UP = "up"
+    DOWN = "down"
+
+
+class Happening(StrEnum):
+    """What can happen to a tenant; the run loop takes one after the other."""
+
+    START = "start"  # someone wants it up, or a request wakes it
+    STOP = "stop"  # someone wants it down
+    RESTART = "restart"  # stop, then start: also for a changed configuration
+    PARK = "park"  # idle for longer than park_after_s
+    SAID_HELLO = "said-hello"  # the encoder's first message: its pid is known
+    BECAME_READY = "became-ready"
+    REFUSED = "refused"  # this start can't succeed
+    CRASHED = "crashed"  # the process ended though nobody asked it to
+    BACKOFF_OVER = "backoff-over"
+    ENDED_FOR_STOP = "ended-for-stop"  # the process ended, as asked
+    ENDED_FOR_PARK = "ended-for-park"
+    ENDED_FOR_RESTART = "ended-for-restart"
+    WONT_DIE = "wont-die"  # even SIGKILL did not end it
+
+
+S, H = State, Happening
+
+TRANSITIONS: Mapping[State, Mapping[Happening, State]] = {
+    S.STOPPED: {H.START: S.STARTING, H.RESTART: S.STARTING, H.REFUSED: S.FAILED, H.PARK: S.PARKED},
+    S.STARTING: {
+        H.SAID_HELLO: S.WARMING,
+        H.REFUSED: S.FAILED,
+        H.CRASHED: S.BACKOFF,
+        H.STOP: S.STOPPING,
+        H.RESTART: S.STOPPING,
+    },
+    S.WARMING: {
+        H.BECAME_READY: S.READY,
+        H.REFUSED: S.FAILED,
+        H.CRASHED: S.BACKOFF,
+        H.STOP: S.STOPPING,
+        H.RESTART: S.STOPPING,
+    },
+    S.READY: {
+        H.CRASHED: S.BACKOFF,
+        H.STOP: S.STOPPING,
+        H.RESTART: S.STOPPING,
+        H.PARK: S.STOPPING,
+        H.REFUSED: S.FAILED,
+    },
+    S.STOPPING: {
+        H.ENDED_FOR_STOP: S.STOPPED,
+        H.ENDED_FOR_PARK: S.PARKED,
+        H.ENDED_FOR_RESTART: S.STARTING,
+        H.WONT_DIE: S.FAILED,
+    },
+    S.BACKOFF: {
+        H.BACKOFF_OVER: S.STARTING,
+        H.START: S.STARTING,
+        H.RESTART: S.STARTING,
+        H.STOP: S.STOPPED,
+        H.REFUSED: S.FAILED,
+    },
+    S.FAILED: {H.START: S.STARTING, H.RESTART: S.STARTING, H.STOP: S.STOPPED, H.REFUSED: S.FAILED},
+    S.PARKED: {H.START: S.STARTING, H.RESTART: S.STARTING, H.STOP: S.STOPPED, H.REFUSED: S.FAILED},
+}
+
+HAS_PROCESS = frozenset({S.STARTING, S.WARMING, S.READY, S.STOPPING})
+COMING_UP = frozenset({S.STARTING, S.WARMING, S.BACKOFF})
+
+
+def step(state: State, happening: Happening) -> State | None:
+    """The state that follows, or None where the happening changes nothing (it came too late)."""
+    return TRANSITIONS[state].get(happening)
