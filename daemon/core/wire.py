@@ -250,7 +250,7 @@ class TenantView(Answer):
     state: str
     goal: str
     reason: str | None = None
-    role: str | None = None  # the caller's own role on it
+    role: str | None = None  # the caller's own role on it, a word of daemon.core.roles.Role
     pid: int | None = None
     uptime_s: float | None = None
     restarts: int = 0
@@ -341,6 +341,13 @@ class SignedIn(Answer):
 
 class LogPage(Answer):
     lines: list[dict[str, Any]]
+
+
+class AuditPage(Answer):
+    """Newest first; `next` is the `before` of the page of older lines, None where there are none."""
+
+    lines: list[dict[str, Any]]
+    next: int | None = None
 
 
 # --- reading a request ----------------------------------------------------------------------------

@@ -1,0 +1,25 @@
+"""Roles and their order (design, section 7); the daemon decides by them, the console only draws by them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a caller may be asked to be. Compare with `at_least`: `<` would compare the words.
+
+    NOBODY: not even signed in. ANYONE: signed in, no grant needed.
+    """
+
+    NOBODY = "nobody"
+    ANYONE = "anyone"
+    SEARCHER = "searcher"
+    EDITOR = "editor"
+    TENANT_ADMIN = "tenant-admin"
+    ADMIN = "admin"
+
+    def at_least(self, other: Role) -> bool:
+        return _RANK[self] >= _RANK[other]
+
+
+_RANK = {role: rank for rank, role in enumerate(Role)}
