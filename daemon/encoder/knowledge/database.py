@@ -1,0 +1,215 @@
+"""The open file: one writer behind a lock, a pool of read-only connections, a bound on its size."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from daemon.core.errors import DiskFull, InternalError, VecwardError
+from daemon.encoder.knowledge import schema
+
+_MB = 1024 * 1024
+_BUSY_MS = 5000
+_WAL_KEPT = (
+    4 * _MB
+)  # this much of the log stays allocated: on a full disk a small delete can still be written
+_SPARE = 16  # a sixteenth of disk_mb is kept for deletes, undo and operations
+QUICK_CHECK_BYTES = 256 * _MB
+_FULL, _IOERR, _CORRUPT, _NOTADB, _CANTOPEN = 13, 10, 11, 26, 14
+
+
+class Database:
+    """Every SQLite error leaves this class as a VecwardError."""
+
+    def __init__(self, path: Path, disk_mb: int | None) -> None:
+        self.path = path
+        self._limit = None if disk_mb is None else disk_mb * _MB
+        self.lock = threading.RLock()
+        self._readers: deque[sqlite3.Connection] = deque()
+        self._closed = False
+        self._truncate_due = False
+        with self.translated():
+            schema.ensure(path)
+            self._writer = self._open_writer()
+
+    def _open_writer(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._uri("rw"), uri=True, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+            schema.bring_up_to_date(db, self.path)
+            for pragma in (
+                "secure_delete = ON",
+                "journal_mode = WAL",
+                "synchronous = FULL",
+                "temp_store = MEMORY",
+            ):
+                db.execute(f"PRAGMA {pragma}")
+            db.execute("PRAGMA cache_size = -16384")
+            db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_KEPT // schema.PAGE_SIZE}")
+            db.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT}")
+            self._quick_check(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _quick_check(self, db: sqlite3.Connection) -> None:
+        """Small files are checked at every open; large ones only at their root, they would delay the start."""
+        if self.path.stat().st_size > QUICK_CHECK_BYTES:
+            db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            return
+        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise schema.damaged(self.path, found)
+
+    def _uri(self, mode: str) -> str:
+        return f"{self.path.absolute().as_uri()}?mode={mode}"
+
+    # --- reading ---
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """A read-only connection inside one snapshot."""
+        with self.translated():
+            db = self._reader()
+            db.execute("BEGIN")
+            try:
+                yield db
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                self._give_back(db)
+
+    def _reader(self) -> sqlite3.Connection:
+        if self._closed:
+            raise InternalError(f"cannot read {self.path}: it is closed")
+        try:
+            return self._readers.pop()
+        except IndexError:
+            db = sqlite3.connect(self._uri("ro"), uri=True, isolation_level=None, check_same_thread=False)
+            db.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+            db.execute("PRAGMA temp_store = MEMORY")
+            return db
+
+    def _give_back(self, db: sqlite3.Connection) -> None:
+        self._readers.append(db)
+        if self._closed:
+            self._close_readers()
+
+    def _close_readers(self) -> None:
+        while self._readers:
+            self._readers.pop().close()
+
+    # --- writing ---
+
+    @contextmanager
+    def write(self, *, spare: bool = False) -> Iterator[sqlite3.Connection]:
+        """The writer inside one transaction: committed at the end, rolled back on any exception.
+
+        `spare` opens the reserve of disk_mb: for what frees space or must be recorded.
+        """
+        with self.lock, self.translated():
+            if self._closed:
+                raise InternalError(f"cannot write {self.path}: it is closed")
+            self._allow(spare=spare)
+            db = self._writer
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+            if self._truncate_due:
+                self.truncate_log()
+
+    def _allow(self, *, spare: bool) -> None:
+        if self._limit is not None:
+            allowed = self._limit if spare else self._limit - self._limit // _SPARE
+            self._writer.execute(f"PRAGMA max_page_count = {max(allowed // schema.PAGE_SIZE, 1)}")
+
+    def check_room(self) -> None:
+        """Raises DiskFull when file and log together pass disk_mb (SQLite bounds the file alone)."""
+        if self._limit is None:
+            return
+        pages = int(self._writer.execute("PRAGMA page_count").fetchone()[0])
+        if pages * schema.PAGE_SIZE + self._log_size() > self._limit:
+            raise self._disk_full()
+
+    def _log_size(self) -> int:
+        try:
+            return Path(f"{self.path}-wal").stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def truncate_log(self) -> bool:
+        """Empties the write-ahead log, so that removed text is in no file; tried again later if readers are in the way."""
+        with self.lock, self.translated():
+            busy, _, _ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._truncate_due = bool(busy)
+            return not busy
+
+    @property
+    def log_pending(self) -> bool:
+        """Whether removed text may still be in the write-ahead log."""
+        return self._truncate_due
+
+    def backup(self, target: Path) -> None:
+        with self.translated():
+            db = self._reader()
+            try:
+                schema.copy_to(db, target)
+            finally:
+                self._give_back(db)
+
+    def close(self) -> None:
+        with self.lock:
+            if not self._closed:
+                self._closed = True
+                self._close_readers()
+                self._writer.close()
+
+    # --- errors ---
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._translate(error) from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise self._disk_full() from error
+            raise
+
+    def _translate(self, error: sqlite3.Error) -> VecwardError:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == _FULL or (code in (_IOERR, _CANTOPEN) and self._no_space()):
+            return self._disk_full()
+        if code in (_CORRUPT, _NOTADB):
+            return schema.damaged(self.path, error)
+        return InternalError(f"cannot use the knowledge base {self.path}: {error}; see the tenant's log")
+
+    def _no_space(self) -> bool:
+        state = os.statvfs(self.path.parent)
+        return state.f_bavail * state.f_frsize < _MB or (state.f_files > 0 and state.f_favail == 0)
+
+    def _disk_full(self) -> DiskFull:
+        if self._limit is not None and not self._no_space():
+            return DiskFull(
+                f"cannot write: the knowledge base reached limits.disk_mb ({self._limit // _MB} MB); nothing acknowledged "
+                "is lost. Delete entries with --forget, shorten knowledge.history_days, or raise the limit",
+                file=str(self.path), disk_mb=self._limit // _MB,
+            )  # fmt: skip
+        return DiskFull(
+            f"cannot write: the disk that holds {self.path} is full; nothing acknowledged is lost. "
+            "Make room on it, then try again",
+            file=str(self.path),
+        )

@@ -1,0 +1,42 @@
+"""Operations of the encoder (import, restore): kept so that their end is known after a restart."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from daemon.core import wire
+from daemon.core.errors import UnknownOperation
+from daemon.encoder.knowledge.database import Database
+from daemon.encoder.knowledge.texts import microseconds
+
+
+class Operations:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def save(self, operation: wire.Operation) -> None:
+        ended = None if operation.ended_at is None else microseconds(operation.ended_at)
+        row = (operation.id, operation.state.value, ended, operation.model_dump_json())
+        with self._database.write(spare=True) as db:
+            db.execute("INSERT OR REPLACE INTO operations VALUES (?, ?, ?, ?)", row)
+
+    def get(self, id_: str) -> wire.Operation:
+        with self._database.read() as db:
+            row = db.execute("SELECT body FROM operations WHERE id = ?", (id_,)).fetchone()
+        if row is None:
+            raise UnknownOperation(
+                f"cannot find the operation {wire.shorten(id_, 60)}: it is unknown here", id=id_[:60]
+            )
+        return wire.Operation.model_validate_json(row[0])
+
+    def mark_interrupted(self) -> int:
+        """What ran when the process died ends as `interrupted`; returns how many did."""
+        with self._database.read() as db:
+            bodies = db.execute("SELECT body FROM operations WHERE state = 'running'").fetchall()
+        now = datetime.now(UTC)
+        for (body,) in bodies:
+            operation = wire.Operation.model_validate_json(body)
+            self.save(
+                operation.model_copy(update={"state": wire.OperationState.INTERRUPTED, "ended_at": now})
+            )
+        return len(bodies)

@@ -1,0 +1,280 @@
+"""The knowledge base of one tenant. Every method may be called from any thread; changes happen one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from sqlite3 import Connection
+
+import numpy as np
+import numpy.typing as npt
+
+from daemon.core import wire
+from daemon.core.errors import DiskFull, RevisionChanged
+from daemon.encoder.knowledge import changing, comparing, forgetting, planning, reading, vectors
+from daemon.encoder.knowledge.database import Database
+from daemon.encoder.knowledge.model import Checked, Committed, Diff, MissingVectors, Vector, WriteContext
+from daemon.encoder.knowledge.operations import Operations
+from daemon.encoder.knowledge.planning import Plan
+from daemon.encoder.knowledge.texts import digest, microseconds, normalise, now_us
+
+
+class Knowledge:
+    """All methods raise DiskFull, StartRefused (the file is damaged) and InternalError besides their own errors."""
+
+    def __init__(self, database: Database, min_chars: int, history_days: int) -> None:
+        self._database = database
+        self._min_chars = min_chars
+        self._history_days = history_days
+        self.operations = Operations(database)
+        self._look()
+
+    @classmethod
+    def open(cls, path: Path, *, min_chars: int, history_days: int, disk_mb: int | None) -> Knowledge:
+        """Opens, creates or migrates the base at `path`. Raises StartRefused; a damaged file is left as it is."""
+        base = cls(Database(path, disk_mb), min_chars, history_days)
+        try:
+            base.operations.mark_interrupted()
+            base._drop_staged()
+        except DiskFull:
+            pass  # cleaning up can wait: a full disk must not keep the tenant from answering searches
+        except BaseException:
+            base.close()
+            raise
+        return base
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _look(self) -> None:
+        with self._database.read() as db:
+            self._revision, self._total = reading.meta(db, "revision"), reading.meta(db, "total")
+
+    def _drop_staged(self) -> None:
+        with self._database.read() as db:
+            if not db.execute("SELECT 1 FROM staged LIMIT 1").fetchone():
+                return
+        with self._database.write(spare=True) as db:
+            vectors.drop_staged(db, everything=True)
+
+    # --- reading ---
+
+    @property
+    def revision(self) -> int:
+        return self._revision
+
+    @property
+    def total(self) -> int:
+        """How many entries there are."""
+        return self._total
+
+    def page(self, after: int | None, limit: int, q: str | None) -> wire.EntryPage:
+        with self._database.read() as db:
+            return reading.page(db, after, limit, q)
+
+    def get(self, id_: int) -> wire.Entry:
+        """Raises UnknownEntry."""
+        with self._database.read() as db:
+            return reading.entry(db, id_)
+
+    def get_many(self, ids: Iterable[int]) -> dict[int, wire.Entry]:
+        """The entries that exist, by id."""
+        with self._database.read() as db:
+            return reading.entries_of(db, ids)
+
+    def history(self, after: int | None, limit: int) -> wire.HistoryPage:
+        """Newest first; `after` is the last page's `next`."""
+        with self._database.read() as db:
+            return reading.history(db, after, limit)
+
+    def answered(self, request_id: str) -> tuple[int, bytes] | None:
+        """The (status, body) with which this request was answered in the last hour."""
+        with self._database.read() as db:
+            return _answered(db, request_id)
+
+    # --- before a change ---
+
+    def check(self, entries: Sequence[wire.NewEntry]) -> Checked:
+        with self._database.read() as db:
+            return comparing.check(db, entries, self._min_chars)
+
+    def diff(self, texts: Sequence[str]) -> Diff:
+        with self._database.read() as db:
+            return comparing.diff(db, texts, self._min_chars)
+
+    def missing(self, texts: Iterable[str], fingerprint: str) -> list[str]:
+        """Which of these texts (normalised, each once) have no stored vector of this fingerprint."""
+        distinct = {digest(text): text for text in map(normalise, texts)}
+        with self._database.read() as db:
+            known = vectors.known_fingerprint(db, fingerprint)
+            stored = vectors.present(db, known[0], list(distinct)) if known else set()
+        return [text for key, text in distinct.items() if key not in stored]
+
+    def stage(self, texts: Sequence[str], vectors_: Vector, fingerprint: str) -> None:
+        """Commits vectors of shape (len(texts), dimension) ahead of the change that needs them."""
+        with self._database.write() as db:
+            vectors.stage(db, [normalise(text) for text in texts], vectors_, fingerprint)
+            self._database.check_room()
+
+    # --- changes ---
+
+    def add(self, entries: Sequence[wire.NewEntry], ctx: WriteContext) -> Committed:
+        """`entries` as they were sent: they are checked again here. Raises RevisionChanged, MissingVectors."""
+        return self._change(ctx, lambda db: planning.add(db, entries, self._min_chars))
+
+    def set_texts(self, texts: Sequence[str], ctx: WriteContext) -> Committed:
+        """The base becomes this list, in one transaction."""
+        return self._change(ctx, lambda db: planning.set_texts(db, texts, self._min_chars))
+
+    def edit(
+        self, id_: int, text: str | None, metadata: wire.Metadata | None, ctx: WriteContext
+    ) -> Committed:
+        """Raises UnknownEntry, Duplicate, TooShort, TooLong, Invalid as well."""
+        return self._change(ctx, lambda db: planning.edit(db, id_, text, metadata, self._min_chars))
+
+    def delete(self, ids: Sequence[int], forget: bool, ctx: WriteContext) -> Committed:
+        """`forget` removes the texts from the history, too, for good: that can't be undone."""
+        committed = self._change(ctx, lambda db: planning.delete(db, ids, forget=forget), spare=True)
+        if forget:
+            self._database.truncate_log()
+        return committed
+
+    def undo(self, ctx: WriteContext) -> Committed:
+        """Raises NothingToUndo as well."""
+        return self._change(ctx, planning.undo, spare=True)
+
+    def _change(
+        self, ctx: WriteContext, plan: Callable[[Connection], Plan], *, spare: bool = False
+    ) -> Committed:
+        try:
+            return self._attempt(ctx, plan, spare=spare)
+        except DiskFull:
+            if not self._make_room():
+                raise
+            return self._attempt(ctx, plan, spare=spare)
+
+    def _attempt(self, ctx: WriteContext, plan: Callable[[Connection], Plan], *, spare: bool) -> Committed:
+        with self._database.lock:
+            with self._database.write(spare=spare) as db:
+                if ctx.request_id is not None and (stored := _answered(db, ctx.request_id)):
+                    return Committed(reading.meta(db, "revision"), replayed=stored)
+                self._check_match(ctx, reading.meta(db, "revision"))
+                committed = self._apply(
+                    db, ctx, plan(db), room=_no_check if spare else self._database.check_room
+                )
+                _keep_answer(db, ctx, committed)
+            self._look()
+        return committed
+
+    def _check_match(self, ctx: WriteContext, revision: int) -> None:
+        if ctx.if_match is not None and ctx.if_match != revision:
+            raise RevisionChanged(
+                f"cannot change the knowledge base: its revision is {revision}, not {ctx.if_match} any more; "
+                "look at it again, then repeat the change",
+                revision=revision,
+            )
+
+    def _apply(self, db: Connection, ctx: WriteContext, plan: Plan, room: Callable[[], None]) -> Committed:
+        kind = ctx.kind if ctx.kind and plan.kind in ("add", "set") else plan.kind
+        keep = plan.forget is None and self._history_days > 0
+        recording = changing.Recording(kind, ctx.actor, keep, plan.undoes)
+        applied = changing.apply(db, plan.deltas, recording, ctx, room)
+        if plan.forget:
+            forgetting.scrub(db, *plan.forget)
+        return Committed(
+            applied.revision,
+            applied.upserts,
+            removed=[delta.id for delta in plan.deltas if delta.after is None],
+            change=applied.change,
+            **plan.outcome,
+        )
+
+    def _make_room(self) -> bool:
+        """Drops vectors that only an undo would use (it encodes again then); returns whether there were any."""
+        try:
+            with self._database.write(spare=True) as db:
+                dropped = vectors.drop_for_history(db)
+        except DiskFull:
+            return False
+        finally:
+            self._database.truncate_log()
+        return dropped > 0
+
+    # --- vectors ---
+
+    def vector_of(self, id_: int, fingerprint: str) -> Vector:
+        """Shape (dimension,). Raises UnknownEntry, MissingVectors."""
+        with self._database.read() as db:
+            known = vectors.known_fingerprint(db, fingerprint)
+            found = vectors.vector_of(db, id_, known[0]) if known else None
+            if found is None:
+                raise MissingVectors([reading.entry(db, id_).text])
+            return found
+
+    def all_vectors(self, fingerprint: str) -> tuple[npt.NDArray[np.int64], Vector]:
+        """Ids of shape (n,), ascending, and their vectors of shape (n, dimension), contiguous."""
+        with self._database.read() as db:
+            return vectors.all_vectors(db, fingerprint, reading.meta(db, "total"))
+
+    def without_vector(self, fingerprint: str, after: int = 0, limit: int = 1000) -> list[tuple[int, str]]:
+        """A page of (id, text) of entries after id `after` that must be encoded yet."""
+        with self._database.read() as db:
+            return vectors.without_vector(db, fingerprint, after, limit)
+
+    def changes_since(self, revision: int, fingerprint: str) -> list[tuple[int, Vector | None]] | None:
+        """(id, vector) of what changed after `revision`, None for an entry that is gone or has no vector.
+
+        None instead of a list: the history does not reach back that far, read `all_vectors`.
+        """
+        with self._database.read() as db:
+            if not reading.meta(db, "history_floor") <= revision <= reading.meta(db, "revision"):
+                return None
+            known = vectors.known_fingerprint(db, fingerprint)
+            query = "SELECT DISTINCT entry FROM change_entries WHERE revision > ? ORDER BY entry"
+            ids = [row[0] for row in db.execute(query, (revision,))]
+            return [(id_, vectors.vector_of(db, id_, known[0]) if known else None) for id_ in ids]
+
+    def drop_other_fingerprints(self, keep: str) -> None:
+        """After a switch to another model: vectors of all others are removed."""
+        with self._database.write(spare=True) as db:
+            vectors.drop_fingerprints(db, keep)
+
+    # --- upkeep ---
+
+    def purge_history(self, now: datetime | None = None) -> bool:
+        """Removes changes older than history_days, old answers and operations; returns whether text was removed."""
+        moment = microseconds(now or datetime.now(UTC))
+        with self._database.write(spare=True) as db:
+            purged = forgetting.purge(db, moment, self._history_days)
+        if purged or self._database.log_pending:
+            self._database.truncate_log()
+        return purged
+
+    def integrity_check(self) -> list[str]:
+        """What is wrong with the file, empty if nothing is; reads all of it."""
+        with self._database.read() as db:
+            found = [str(row[0]) for row in db.execute("PRAGMA integrity_check(20)")]
+            damaged = vectors.damaged_vectors(db)
+        problems = [] if found == ["ok"] else found
+        return problems + [f"the vector of entry {id_} is damaged" for id_ in damaged[:20]]
+
+    def backup_to(self, path: Path) -> None:
+        """Copies the base as of now into one file, complete or not at all, while it serves."""
+        self._database.backup(path)
+
+
+def _no_check() -> None:
+    """A change that frees space is bounded by SQLite's page limit alone."""
+
+
+def _answered(db: Connection, request_id: str) -> tuple[int, bytes] | None:
+    row = db.execute("SELECT status, body FROM requests WHERE id = ?", (request_id,)).fetchone()
+    return None if row is None else (int(row[0]), bytes(row[1]))
+
+
+def _keep_answer(db: Connection, ctx: WriteContext, committed: Committed) -> None:
+    if ctx.request_id is not None:
+        now = now_us()
+        forgetting.drop_answers(db, now)
+        db.execute("INSERT INTO requests VALUES (?, ?, ?, ?)", (ctx.request_id, now, *ctx.answer(committed)))

@@ -1,0 +1,197 @@
+"""Vectors by text hash and fingerprint: equal texts are encoded once."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from daemon.core.errors import InternalError
+from daemon.encoder.knowledge.model import MissingVectors, Vector
+from daemon.encoder.knowledge.texts import digest, now_us
+
+T = TypeVar("T")
+_STAGED_HOURS = 1
+# Vectors that nothing needs any more: no entry has the text and no change of the history could bring it back.
+_UNUSED = (
+    "NOT EXISTS (SELECT 1 FROM entries e WHERE e.hash = {0}.hash) "
+    "AND NOT EXISTS (SELECT 1 FROM change_entries c WHERE c.before_hash = {0}.hash AND c.before_hash IS NOT NULL)"
+)
+
+
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def marks(items: Sequence[object]) -> str:
+    return ",".join("?" * len(items))
+
+
+def known_fingerprint(db: sqlite3.Connection, fingerprint: str) -> tuple[int, int] | None:
+    """(id, dimension) of a fingerprint that has been stored with, else None."""
+    row = db.execute(
+        "SELECT id, dimension FROM fingerprints WHERE fingerprint = ?", (fingerprint,)
+    ).fetchone()
+    return None if row is None else (int(row[0]), int(row[1]))
+
+
+def fingerprint_id(db: sqlite3.Connection, fingerprint: str, dimension: int) -> int:
+    known = known_fingerprint(db, fingerprint)
+    if known is None:
+        query = "INSERT INTO fingerprints (fingerprint, dimension) VALUES (?, ?) RETURNING id"
+        return int(db.execute(query, (fingerprint, dimension)).fetchone()[0])
+    if known[1] != dimension:
+        raise InternalError(
+            f"cannot store a vector of {dimension} dimensions: those of {fingerprint!r} have {known[1]}"
+        )
+    return known[0]
+
+
+def present(db: sqlite3.Connection, number: int, hashes: Sequence[bytes]) -> set[bytes]:
+    """Which of these hashes have a vector of fingerprint `number`."""
+    found: set[bytes] = set()
+    for part in chunks(hashes, 500):
+        query = f"SELECT hash FROM vectors WHERE fingerprint = ? AND hash IN ({marks(part)})"  # noqa: S608
+        found.update(row[0] for row in db.execute(query, (number, *part)))
+    return found
+
+
+def fetch(db: sqlite3.Connection, number: int, hashes: Sequence[bytes]) -> dict[bytes, Vector]:
+    found: dict[bytes, Vector] = {}
+    for part in chunks(hashes, 500):
+        query = f"SELECT hash, vector FROM vectors WHERE fingerprint = ? AND hash IN ({marks(part)})"  # noqa: S608
+        found.update(
+            (row[0], np.frombuffer(row[1], np.float32)) for row in db.execute(query, (number, *part))
+        )
+    return found
+
+
+def insert(db: sqlite3.Connection, number: int, items: Iterable[tuple[bytes, Vector]]) -> None:
+    rows = ((number, key, zlib.crc32(blob), blob) for key, blob in ((k, v.tobytes()) for k, v in items))
+    db.executemany("INSERT OR IGNORE INTO vectors (fingerprint, hash, crc, vector) VALUES (?, ?, ?, ?)", rows)
+
+
+def as_vector(vector: Vector) -> Vector:
+    return np.ascontiguousarray(vector, np.float32).reshape(-1)
+
+
+def settle(
+    db: sqlite3.Connection, texts: Sequence[str], fingerprint: str, given: Mapping[str, Vector]
+) -> list[Vector]:
+    """Makes sure that each text has a stored vector, and returns them in order. Raises MissingVectors."""
+    hashes = [digest(text) for text in texts]
+    known = known_fingerprint(db, fingerprint)
+    stored = (
+        fetch(db, known[0], [h for h, t in zip(hashes, texts, strict=True) if t not in given])
+        if known
+        else {}
+    )
+    lacking = [
+        text for text, key in zip(texts, hashes, strict=True) if text not in given and key not in stored
+    ]
+    if lacking:
+        raise MissingVectors(lacking)
+    fresh = {key: as_vector(given[text]) for text, key in zip(texts, hashes, strict=True) if text in given}
+    if fresh:
+        number = fingerprint_id(db, fingerprint, len(next(iter(fresh.values()))))
+        insert(db, number, fresh.items())
+    if texts and db.execute("SELECT 1 FROM staged LIMIT 1").fetchone():
+        db.executemany("DELETE FROM staged WHERE hash = ?", ((key,) for key in hashes))
+    return [fresh[key] if key in fresh else stored[key] for key in hashes]
+
+
+def stage(db: sqlite3.Connection, texts: Sequence[str], vectors: Vector, fingerprint: str) -> None:
+    """Stores vectors ahead of the change that uses them; `vectors` has shape (len(texts), dimension)."""
+    number = fingerprint_id(db, fingerprint, vectors.shape[1])
+    hashes = [digest(text) for text in texts]
+    insert(db, number, zip(hashes, np.ascontiguousarray(vectors, np.float32), strict=True))
+    at = now_us()
+    db.executemany("INSERT OR REPLACE INTO staged VALUES (?, ?, ?)", ((key, number, at) for key in hashes))
+
+
+def drop_staged(db: sqlite3.Connection, *, everything: bool) -> None:
+    """Removes staged vectors that no change came for."""
+    before = now_us() if everything else now_us() - _STAGED_HOURS * 3_600_000_000
+    unused = _UNUSED.format("s")
+    db.execute(
+        "DELETE FROM vectors WHERE (fingerprint, hash) IN "  # noqa: S608 - no outside text in it
+        f"(SELECT s.fingerprint, s.hash FROM staged s WHERE s.at <= ? AND {unused})",
+        (before,),
+    )
+    db.execute("DELETE FROM staged WHERE at <= ?", (before,))
+
+
+def drop_unused(db: sqlite3.Connection) -> None:
+    """Removes vectors that neither entries, history nor a staged change need; reads the whole key index."""
+    staged = "NOT EXISTS (SELECT 1 FROM staged s WHERE s.hash = vectors.hash AND s.fingerprint = vectors.fingerprint)"
+    db.execute(f"DELETE FROM vectors WHERE {_UNUSED.format('vectors')} AND {staged}")  # noqa: S608
+
+
+def drop_for_history(db: sqlite3.Connection) -> int:
+    """Removes vectors that only an undo would need (it encodes again); returns how many."""
+    query = (
+        "DELETE FROM vectors WHERE hash IN (SELECT c.before_hash FROM change_entries c WHERE c.before_hash IS NOT NULL "
+        "AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.hash = c.before_hash))"
+    )
+    return db.execute(query).rowcount
+
+
+def drop_fingerprints(db: sqlite3.Connection, keep: str) -> None:
+    """After a switch to another model: only vectors of `keep` stay."""
+    numbers = "SELECT id FROM fingerprints WHERE fingerprint != ?"
+    for table, column in (("vectors", "fingerprint"), ("staged", "fingerprint")):
+        db.execute(f"DELETE FROM {table} WHERE {column} IN ({numbers})", (keep,))  # noqa: S608
+    db.execute("DELETE FROM fingerprints WHERE fingerprint != ?", (keep,))
+
+
+# --- bulk reading ---
+
+
+def all_vectors(
+    db: sqlite3.Connection, fingerprint: str, total: int
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], Vector]:
+    """Ids of shape (n,) in ascending order and their vectors, contiguous, of shape (n, dimension)."""
+    known = known_fingerprint(db, fingerprint)
+    if known is None:
+        return np.empty(0, np.int64), np.empty((0, 0), np.float32)
+    number, dimension = known
+    ids = np.empty(total, np.int64)
+    matrix = np.empty((total, dimension), np.float32)
+    query = (
+        "SELECT e.id, v.vector FROM entries e CROSS JOIN vectors v "
+        "WHERE v.fingerprint = ? AND v.hash = e.hash ORDER BY e.id"
+    )
+    cursor = db.execute(query, (number,))
+    filled = 0
+    while rows := cursor.fetchmany(2048):
+        end = filled + len(rows)
+        ids[filled:end] = [row[0] for row in rows]
+        block = b"".join([row[1] for row in rows])
+        matrix[filled:end] = np.frombuffer(block, np.float32).reshape(len(rows), dimension)
+        filled = end
+    return ids[:filled], matrix[:filled]
+
+
+def vector_of(db: sqlite3.Connection, entry: int, number: int) -> Vector | None:
+    query = "SELECT v.vector FROM entries e JOIN vectors v ON v.hash = e.hash WHERE e.id = ? AND v.fingerprint = ?"
+    row = db.execute(query, (entry, number)).fetchone()
+    return None if row is None else np.frombuffer(row[0], np.float32)
+
+
+def without_vector(db: sqlite3.Connection, fingerprint: str, after: int, limit: int) -> list[tuple[int, str]]:
+    known = known_fingerprint(db, fingerprint)
+    query = (
+        "SELECT e.id, e.text FROM entries e WHERE e.id > ? AND NOT EXISTS "
+        "(SELECT 1 FROM vectors v WHERE v.fingerprint = ? AND v.hash = e.hash) ORDER BY e.id LIMIT ?"
+    )
+    return [(row[0], row[1]) for row in db.execute(query, (after, known[0] if known else -1, limit))]
+
+
+def damaged_vectors(db: sqlite3.Connection) -> list[int]:
+    """Ids of entries with a vector whose checksum does not match; reads every vector."""
+    query = "SELECT e.id, v.crc, v.vector FROM vectors v JOIN entries e ON e.hash = v.hash"
+    return [row[0] for row in db.execute(query) if zlib.crc32(row[2]) != row[1]]
