@@ -162,7 +162,7 @@ class DiskFull(VecwardError):
 
 class Unavailable(VecwardError):
     kind = "unavailable"
-    default_retry_after = 2.0
+    default_retry_after: ClassVar[float | None] = 2.0
 
 
 class TenantStarting(Unavailable):

@@ -75,7 +75,8 @@ def problem_headers(error: VecwardError) -> dict[str, str]:
     return headers
 
 
-_STANDARD = {"type", "title", "status", "kind", "detail", "retry_after"}
+# The last two are names that VecwardError's constructor uses itself.
+_STANDARD = {"type", "title", "status", "kind", "detail", "retry_after", "message", "self"}
 
 
 def from_problem(problem: dict[str, Any]) -> VecwardError:

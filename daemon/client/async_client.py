@@ -1,0 +1,258 @@
+"""Every call of the HTTP API as a typed method (design, section 6)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Unpack
+
+from daemon.client.lines import lines, server_sent
+from daemon.client.transport import M, Options, Transport, read_answer, segment, to_json, with_query
+from daemon.core import wire
+
+ExportFormat = Literal["txt", "csv", "jsonl"]
+ImportMode = Literal["add", "set"]
+VectorKind = Literal["query", "document"]
+
+
+class AsyncClient:
+    """The daemon at a Unix socket. Connections are opened when needed and kept; close it when done.
+
+    `user` and `session` are what the console sends on behalf of somebody who has signed in.
+
+    Every call raises the VecwardError of the problem's kind, and DaemonUnreachable when nobody answers.
+    Nothing is sent twice, and no call gives up by itself: wrap it in `asyncio.timeout` where that is wanted.
+    `if_match` is the revision that a change is for; RevisionChanged when the base has moved on.
+    """
+
+    def __init__(self, socket: Path, *, user: str | None = None, session: str | None = None) -> None:
+        self._transport = Transport(socket, user=user, session=session)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        await self._transport.close()
+
+    # --- daemon and host --------------------------------------------------------------------------
+
+    async def health(self) -> wire.Health:
+        return await self._ask(wire.Health, "GET", "/v1/health")
+
+    async def info(self) -> wire.Info:
+        return await self._ask(wire.Info, "GET", "/v1/info")
+
+    async def gpus(self) -> wire.GpuList:
+        return await self._ask(wire.GpuList, "GET", "/v1/gpus")
+
+    async def openapi(self) -> dict[str, Any]:
+        """The API's own description, OpenAPI 3.1."""
+        return _object(await self._get("/openapi.json"))
+
+    async def usage(self, tenant: str | None = None) -> dict[str, Any]:
+        """The metering of one tenant, or of all that the caller administers."""
+        return _object(await self._get("/v1/usage" if tenant is None else _path(tenant, "usage")))
+
+    async def sign_in(self, name: str, password: str) -> wire.SignedIn:
+        """Checks a password (console socket only); Unauthenticated or TooManyAttempts when refused."""
+        body = to_json({"name": name, "password": password})
+        return await self._ask(wire.SignedIn, "POST", "/v1/signin", body=body)
+
+    # --- tenants ----------------------------------------------------------------------------------
+
+    async def tenants(
+        self,
+        after: str | None = None,
+        limit: int | None = None,
+        q: str | None = None,
+        state: str | None = None,
+    ) -> wire.TenantPage:
+        """The tenants that the caller may search; `next` of a page is the `after` of the following one."""
+        target = with_query("/v1/tenants", after=after, limit=limit, q=q, state=state)
+        return await self._ask(wire.TenantPage, "GET", target)
+
+    async def tenant(self, tenant: str) -> wire.TenantView:
+        return await self._ask(wire.TenantView, "GET", _path(tenant))
+
+    async def put_tenant(self, tenant: str, yaml: bytes, adopt: bool = False) -> wire.TenantView:
+        """Creates or changes a tenant from the bytes of its YAML file; `adopt` takes over kept data."""
+        target = with_query(_path(tenant), adopt=adopt or None)
+        return await self._ask(wire.TenantView, "PUT", target, body=yaml, media_type="application/yaml")
+
+    async def delete_tenant(self, tenant: str, purge: str | None = None) -> None:
+        """Deletes a tenant and keeps its data; `purge`, the tenant's name again, destroys the data too."""
+        await self._transport.call("DELETE", with_query(_path(tenant), purge=purge))
+
+    async def start(self, tenant: str) -> wire.Operation:
+        return await self._operate("POST", _path(tenant, "start"))
+
+    async def stop(self, tenant: str) -> wire.Operation:
+        return await self._operate("POST", _path(tenant, "stop"))
+
+    async def restart(self, tenant: str) -> wire.Operation:
+        return await self._operate("POST", _path(tenant, "restart"))
+
+    async def park(self, tenant: str) -> wire.Operation:
+        return await self._operate("POST", _path(tenant, "park"))
+
+    # --- operations -------------------------------------------------------------------------------
+
+    async def operation(self, tenant: str, operation: str) -> wire.Operation:
+        return await self._operate("GET", _path(tenant, "operations", operation))
+
+    async def wait(self, tenant: str, operation: str, timeout: float = 30) -> wire.Operation:  # noqa: ASYNC109
+        """The operation when it has ended, or as it is after `timeout` seconds."""
+        target = with_query(_path(tenant, "operations", operation, "wait"), timeout=timeout)
+        return await self._operate("GET", target)
+
+    async def cancel(self, tenant: str, operation: str) -> wire.Operation:
+        return await self._operate("DELETE", _path(tenant, "operations", operation))
+
+    # --- entries ----------------------------------------------------------------------------------
+
+    async def entries(
+        self, tenant: str, after: int | None = None, limit: int | None = None, q: str | None = None
+    ) -> wire.EntryPage:
+        target = with_query(_path(tenant, "entries"), after=after, limit=limit, q=q)
+        return await self._ask(wire.EntryPage, "GET", target)
+
+    async def add(
+        self, tenant: str, entries: Iterable[wire.NewEntry], if_match: int | None = None
+    ) -> wire.Added:
+        """Adds what can be added; `refused` of the answer says which line was not, and why."""
+        body = to_json({"entries": [entry.model_dump() for entry in entries]})
+        target = _path(tenant, "entries")
+        return await self._ask(wire.Added, "POST", target, body=body, if_match=if_match)
+
+    async def set_texts(
+        self, tenant: str, texts: Iterable[str], if_match: int | None = None, dry_run: bool = False
+    ) -> wire.SetResult:
+        """Makes the base this list, atomically; `dry_run` says what would change and changes nothing."""
+        target = with_query(_path(tenant, "entries"), dry_run=dry_run or None)
+        body = to_json({"texts": list(texts)})
+        return await self._ask(wire.SetResult, "PUT", target, body=body, if_match=if_match)
+
+    async def edit(
+        self,
+        tenant: str,
+        entry: int,
+        text: str | None = None,
+        metadata: wire.Metadata | None = None,
+        if_match: int | None = None,
+    ) -> wire.Entry:
+        """Changes what is given; metadata is replaced as a whole."""
+        body = to_json(_given(text=text, metadata=metadata))
+        target = _path(tenant, "entries", str(entry))
+        return await self._ask(wire.Entry, "PATCH", target, body=body, if_match=if_match)
+
+    async def delete(
+        self, tenant: str, ids: Iterable[int], forget: bool = False, if_match: int | None = None
+    ) -> wire.Deleted:
+        """Deletes entries; `forget` removes their texts from the history too, and can't be undone."""
+        body = to_json({"ids": list(ids), "forget": forget})
+        target = _path(tenant, "entries", "delete")
+        return await self._ask(wire.Deleted, "POST", target, body=body, if_match=if_match)
+
+    async def import_entries(
+        self, tenant: str, data: bytes, media_type: str, mode: ImportMode = "add", if_match: int | None = None
+    ) -> wire.Operation:
+        """Starts an import of text/plain (an entry a line), text/csv (column `text`) or x-ndjson."""
+        target = with_query(_path(tenant, "import"), mode=mode)
+        return await self._operate("POST", target, body=data, media_type=media_type, if_match=if_match)
+
+    async def export(self, tenant: str, format: ExportFormat = "txt") -> AsyncIterator[bytes]:
+        """The whole base as a file, in chunks."""
+        target = with_query(_path(tenant, "export"), format=format)
+        async with self._transport.open("GET", target) as response:
+            async for chunk in response.chunks():
+                yield chunk
+
+    async def history(
+        self, tenant: str, after: int | None = None, limit: int | None = None
+    ) -> wire.HistoryPage:
+        target = with_query(_path(tenant, "history"), after=after, limit=limit)
+        return await self._ask(wire.HistoryPage, "GET", target)
+
+    async def undo(self, tenant: str, if_match: int | None = None) -> wire.Change:
+        """Takes the last change back; NothingToUndo when there is none."""
+        return await self._ask(wire.Change, "POST", _path(tenant, "undo"), if_match=if_match)
+
+    # --- search and vectors -----------------------------------------------------------------------
+
+    async def search(
+        self,
+        tenant: str,
+        query: str,
+        k: int | None = None,
+        min_score: float | None = None,
+        filter: wire.Metadata | None = None,
+    ) -> wire.SearchResult:
+        """The k nearest entries, best first; `filter` keeps those whose metadata has these values."""
+        body = to_json(_given(query=query, k=k, min_score=min_score, filter=filter))
+        return await self._ask(wire.SearchResult, "POST", _path(tenant, "search"), body=body)
+
+    async def entry_vector(self, tenant: str, entry: int, dims: int = 50) -> wire.Vector:
+        """An entry's stored vector: its norm, and its first `dims` values."""
+        target = with_query(_path(tenant, "entries", str(entry), "vector"), dims=dims)
+        return await self._ask(wire.Vector, "GET", target)
+
+    async def vector(self, tenant: str, text: str, kind: VectorKind = "query", dims: int = 50) -> wire.Vector:
+        """What the tenant's model makes of a text, as a query or as an entry."""
+        body = to_json({"text": text, "kind": kind, "dims": dims})
+        return await self._ask(wire.Vector, "POST", _path(tenant, "vector"), body=body)
+
+    # --- logs and events --------------------------------------------------------------------------
+
+    async def logs(self, tenant: str, tail: int = 100) -> list[dict[str, Any]]:
+        """The last `tail` lines of the tenant's log, oldest first."""
+        target = with_query(_path(tenant, "logs"), tail=tail)
+        return (await self._ask(wire.LogPage, "GET", target)).lines
+
+    async def follow_logs(self, tenant: str, tail: int | None = None) -> AsyncIterator[dict[str, Any]]:
+        """Lines of the tenant's log as they are written, the last `tail` first."""
+        target = with_query(_path(tenant, "logs"), follow=True, tail=tail)
+        async with self._transport.open("GET", target) as response:
+            async for line in lines(response.chunks()):
+                if line.strip():
+                    yield _object(line)
+
+    async def events(self, after: int | None = None, limit: int | None = None) -> wire.EventPage:
+        return await self._ask(wire.EventPage, "GET", with_query("/v1/events", after=after, limit=limit))
+
+    async def follow_events(self, after: int | None = None) -> AsyncIterator[wire.Event]:
+        """Events as they happen; with `after`, first those that came later than that id."""
+        target = with_query("/v1/events", follow=True, after=after)
+        async with self._transport.open("GET", target) as response:
+            async for data in server_sent(response.chunks()):
+                yield read_answer(wire.Event, data)
+
+    # --- ways in ----------------------------------------------------------------------------------
+
+    async def _get(self, target: str) -> bytes:
+        return await self._transport.call("GET", target)
+
+    async def _ask(self, model: type[M], method: str, target: str, **options: Unpack[Options]) -> M:
+        return read_answer(model, await self._transport.call(method, target, **options))
+
+    async def _operate(self, method: str, target: str, **options: Unpack[Options]) -> wire.Operation:
+        return (await self._ask(wire.OperationAnswer, method, target, **options)).operation
+
+
+def _path(tenant: str, *rest: str) -> str:
+    return "/v1/tenants/" + "/".join(segment(part) for part in (tenant, *rest))
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    found = json.loads(raw)
+    return found if isinstance(found, dict) else {"value": found}
