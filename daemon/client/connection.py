@@ -68,6 +68,13 @@ class Response:
             return body
         return b"".join([chunk async for chunk in self.chunks()])
 
+    async def wait_complete(self) -> None:
+        """Waits until the whole body has come, for bodies known to be small; raises ConnectionLost."""
+        while not self.complete:
+            if self._failure is not None:
+                raise self._failure
+            await self._wait()
+
     async def aclose(self) -> None:
         """Gives up on what has not been read; the connection is closed unless all had come."""
         if not self.complete:
@@ -157,7 +164,9 @@ class _Connection(asyncio.Protocol):
         self._response.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        assert self._response is not None and self._parser is not None and self._head is not None
+        assert self._response is not None
+        assert self._parser is not None
+        assert self._head is not None
         status = self._parser.get_status_code()
         if status < 200:  # 1xx: the real head follows
             self._response.headers.clear()
@@ -268,10 +277,14 @@ class Pool:
         connection = await self._take()
         return await connection.exchange(head, body, chunked)
 
-    async def close(self) -> None:
+    def drop(self) -> None:
+        """Closes every connection; whoever waits for an answer gets ConnectionLost now."""
         for connection in list(self._open):
             connection.abort()
         self._idle.clear()
+
+    async def close(self) -> None:
+        self.drop()
 
     async def _take(self) -> _Connection:
         self._drop_old()

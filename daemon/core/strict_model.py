@@ -46,13 +46,13 @@ def _explain(first: Any, fields: list[str]) -> tuple[str, str]:
 
 
 def _fields_at(model: type[BaseModel], location: Location) -> list[str]:
-    current: Any = model
+    current: type[BaseModel] = model
     for part in location:
-        info = current.model_fields.get(part) if isinstance(current, type) else None
-        current = getattr(info, "annotation", None)
-        for option in getattr(current, "__args__", ()):
-            if isinstance(option, type) and issubclass(option, BaseModel):
-                current = option
-        if not (isinstance(current, type) and issubclass(current, BaseModel)):
+        info = current.model_fields.get(str(part))
+        annotation: Any = info.annotation if info else None
+        options = [annotation, *getattr(annotation, "__args__", ())]  # Optional[Model] holds the model
+        found = [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
+        if not found:
             return []
+        current = found[0]
     return sorted(current.model_fields)

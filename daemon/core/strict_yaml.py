@@ -75,15 +75,19 @@ def parse(raw: bytes, path: Path) -> Document:
     if node is None:
         return document
     if not isinstance(node, yaml.MappingNode):
-        refuse(path, node.start_mark.line + 1, "file", node.value, "a mapping of fields", "is not a mapping")
+        refuse(path, _line(node), "file", node.value, "a mapping of fields", "is not a mapping")
     document.data = _mapping(node, (), document)
     return document
+
+
+def _line(node: yaml.Node | yaml.AliasEvent) -> int:
+    return node.start_mark.line + 1 if node.start_mark else 1
 
 
 def _compose(text: str, path: Path) -> yaml.Node | None:
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
-            refuse(path, event.start_mark.line + 1, f"*{event.anchor}", f"*{event.anchor}",
+            refuse(path, _line(event), f"*{event.anchor}", f"*{event.anchor}",
                    "the value written out", "aliases are not allowed")  # fmt: skip
     return yaml.compose(text, Loader=yaml.SafeLoader)
 
@@ -91,7 +95,7 @@ def _compose(text: str, path: Path) -> yaml.Node | None:
 def _mapping(node: yaml.MappingNode, at: Location, document: Document) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key_node, value_node in node.value:
-        line = key_node.start_mark.line + 1
+        line = _line(key_node)
         key = key_node.value
         if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == _MERGE_TAG:
             refuse(document.path, line, "key", key, "a plain name", "is not a plain name")
@@ -104,13 +108,13 @@ def _mapping(node: yaml.MappingNode, at: Location, document: Document) -> dict[s
 
 
 def _value(node: yaml.Node, at: Location, document: Document) -> Any:
-    document.lines.setdefault(at, node.start_mark.line + 1)
+    document.lines.setdefault(at, _line(node))
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, at, document)
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*at, i), document) for i, item in enumerate(node.value)]
     try:
-        return yaml.SafeLoader("").construct_object(node)  # type: ignore[no-untyped-call]
+        return yaml.SafeLoader("").construct_object(node)
     except (yaml.YAMLError, ValueError) as error:
         name = ".".join(map(str, at))
-        refuse(document.path, node.start_mark.line + 1, name, node.value, "a plain YAML value", str(error))
+        refuse(document.path, _line(node), name, node.value, "a plain YAML value", str(error))

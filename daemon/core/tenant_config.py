@@ -83,7 +83,9 @@ class EncoderConfig(ConfigModel):
     @model_validator(mode="after")
     def _fits_backend(self) -> EncoderConfig:
         if self.backend == "sentence-transformers" and not self.model:
-            raise ValueError("encoder.model is missing; allowed: a model id such as Qwen/Qwen3-Embedding-0.6B or a path")
+            raise ValueError(
+                "encoder.model is missing; allowed: a model id such as Qwen/Qwen3-Embedding-0.6B or a path"
+            )
         if self.backend != "sentence-transformers" and self.device not in ("auto", "cpu"):
             raise ValueError(f"the backend {self.backend} runs on the CPU only; allowed: device auto or cpu")
         if self.fake and self.backend != "fake":

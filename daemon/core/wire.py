@@ -382,9 +382,7 @@ def _as_vecward_error(error: ValidationError) -> BadRequest | Invalid:
         return BadRequest(f"cannot read the request: the body is not valid JSON ({reason}); send one JSON object")
     field = ".".join(str(part) for part in first["loc"]) or "body"
     value = shorten(first["input"])
-    return Invalid(
-        f"cannot accept {field}: {first['msg']}", field=field, value=value, allowed=_allowed(first)
-    )
+    return Invalid(f"cannot accept {field}: {first['msg']}", field=field, value=value, allowed=_allowed(first))
 
 
 def _allowed(first: Any) -> str:
@@ -397,11 +395,18 @@ def check_query(query: str) -> str:
     """The query as it is encoded, or the reason why it is not."""
     stripped = query.strip()
     if not stripped:
-        raise Invalid("cannot search: the query is empty; type a word or a sentence", field="query", value="", allowed="1 character or more")
+        raise Invalid(
+            "cannot search: the query is empty; type a word or a sentence",
+            field="query",
+            value="",
+            allowed="1 character or more",
+        )
     size = len(query.encode("utf-8", "surrogatepass"))
     if size > MAX_QUERY_BYTES:
         raise TooLong(
             f"cannot search: the query has {size} bytes; at most {MAX_QUERY_BYTES} are allowed",
-            field="query", value=shorten(query, 60), allowed=f"at most {MAX_QUERY_BYTES} bytes",
+            field="query",
+            value=shorten(query, 60),
+            allowed=f"at most {MAX_QUERY_BYTES} bytes",
         )
     return stripped

@@ -92,9 +92,9 @@ class EventLog:
         try:
             while after is not None:
                 page = self.page(seen, 500, None)
-                for event in page.events:
-                    yield event
-                    seen = event.id
+                for past in page.events:
+                    yield past
+                    seen = past.id
                 if len(page.events) < 500:
                     break
             while (event := await queue.get()) is not None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from daemon.core.errors import UnknownOperation, VecwardError
+from daemon.core.errors import InternalError, UnknownOperation, VecwardError
 from daemon.core.http_status import to_problem
 from daemon.core.wire import Operation, OperationState, Progress
 from daemon.supervisor.state_db import StateDb
@@ -34,12 +34,17 @@ class Operations:
     def __init__(self, db: StateDb) -> None:
         self._db = db.connection
         self._running: dict[str, tuple[Operation, asyncio.Task[None]]] = {}
+        self._when_cancelled = OperationState.CANCELLED
         self._interrupt_left_over()
         self._db.execute("DELETE FROM operations WHERE at < ?", (time.time() - KEPT_S,))
 
     def begin(self, kind: str, tenant: str, work: Work) -> Operation:
         operation = Operation(
-            id=f"d-{uuid4().hex}", kind=kind, tenant=tenant, state=OperationState.RUNNING, started_at=datetime.now(UTC)
+            id=f"d-{uuid4().hex}",
+            kind=kind,
+            tenant=tenant,
+            state=OperationState.RUNNING,
+            started_at=datetime.now(UTC),
         )
         task = asyncio.create_task(self._run(operation.id, work), name=f"operation {kind} {tenant}")
         self._running[operation.id] = (operation, task)
@@ -69,20 +74,25 @@ class Operations:
         return self.get(operation_id)
 
     async def close(self) -> None:
-        for operation_id, (_, task) in list(self._running.items()):
+        self._when_cancelled = OperationState.INTERRUPTED
+        tasks = [task for _, task in self._running.values()]
+        for task in tasks:
             task.cancel()
-            await asyncio.wait([task])
-            self._finish(operation_id, OperationState.INTERRUPTED)
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def _run(self, operation_id: str, work: Work) -> None:
         try:
             result = await work(Handle(self, operation_id))
         except asyncio.CancelledError:
-            self._finish(operation_id, OperationState.CANCELLED)
+            self._finish(operation_id, self._when_cancelled)
         except VecwardError as error:
             self._finish(operation_id, OperationState.FAILED, error=to_problem(error))
         else:
             self._finish(operation_id, OperationState.DONE, result=result)
+        finally:  # a bug in the work: asyncio logs it, and whoever waits is told
+            bug = InternalError("cannot finish the operation: an internal error, see the daemon's log")
+            self._finish(operation_id, OperationState.FAILED, error=to_problem(bug))
 
     def _replace(self, operation_id: str, **changes: Any) -> Operation:
         operation, task = self._running[operation_id]
@@ -100,7 +110,13 @@ class Operations:
     def _save(self, operation: Operation) -> None:
         self._db.execute(
             "INSERT OR REPLACE INTO operations (id, tenant, document, running, at) VALUES (?, ?, ?, ?, ?)",
-            (operation.id, operation.tenant, operation.model_dump_json(), operation.ended_at is None, time.time()),
+            (
+                operation.id,
+                operation.tenant,
+                operation.model_dump_json(),
+                operation.ended_at is None,
+                time.time(),
+            ),
         )
 
     def _interrupt_left_over(self) -> None:

@@ -13,9 +13,13 @@ SCHEMA_VERSION = 1
 _SCHEMA = """
 CREATE TABLE tenants (name TEXT PRIMARY KEY, goal TEXT NOT NULL);
 CREATE TABLE uids (uid INTEGER PRIMARY KEY, tenant TEXT NOT NULL, retired INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, name TEXT NOT NULL, tenant TEXT, data TEXT NOT NULL);
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, name TEXT NOT NULL, tenant TEXT, data TEXT NOT NULL
+);
 CREATE INDEX events_by_tenant ON events (tenant, id);
-CREATE TABLE operations (id TEXT PRIMARY KEY, tenant TEXT NOT NULL, document TEXT NOT NULL, running INTEGER NOT NULL, at REAL NOT NULL);
+CREATE TABLE operations (
+    id TEXT PRIMARY KEY, tenant TEXT NOT NULL, document TEXT NOT NULL, running INTEGER NOT NULL, at REAL NOT NULL
+);
 """
 
 
@@ -41,7 +45,8 @@ class StateDb:
         version = self.connection.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
             raise StartRefused(
-                f"cannot use {path}: its schema version {version} is newer than this vecward's {SCHEMA_VERSION}; upgrade vecward"
+                f"cannot use {path}: its schema version {version} is newer than this vecward's {SCHEMA_VERSION}; "
+                "upgrade vecward"
             )
         if version == 0:
             self.connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
@@ -66,7 +71,9 @@ class StateDb:
         row = self.connection.execute("SELECT uid FROM uids WHERE tenant = ? AND retired = 0", (tenant,)).fetchone()
         if row:
             return int(row[0])
-        highest = self.connection.execute("SELECT max(uid) FROM uids WHERE uid BETWEEN ? AND ?", (first, last)).fetchone()[0]
+        highest = self.connection.execute(
+            "SELECT max(uid) FROM uids WHERE uid BETWEEN ? AND ?", (first, last)
+        ).fetchone()[0]
         uid = first if highest is None else int(highest) + 1
         if uid > last:
             raise StartRefused(

@@ -74,6 +74,9 @@ TRANSITIONS: Mapping[State, Mapping[Happening, State]] = {
         H.ENDED_FOR_PARK: S.PARKED,
         H.ENDED_FOR_RESTART: S.STARTING,
         H.WONT_DIE: S.FAILED,
+        H.START: S.STOPPING,  # these three change where it leads
+        H.STOP: S.STOPPING,
+        H.RESTART: S.STOPPING,
     },
     S.BACKOFF: {
         H.BACKOFF_OVER: S.STARTING,

@@ -1,0 +1,123 @@
+"""`python -m daemon`: wiring only. Exit codes: 0 ended as asked, 1 refused to start."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import pwd
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+import uvloop
+
+from daemon.api.app import create_app
+from daemon.api.protocol import server_protocol
+from daemon.core import locks, logs, sockets
+from daemon.core.config import DaemonConfig, load_config
+from daemon.core.errors import InvalidConfig, VecwardError
+from daemon.core.paths import Paths
+from daemon.supervisor.manager import Manager
+
+log = logging.getLogger(__name__)
+
+DRAIN_S = 5
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are `serve`'s business below."""
+        yield
+
+
+async def serve(paths: Paths, config: DaemonConfig) -> None:
+    """Runs until SIGTERM or SIGINT, then drains for a bounded time."""
+    listeners = [sockets.bind(paths.daemon_socket, 0o666), _console_listener(paths, config)]
+    try:
+        manager = Manager(paths, config)
+        server = _Server(
+            uvicorn.Config(
+                create_app(manager), http=server_protocol, ws="none", lifespan="off", log_config=None, access_log=False,
+                server_header=False, date_header=False, timeout_keep_alive=75, timeout_graceful_shutdown=DRAIN_S,
+            )
+        )  # fmt: skip
+
+        def end(number: int) -> None:
+            log.info("daemon-stopping", extra={"signal": signal.Signals(number).name})
+            manager.events.close()
+            server.should_exit = True
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, end, number)
+        try:
+            await manager.open()
+            await server.serve(sockets=listeners)
+        finally:
+            await manager.close()
+    finally:
+        _remove(paths, listeners)
+
+
+def _console_listener(paths: Paths, config: DaemonConfig) -> socket.socket:
+    listener = sockets.bind(paths.console_socket, 0o600)
+    user = config.console.user
+    if user is not None and os.getuid() == 0:
+        try:
+            entry = pwd.getpwnam(user)
+        except KeyError:
+            raise InvalidConfig(
+                f"cannot give the console its socket: console.user {user} is no user of this host; create it, "
+                f"or name another in {paths.daemon_yaml}",
+                file=str(paths.daemon_yaml), field="console.user", value=user, allowed="a user of this host",
+            ) from None  # fmt: skip
+        os.chown(paths.console_socket, entry.pw_uid, entry.pw_gid)
+    return listener
+
+
+def _remove(paths: Paths, listeners: list[socket.socket]) -> None:
+    for listener in listeners:
+        listener.close()
+    paths.daemon_socket.unlink(missing_ok=True)
+    paths.console_socket.unlink(missing_ok=True)
+
+
+def _raise_file_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="vecward daemon", description="The daemon, in the foreground.")
+    parser.add_argument("--root", type=Path, help="keep everything below this folder (default: the system's paths)")
+    parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    arguments = parser.parse_args(argv)
+    logs.setup(arguments.log_level)
+    os.umask(0o022)
+    try:
+        paths = Paths.choose(arguments.root)
+        paths.check_socket_lengths([])
+        config = load_config(paths.daemon_yaml)
+        paths.run.mkdir(parents=True, exist_ok=True, mode=0o755)
+        lock = locks.hold(paths.lock, "the daemon")
+        _raise_file_limit()
+        try:
+            uvloop.run(serve(paths, config))
+        finally:
+            locks.release(lock, paths.lock)
+    except VecwardError as error:
+        print(f"vecward: {error.kind}: {error.message}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""File locks (flock): one daemon a root, one encoder a data folder. The kernel releases them with their holder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from daemon.core.errors import Conflict
+
+
+def hold(path: Path, what: str) -> int:
+    """Takes the lock and writes this pid into the file; the descriptor holds it until `release`.
+
+    Raises Conflict, which names the holder's pid.
+    """
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(fd)
+            raise Conflict(
+                f"cannot start {what}: another one runs with pid {pid} (lock {path}); stop it first", pid=pid
+            ) from None
+        if _is_at(fd, path):
+            break
+        os.close(fd)  # its holder removed the file between our open and our flock
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd
+
+
+def release(fd: int, path: Path) -> None:
+    """Removes the file while it is still locked, then lets go."""
+    path.unlink(missing_ok=True)
+    os.close(fd)
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    ours = os.fstat(fd)
+    return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)

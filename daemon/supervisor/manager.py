@@ -1,0 +1,274 @@
+"""All tenants: one guarded run loop each, the listeners they are given, and what is done to them by name."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from daemon.core import sockets
+from daemon.core.config import DaemonConfig
+from daemon.core.errors import (
+    DataExists,
+    StartRefused,
+    TenantFailed,
+    UnknownTenant,
+)
+from daemon.core.paths import Paths
+from daemon.core.tenant_config import TenantFile, check_name, load_tenant, load_tenants, parse_tenant
+from daemon.core.wire import Operation, TenantView
+from daemon.supervisor import launcher, views
+from daemon.supervisor.events import EventLog, EventName
+from daemon.supervisor.operations import Handle, Operations
+from daemon.supervisor.process import Launch
+from daemon.supervisor.progress import HangWatch
+from daemon.supervisor.state_db import StateDb
+from daemon.supervisor.states import Goal, Happening, State
+from daemon.supervisor.tenant import Services, Tenant
+
+log = logging.getLogger(__name__)
+
+
+class Manager:
+    """Owns every tenant. Use: ``async with manager.running(): …``."""
+
+    def __init__(self, paths: Paths, config: DaemonConfig) -> None:
+        self.paths = paths
+        self.config = config
+        self.started_at = time.monotonic()
+        self.tenants: dict[str, Tenant] = {}
+        self.state_db = StateDb(paths.state_db)
+        self.events = EventLog(self.state_db)
+        self.operations = Operations(self.state_db)
+        self._services = Services(self.state_db, self.events, self._launch, self._release)
+        self._loops: dict[str, asyncio.Task[None]] = {}
+        self._listeners: dict[str, socket.socket] = {}
+        self._watch: asyncio.Task[None] | None = None
+
+    # --- life ----------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Reads tenants.d and sets every tenant off; one broken file concerns one tenant."""
+        for folder, mode in (
+            (self.paths.state / "tenants", 0o711),
+            (self.paths.log, 0o755),
+            (self.paths.run / "encoders", 0o700),
+        ):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(mode)
+        self.events.emit(EventName.DAEMON_STARTED, pid=os.getpid())
+        for file in load_tenants(self.tenants_dir).values():
+            self._add(file)
+        self._watch = asyncio.create_task(HangWatch(self.live).run(), name="hang watch")
+
+    async def close(self) -> None:
+        """Stops every encoder, in parallel, within their ladders' bounds."""
+        self.events.emit(EventName.DAEMON_STOPPING)
+        if self._watch is not None:
+            self._watch.cancel()
+        await self.operations.close()
+        for task in self._loops.values():
+            task.cancel()
+        await asyncio.gather(*(tenant.close() for tenant in self.tenants.values()))
+        for name in list(self._listeners):
+            self._close_listener(name)
+        self.events.close()
+        self.state_db.close()
+
+    def live(self) -> list[Tenant]:
+        """The tenants whose encoder is ready."""
+        return [tenant for tenant in self.tenants.values() if tenant.state is State.READY]
+
+    @property
+    def tenants_dir(self) -> Path:
+        chosen = self.config.tenants_dir
+        return self.paths.etc / chosen if chosen else self.paths.tenants_d
+
+    def _add(self, file: TenantFile) -> Tenant:
+        tenant = Tenant(file, self.paths.tenant(file.name), self._services)
+        tenant.isolation = self.config.isolation
+        self.tenants[file.name] = tenant
+        if file.error is not None:
+            self.events.emit(EventName.CONFIG_REFUSED, file.name, reason=file.error.message)
+        self._loops[file.name] = asyncio.create_task(tenant.run(), name=f"tenant {file.name}")
+        return tenant
+
+    # --- starting an encoder -------------------------------------------------------------------------
+
+    async def _launch(self, tenant: Tenant) -> Launch:
+        config = tenant.config
+        if config is None:
+            raise StartRefused(f"cannot start {tenant.name}: its file is not valid")
+        if self.config.isolation == "strict":
+            raise StartRefused(
+                "cannot start with isolation strict: this version has no sandbox yet; write `isolation: process` into "
+                f"{self.paths.daemon_yaml} to run without one"
+            )
+        tenant.paths.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Launch(
+            tenant=tenant.name,
+            data=tenant.paths.data,
+            config_json=config.model_dump_json().encode(),
+            listener=self._listener(tenant),
+            log=tenant.log,
+            seed=tenant.file.seed,
+            environment=launcher.environment(config, tenant.paths.data),
+        )
+
+    def _release(self, tenant: Tenant) -> None:
+        """What a tenant that rests does not need: its listener, so that dialling it fails at once."""
+        self._close_listener(tenant.name)
+
+    def _listener(self, tenant: Tenant) -> socket.socket:
+        if tenant.name not in self._listeners:
+            self._listeners[tenant.name] = sockets.bind(tenant.paths.socket, 0o600)
+        return self._listeners[tenant.name]
+
+    def _close_listener(self, name: str) -> None:
+        listener = self._listeners.pop(name, None)
+        if listener is not None:
+            listener.close()
+            self.paths.tenant(name).socket.unlink(missing_ok=True)
+
+    # --- by name -------------------------------------------------------------------------------------
+
+    def get(self, name: str) -> Tenant:
+        tenant = self.tenants.get(name)
+        if tenant is None:
+            raise UnknownTenant("cannot find this tenant: it does not exist, or you may not search it")
+        return tenant
+
+    def view(self, tenant: Tenant) -> TenantView:
+        return views.view(tenant)
+
+    def isolation_words(self) -> dict[str, str]:
+        return {
+            "en": views.ISOLATION_WORDS[self.config.isolation],
+            "zh": views.ISOLATION_WORDS_ZH[self.config.isolation],
+        }
+
+    async def start(self, name: str) -> Operation:
+        tenant = self.get(name)
+        tenant.want(Goal.UP)
+        return self.operations.begin("start", name, lambda handle: self._until_up(tenant, handle))
+
+    async def stop(self, name: str) -> Operation:
+        tenant = self.get(name)
+        tenant.want(Goal.DOWN)
+        return self.operations.begin("stop", name, lambda _: self._until_rest(tenant, State.STOPPED))
+
+    async def restart(self, name: str) -> Operation:
+        tenant = self.get(name)
+        before = tenant.process
+        tenant.goal = Goal.UP
+        self.state_db.set_goal(name, Goal.UP)
+        tenant.tell(Happening.RESTART)
+        return self.operations.begin("restart", name, lambda handle: self._until_up(tenant, handle, before))
+
+    async def park(self, name: str) -> Operation:
+        tenant = self.get(name)
+        tenant.tell(Happening.PARK)
+        return self.operations.begin("park", name, lambda _: self._until_rest(tenant, State.PARKED))
+
+    async def _until_up(self, tenant: Tenant, handle: Handle, before: object = None) -> dict[str, Any]:
+        await asyncio.sleep(0)  # the run loop takes the command first
+        while True:
+            await tenant.until_taken()
+            if tenant.told.progress is not None:
+                handle.progress(tenant.told.progress.done, tenant.told.progress.total, tenant.told.progress.unit)
+            if tenant.state is State.READY and tenant.process is not before:
+                return {"state": tenant.state.value, "pid": tenant.process.pid if tenant.process else None}
+            if tenant.state is State.FAILED:
+                raise TenantFailed(
+                    f"cannot start {tenant.name}: {tenant.reason}", tenant=tenant.name, reason=tenant.reason
+                )
+            if tenant.goal is Goal.DOWN:
+                raise TenantFailed(f"cannot start {tenant.name}: it was stopped meanwhile", tenant=tenant.name)
+            await tenant.next_change()
+
+    async def _until_rest(self, tenant: Tenant, state: State) -> dict[str, Any]:
+        await tenant.until_taken()
+        await tenant.until(lambda t: t.state in (state, State.STOPPED, State.FAILED))
+        if tenant.state is not state:
+            raise TenantFailed(f"cannot reach {state} with {tenant.name}: {tenant.reason}", tenant=tenant.name)
+        return {"state": tenant.state.value}
+
+    # --- tenants.d through the API -------------------------------------------------------------------
+
+    async def put(self, name: str, raw: bytes, adopt: bool) -> Tenant:
+        """Creates or changes a tenant from YAML; the file is written whole or not at all."""
+        check_name(name)
+        path = self.tenants_dir / f"{name}.yaml"
+        parse_tenant(raw, path)
+        known = name in self.tenants
+        if not known and not adopt and self.paths.tenant(name).data.exists():
+            raise DataExists(
+                f"cannot create tenant {name}: data of a deleted tenant of this name is still there; "
+                f"adopt it (?adopt=true), or destroy it first (DELETE /v1/tenants/{name}?purge={name})",
+                tenant=name,
+            )
+        _write_whole(path, raw)
+        file = load_tenant(path)
+        if file.error is not None:
+            raise file.error
+        if known:
+            return await self.change(self.tenants[name], file)
+        self.state_db.set_goal(name, Goal.UP)
+        self.events.emit(EventName.TENANT_CREATED, name)
+        return self._add(file)
+
+    async def change(self, tenant: Tenant, file: TenantFile) -> Tenant:
+        """Applies a changed file; the encoder restarts only if it runs and something changed."""
+        if tenant.file.config == file.config and tenant.file.error is None:
+            return tenant
+        tenant.file = file
+        self.events.emit(EventName.TENANT_CHANGED, tenant.name)
+        if tenant.goal is Goal.UP:
+            tenant.tell(Happening.RESTART)
+        return tenant
+
+    async def delete(self, name: str, purge: bool) -> None:
+        """Removes the tenant; its data stay unless `purge`."""
+        data = self.paths.tenant(name).data
+        if name in self.tenants:
+            await self._remove(self.tenants[name])
+        elif not (purge and check_name(name) and data.exists()):
+            raise UnknownTenant("cannot find this tenant: it does not exist, or you may not search it")
+        if purge:
+            await asyncio.to_thread(_destroy, data)
+            await asyncio.to_thread(_destroy, self.paths.tenant(name).log)
+        self.state_db.forget_tenant(name)
+        self.events.emit(EventName.TENANT_DELETED, name, purged=purge)
+
+    async def _remove(self, tenant: Tenant) -> None:
+        """Out of tenants.d, out of memory; its process and listener go with it."""
+        (self.tenants_dir / f"{tenant.name}.yaml").unlink(missing_ok=True)
+        await self.drop(tenant)
+
+    async def drop(self, tenant: Tenant) -> None:
+        loop = self._loops.pop(tenant.name)
+        loop.cancel()
+        await asyncio.wait([loop])
+        await tenant.close()
+        self._close_listener(tenant.name)
+        del self.tenants[tenant.name]
+
+
+def _write_whole(path: Path, raw: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(path)
+
+
+def _destroy(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)

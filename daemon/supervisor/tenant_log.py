@@ -1,0 +1,144 @@
+"""A tenant's log file: the daemon alone writes, rotates and serves it (design, sections 8 and 9).
+
+What comes from the encoder's stderr is a tenant's word: lines that are not JSON objects are wrapped, long
+ones cut with a mark, and nothing of them is ever used as a format or a path.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+KEPT_DAYS = 30
+MAX_LINE_BYTES = 64 * 1024
+_TAIL_BYTES = 4 * 1024 * 1024
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class TenantLog:
+    """`encoder.log` and its predecessors `encoder.log.YYYY-MM-DD`. `now` is the clock; a test moves it."""
+
+    def __init__(self, path: Path, now: Callable[[], datetime] = utc_now) -> None:
+        self._path = path
+        self._now = now
+        self._file: BinaryIO | None = None
+        self._day: date | None = None
+        self._recent: deque[str] = deque(maxlen=20)
+        self._followers: set[asyncio.Queue[dict[str, Any]]] = set()
+
+    def write_raw(self, raw: bytes) -> None:
+        """One line of an encoder's stderr."""
+        self.write(_as_object(raw, self._now()))
+
+    def write(self, line: dict[str, Any]) -> None:
+        text = json.dumps(line, ensure_ascii=False, default=str)
+        self._recent.append(text)
+        self._open_for_today().write(text.encode("utf-8", "replace") + b"\n")
+        for queue in list(self._followers):
+            if queue.full():
+                self._followers.discard(queue)  # it reads the file again with `tail`
+            else:
+                queue.put_nowait(line)
+
+    def recent(self, count: int = 5) -> list[str]:
+        """The last lines of this daemon's life, for a crash's report."""
+        return list(self._recent)[-count:]
+
+    def tail(self, count: int) -> list[dict[str, Any]]:
+        """The last `count` lines, oldest first; reaches back over rotated files."""
+        found: deque[dict[str, Any]] = deque()
+        for path in [self._path, *reversed(self._rotated())]:
+            if len(found) >= count:
+                break
+            found.extendleft(reversed(_last_lines(path, count - len(found))))
+        return list(found)
+
+    async def follow(self) -> AsyncIterator[dict[str, Any]]:
+        """Lines as they are written."""
+        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize=10_000)
+        self._followers.add(queue)
+        try:
+            while queue in self._followers or not queue.empty():
+                yield await queue.get()
+        finally:
+            self._followers.discard(queue)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open_for_today(self) -> BinaryIO:
+        today = self._now().date()
+        if self._file is not None and self._day == today:
+            return self._file
+        self.close()
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        self._rotate(today)
+        self._file = self._path.open("ab", buffering=0)
+        self._path.chmod(0o640)
+        self._day = today
+        return self._file
+
+    def _rotate(self, today: date) -> None:
+        if self._path.exists():
+            written = datetime.fromtimestamp(self._path.stat().st_mtime, UTC).date()
+            if self._day is not None:
+                written = self._day
+            if written < today:
+                self._path.rename(self._path.with_name(f"{self._path.name}.{written.isoformat()}"))
+        for path in self._rotated():
+            if (today - _day_of(path)).days > KEPT_DAYS:
+                path.unlink()
+
+    def _rotated(self) -> list[Path]:
+        found = [path for path in self._path.parent.glob(f"{self._path.name}.*") if _is_day(path)]
+        return sorted(found, key=_day_of)
+
+
+def _day_of(path: Path) -> date:
+    return date.fromisoformat(path.suffix[1:])
+
+
+def _is_day(path: Path) -> bool:
+    try:
+        _day_of(path)
+    except ValueError:
+        return False
+    return True
+
+
+def _as_object(raw: bytes, now: datetime) -> dict[str, Any]:
+    cut = len(raw) > MAX_LINE_BYTES
+    text = raw[:MAX_LINE_BYTES].decode("utf-8", "replace")
+    if not cut and text.startswith("{"):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            found = None
+        if isinstance(found, dict):
+            return found
+    line: dict[str, Any] = {"at": now.isoformat(timespec="milliseconds"), "event": "stderr", "text": text}
+    return {**line, "cut_bytes": len(raw) - MAX_LINE_BYTES} if cut else line
+
+
+def _last_lines(path: Path, count: int) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _TAIL_BYTES))
+        raw = file.read()
+    lines = raw.split(b"\n")
+    if size > _TAIL_BYTES:
+        lines = lines[1:]  # the first one may be torn
+    now = utc_now()
+    return [_as_object(line, now) for line in lines if line][-count:] if count else []

@@ -1,0 +1,64 @@
+"""A tenant as the API shows it; a pure function of what the supervisor knows."""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+
+import psutil
+
+from daemon.core.wire import Rates, TenantView, Title
+from daemon.supervisor.states import State
+from daemon.supervisor.tenant import Tenant
+
+ISOLATION_WORDS = {
+    "process": "own process only: same Linux user, no sandbox (isolation: process in daemon.yaml)",
+    "strict": "own Linux user, sandbox without network, own file system view",
+}
+ISOLATION_WORDS_ZH = {
+    "process": "仅独立进程：同一 Linux 用户，无沙箱（daemon.yaml 中 isolation: process）",
+    "strict": "独立 Linux 用户，无网络沙箱，独立文件系统视图",
+}
+
+
+def view(tenant: Tenant) -> TenantView:
+    config, process, told = tenant.config, tenant.process, tenant.told
+    running = process is not None and tenant.state is State.READY
+    return TenantView(
+        name=tenant.name,
+        title=Title(en=config.title.en, zh=config.title.zh) if config else Title(),
+        state=tenant.state.value,
+        goal=tenant.goal.value,
+        reason=tenant.reason,
+        pid=process.pid if process else None,
+        uptime_s=time.monotonic() - process.ready_at if running and process and process.ready_at else None,
+        restarts=tenant.restarts,
+        device=told.device,
+        isolation=tenant.isolation or None,
+        memory_mb=memory_mb(process.pid) if process and process.pid else None,
+        gpu_memory_mb=None,
+        entries=told.entries,
+        revision=told.revision,
+        fingerprint=told.fingerprint,
+        dimension=told.dimension,
+        threshold=config.threshold if config else None,
+        k=config.search.k if config else 5,
+        min_chars=config.knowledge.min_chars if config else 5,
+        backend=config.encoder.backend if config else None,
+        progress=told.progress if tenant.coming_up else None,
+        warnings=list(tenant.warnings.values()),
+        rates=Rates(),
+    )
+
+
+def memory_mb(pid: int) -> float | None:
+    """Resident memory in MiB (1,048,576 bytes); None when the process has just gone."""
+    try:
+        return round(_process(pid).memory_info().rss / 1048576, 1)
+    except psutil.NoSuchProcess:
+        return None
+
+
+@lru_cache(maxsize=2048)
+def _process(pid: int) -> psutil.Process:
+    return psutil.Process(pid)
