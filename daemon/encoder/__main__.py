@@ -1,0 +1,77 @@
+"""`python -m daemon.encoder`: an encoder process from its first instruction to its last."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import math
+import os
+import signal
+import sys
+
+from daemon.core import control, logs
+from daemon.core.errors import StartRefused, VecwardError
+from daemon.core.tenant_config import TenantConfig
+from daemon.encoder.control_channel import ControlChannel
+from daemon.encoder.options import Options, parse
+
+log = logging.getLogger(__name__)
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+# A batch's tokenising is pure Python: with CPython's 5 ms, the event loop would wait that long for each turn.
+_SWITCH_S = 0.0005
+
+
+def die_with_parent() -> None:
+    """SIGKILL when the daemon's thread that started us ends, however it ends (prctl(2))."""
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it ended before the call
+        os._exit(0)
+
+
+def limit_threads(config: TenantConfig) -> None:
+    """Must run before numpy is imported: BLAS and OpenMP read these once."""
+    if config.limits.cpus is None:
+        return
+    count = str(max(1, math.ceil(config.limits.cpus)))
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, count)
+
+
+def main() -> int:
+    die_with_parent()
+    options = parse(sys.argv[1:])
+    config = options.config()
+    logs.setup(config.log.level)
+    logs.tenant.set(options.tenant)
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # tells which CPU features it tried, at each start
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until there is something to drain
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's affair
+    limit_threads(config)
+    sys.setswitchinterval(_SWITCH_S)
+    channel = ControlChannel(options.control_fd)
+    channel.start()
+    channel.tell(control.Warming(step="starting"))
+    try:
+        return _run(options, config, channel)
+    except VecwardError as error:
+        log.error("start-refused", extra={"kind": error.kind, "reason": error.message})
+        channel.tell(control.Refused(kind=error.kind, reason=error.message[:4096]))
+        return control.SELF_REFUSED_EXIT
+
+
+def _run(options: Options, config: TenantConfig, channel: ControlChannel) -> int:
+    try:
+        from daemon.encoder import process
+    except ImportError as error:
+        raise StartRefused(
+            f"cannot start the encoder: the Python package {error.name} is missing; "
+            "install it with: pip install 'vecward[cpu]' (or [gpu])"
+        ) from error
+    process.run(options, config, channel)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""The small Protocol that every model stands behind (design, section 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[np.float32]
+
+# Encoded in warm-up and again by each health check: the same text must give the same vector.
+CANARIES = ("the quick brown fox jumps over the lazy dog", "敏捷的棕色狐狸跳过了懒狗")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """`vectors` has shape (n, dimension), float32, rows of norm 1; `truncated` holds the positions of texts
+    that were cut; `tokens` counts what the model read."""
+
+    vectors: Matrix
+    tokens: int
+    truncated: frozenset[int] = frozenset()
+
+
+class Backend(Protocol):
+    """Used by one thread at a time.
+
+    `batch_tokens` is the size of a call beyond which more texts bring no more texts a second.
+    """
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def dimension(self) -> int: ...
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def batch_tokens(self) -> int: ...
+
+    def encode_queries(self, texts: Sequence[str]) -> Encoded: ...
+
+    def encode_documents(self, texts: Sequence[str]) -> Encoded: ...
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """About how many tokens each text has: cheap, for packing batches."""
+        ...
+
+
+def unit_rows(matrix: Matrix) -> Matrix:
+    """Rows divided by their L2 norm, in place; a zero row stays zero."""
+    norms = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))
+    norms[norms == 0] = 1
+    matrix /= norms[:, None]
+    return matrix

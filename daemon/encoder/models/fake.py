@@ -1,0 +1,102 @@
+"""The shipped fake: no model, real vectors, and every way an encoder can go wrong (tests of supervision)."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from daemon.core.tenant_config import EncoderConfig, FakeConfig
+from daemon.encoder.models.backend import CANARIES, Encoded, Matrix, unit_rows
+
+_LEAK_BYTES = 1 << 20
+
+
+class FakeBackend:
+    """Vectors of hashed character n-grams: the more two texts share, the higher they score.
+
+    `mode` goes wrong from the query after the `after`-th on; canaries are neither counted nor harmed, so that an
+    encoder gets through its warm-up first. `delay_ms` holds for every call.
+    """
+
+    device = "cpu"
+    batch_tokens = 1 << 20
+
+    def __init__(self, config: EncoderConfig) -> None:
+        self._fake = config.fake or FakeConfig()
+        self._max_query = config.max_query_tokens
+        self._max_document = config.max_tokens or 1 << 20
+        self._queries = 0
+        self._leaked: list[bytearray] = []
+        self.dimension = self._fake.dimension
+        self.fingerprint = f"fake v1 d{self.dimension} t{self._max_document}"
+        self._fail_at_start()
+
+    def _fail_at_start(self) -> None:
+        if self._fake.mode == "crash-at-start":
+            raise RuntimeError("the fake encoder was told to crash at its start")
+        if self._fake.mode == "never-ready":
+            threading.Event().wait()
+
+    def encode_queries(self, texts: Sequence[str]) -> Encoded:
+        self._delay()
+        for text in texts:
+            if text not in CANARIES:
+                self._queries += 1
+                if self._queries > self._fake.after:
+                    self._go_wrong()
+        return self._encode(texts, self._max_query)
+
+    def encode_documents(self, texts: Sequence[str]) -> Encoded:
+        self._delay()
+        return self._encode(texts, self._max_document)
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        return [len(text) for text in texts]
+
+    def _delay(self) -> None:
+        if self._fake.delay_ms:
+            time.sleep(self._fake.delay_ms / 1000)
+
+    def _go_wrong(self) -> None:
+        mode = self._fake.mode
+        if mode == "crash-on-request":
+            os._exit(70)
+        if mode == "hang":
+            threading.Event().wait()
+        if mode == "spin":
+            spin()
+        if mode == "leak":
+            self._leaked.append(bytearray(os.urandom(1024)) * (_LEAK_BYTES // 1024))
+
+    def _encode(self, texts: Sequence[str], limit: int) -> Encoded:
+        """A character is a token."""
+        vectors: Matrix = np.zeros((len(texts), self.dimension), np.float32)
+        for row, text in zip(vectors, texts, strict=True):
+            counts = np.bincount(_buckets(text[:limit], self.dimension), minlength=self.dimension)
+            row[:] = counts
+        truncated = frozenset(at for at, text in enumerate(texts) if len(text) > limit)
+        tokens = sum(min(len(text), limit) for text in texts)
+        return Encoded(unit_rows(vectors), tokens, truncated)
+
+
+def _buckets(text: str, dimension: int) -> list[int]:
+    """One bucket for each run of one to three characters; texts without any fall into bucket 0."""
+    text = text.casefold()
+    crc32 = zlib.crc32
+    return [
+        crc32(text[at : at + size].encode(errors="replace")) % dimension
+        for size in (1, 2, 3)
+        for at in range(max(1, len(text) - size + 1))
+    ]
+
+
+def spin() -> None:
+    """Never returns and never lets another thread run: the regex engine keeps the interpreter's lock."""
+    while True:
+        re.match(r"(?:a+)+$", "a" * 64 + "b")

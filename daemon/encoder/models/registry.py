@@ -1,0 +1,63 @@
+"""From configuration to a loaded model, or a refusal that says the way out; never another device or model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from daemon.core.errors import StartRefused
+from daemon.core.paths import TenantPaths
+from daemon.core.tenant_config import EncoderConfig
+from daemon.encoder.models.backend import Backend
+
+Loader = Callable[[EncoderConfig, TenantPaths], Backend]
+
+
+def _fake(config: EncoderConfig, _paths: TenantPaths) -> Backend:
+    from daemon.encoder.models.fake import FakeBackend
+
+    return FakeBackend(config)
+
+
+def _use_multilingual(config: EncoderConfig, _paths: TenantPaths) -> Backend:
+    from daemon.encoder.models.use_multilingual import UseMultilingual
+
+    return UseMultilingual(config)
+
+
+def _sentence_transformers(config: EncoderConfig, _paths: TenantPaths) -> Backend:
+    raise StartRefused(
+        f"cannot load {config.model}: this version has no sentence-transformers backend yet; "
+        "set encoder.backend to use-multilingual",
+        backend=config.backend,
+    )
+
+
+LOADERS: Mapping[str, Loader] = {
+    "fake": _fake,
+    "use-multilingual": _use_multilingual,
+    "sentence-transformers": _sentence_transformers,
+}
+
+
+def load(config: EncoderConfig, paths: TenantPaths) -> Backend:
+    """The tenant's model, in memory and ready to encode. Raises StartRefused.
+
+    Each backend's libraries are imported here and not before: a tenant pays for its own model alone.
+    """
+    try:
+        return LOADERS[config.backend](config, paths)
+    except ImportError as error:
+        raise StartRefused(
+            f"cannot load the backend {config.backend}: the Python package {error.name} is missing; "
+            f"install it with: pip install 'vecward{_extra(config.backend)}'",
+            backend=config.backend, package=error.name,
+        ) from error  # fmt: skip
+    except OSError as error:
+        raise StartRefused(
+            f"cannot read the model of the backend {config.backend}: {error}; reinstall vecward or fetch the model again",
+            backend=config.backend,
+        ) from error
+
+
+def _extra(backend: str) -> str:
+    return "[torch]" if backend == "sentence-transformers" else ""

@@ -1,0 +1,79 @@
+"""The running encoder: its parts wired together, served until the daemon says stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from functools import partial
+
+import uvloop
+
+from daemon.core import control
+from daemon.core.progress_page import ProgressWriter
+from daemon.core.tenant_config import TenantConfig
+from daemon.encoder import data_lock, routes
+from daemon.encoder.app import App
+from daemon.encoder.batches import Batches
+from daemon.encoder.control_channel import ControlChannel
+from daemon.encoder.options import Options
+from daemon.encoder.pacing import Pace
+from daemon.encoder.query_cache import QueryCache
+from daemon.encoder.server import Server
+from daemon.encoder.starting import Parts, start
+from daemon.encoder.worker import Worker
+
+log = logging.getLogger(__name__)
+
+
+def run(options: Options, config: TenantConfig, channel: ControlChannel) -> None:
+    """Returns after a drained stop. Raises StartRefused."""
+    data_lock.hold(options.data)
+    parts = start(options, config, channel.tell)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(options, config, channel, parts))
+    parts.knowledge.close()
+
+
+async def _serve(options: Options, config: TenantConfig, channel: ControlChannel, parts: Parts) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    channel.when_stopped(partial(loop.call_soon_threadsafe, stop.set))
+    batches = _batches(options, config, parts)
+    worker = Worker(batches, loop, max_queue=config.search.max_queue, batch_tokens=_batch_tokens(config, parts))
+    worker.start()
+    app = App(routes.table(options.tenant, config, parts, batches, worker))
+    server = Server(app, stop)
+    serving = asyncio.create_task(server.serve_on(socket.socket(fileno=options.listen_fd)))
+    channel.tell(_ready(parts))
+    log.info("ready", extra={"entries": parts.knowledge.total, "revision": parts.knowledge.revision})
+    await serving
+    await worker.stop()
+
+
+def _batch_tokens(config: TenantConfig, parts: Parts) -> int:
+    return min(config.encoder.batch_tokens, parts.backend.batch_tokens)
+
+
+def _batches(options: Options, config: TenantConfig, parts: Parts) -> Batches:
+    return Batches(
+        parts.backend,
+        parts.index,
+        ProgressWriter(options.progress_fd),
+        parts.knowledge.get_many,
+        QueryCache(config.encoder.query_cache),
+        Pace(parts.query_s, _batch_tokens(config, parts)),
+    )
+
+
+def _ready(parts: Parts) -> control.Ready:
+    return control.Ready(
+        entries=parts.knowledge.total,
+        revision=parts.knowledge.revision,
+        fingerprint=parts.backend.fingerprint,
+        dimension=parts.backend.dimension,
+        device=parts.backend.device,
+        query_ms=round(parts.query_s * 1000, 3),
+    )

@@ -1,0 +1,53 @@
+"""POST …/search, the hot path."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from pydantic_core import to_json
+
+from daemon.core import wire
+from daemon.core.tenant_config import TenantConfig
+from daemon.encoder.http import Answer, Request
+from daemon.encoder.jobs import Found
+from daemon.encoder.knowledge import Knowledge
+from daemon.encoder.worker import Worker
+
+log = logging.getLogger(__name__)
+
+
+class Searching:
+    def __init__(self, config: TenantConfig, knowledge: Knowledge, worker: Worker) -> None:
+        self._k = config.search.k
+        self._log_queries = config.log.queries
+        self._max_tokens = config.encoder.max_query_tokens
+        self._knowledge = knowledge
+        self._worker = worker
+
+    async def search(self, request: Request) -> Answer:
+        asked = await request.json(wire.Search)
+        query = wire.check_query(asked.query)
+        found = await self._worker.search(query, asked.k or self._k)
+        if self._log_queries:
+            log.info("search", extra={"query": query, "results": len(found.ids)})
+        return Answer(to_json(self._result(found, asked.min_score)))
+
+    def _result(self, found: Found, min_score: float | None) -> dict[str, Any]:
+        """A wire.SearchResult as a dict: building the models would double the answer's cost."""
+        result: dict[str, Any] = {
+            "results": [
+                {"id": id_, "text": entry.text, "metadata": entry.metadata, "score": score}
+                for id_, score in zip(found.ids, found.scores, strict=True)
+                if (entry := found.entries.get(id_)) is not None and (min_score is None or score >= min_score)
+            ],
+            "revision": self._knowledge.revision,
+            "timing": {
+                "queue_ms": round(found.queue_ms, 3),
+                "encode_ms": round(found.encode_ms, 3),
+                "search_ms": round(found.search_ms, 3),
+            },
+        }
+        if found.truncated:
+            result["warnings"] = [f"the query was cut at {self._max_tokens} tokens (encoder.max_query_tokens)"]
+        return result

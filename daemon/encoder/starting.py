@@ -1,0 +1,142 @@
+"""From an empty process to one that can answer: base, model, seed, index, and a timed query."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from daemon.core import control, wire
+from daemon.core.errors import StartRefused
+from daemon.core.tenant_config import TenantConfig
+from daemon.encoder import models
+from daemon.encoder.index import ExactIndex
+from daemon.encoder.index.restore import restore
+from daemon.encoder.knowledge import Knowledge, WriteContext
+from daemon.encoder.models import CANARIES, Backend
+from daemon.encoder.models.backend import Matrix
+from daemon.encoder.options import Options
+
+log = logging.getLogger(__name__)
+
+Tell = Callable[[control.Warming], object]
+_PAGE = 512
+
+
+@dataclass(frozen=True)
+class Parts:
+    """`canary` holds the canaries' vectors as of warm-up; `query_s` is what one short query costs."""
+
+    knowledge: Knowledge
+    backend: Backend
+    index: ExactIndex
+    canary: Matrix
+    query_s: float
+
+
+def start(options: Options, config: TenantConfig, tell: Tell) -> Parts:
+    """Raises StartRefused."""
+    tell(control.Warming(step="opening the knowledge base"))
+    knowledge = open_knowledge(options, config)
+    tell(control.Warming(step="loading the model"))
+    backend = models.load(config.encoder, options.paths)
+    tell(control.Warming(step="warming up"))
+    canary = backend.encode_queries(CANARIES).vectors
+    query_s = time_queries(backend, config)
+    if knowledge.revision == 0:
+        load_seed(knowledge, backend, options.seed(), tell)
+    encode_missing(knowledge, backend, tell)
+    tell(control.Warming(step="loading the index"))
+    index = restore(knowledge, backend, options.paths.index)
+    return Parts(knowledge, backend, index, canary, query_s)
+
+
+def open_knowledge(options: Options, config: TenantConfig) -> Knowledge:
+    return Knowledge.open(
+        options.paths.knowledge_db,
+        min_chars=config.knowledge.min_chars,
+        history_days=config.knowledge.history_days,
+        disk_mb=config.limits.disk_mb,
+    )
+
+
+def time_queries(backend: Backend, config: TenantConfig) -> float:
+    """Seconds for one short query. Raises StartRefused when the longest possible one takes too long."""
+    longest = " ".join([CANARIES[0]] * (config.encoder.max_query_tokens // 8 + 1))
+    seconds = min(_timed(backend, longest) for _ in range(2))
+    allowed = config.search.deadline_s / 2
+    if seconds > allowed:
+        raise StartRefused(
+            f"cannot serve within search.deadline_s ({config.search.deadline_s:g} s): a query of "
+            f"{config.encoder.max_query_tokens} tokens takes {seconds:.2f} s on {backend.device}, at most "
+            f"{allowed:.2f} s are possible; choose a smaller model, lower encoder.max_query_tokens or raise the deadline",
+            seconds=round(seconds, 3),
+        )  # fmt: skip
+    return min(_timed(backend, CANARIES[0]) for _ in range(3))
+
+
+def _timed(backend: Backend, text: str) -> float:
+    started = time.perf_counter()
+    backend.encode_queries([text])
+    return time.perf_counter() - started
+
+
+def load_seed(knowledge: Knowledge, backend: Backend, lines: list[str], tell: Tell) -> None:
+    entries = [wire.NewEntry(text=line) for line in lines]
+    if not entries:
+        return
+    checked = knowledge.check(entries)
+    texts = [entry.text for _, entry in checked.accepted]
+    encode_and_stage(knowledge, backend, texts, tell, total=len(texts))
+    context = WriteContext(
+        request_id=None, actor="seed", if_match=0, fingerprint=backend.fingerprint, vectors={},
+        answer=lambda _: (200, b""), kind="seed",
+    )  # fmt: skip
+    committed = knowledge.add(entries, context)
+    log.info("seed-loaded", extra={"added": len(committed.added), "refused": len(committed.refused)})
+
+
+def encode_missing(knowledge: Knowledge, backend: Backend, tell: Tell) -> None:
+    """Gives each entry a vector of this model; what is done stays done if the process dies."""
+    total = sum(len(page) for page in _pages(knowledge, backend))
+    done = 0
+    for page in _pages(knowledge, backend):
+        encode_and_stage(knowledge, backend, page, tell, total=total, before=done)
+        done += len(page)
+    if total:
+        log.info("entries-encoded", extra={"entries": total})
+
+
+def _pages(knowledge: Knowledge, backend: Backend) -> Iterator[list[str]]:
+    after = 0
+    while page := knowledge.without_vector(backend.fingerprint, after):
+        yield [text for _, text in page]
+        after = page[-1][0]
+
+
+def encode_and_stage(
+    knowledge: Knowledge, backend: Backend, texts: list[str], tell: Tell, *, total: int, before: int = 0
+) -> None:
+    """Encodes shortest first and commits every few hundred vectors."""
+    texts = sorted(texts, key=len)
+    for at in range(0, len(texts), _PAGE):
+        tell(control.Warming(step="encoding entries", done=before + at, total=total))
+        part = texts[at : at + _PAGE]
+        knowledge.stage(part, np.concatenate(list(_calls(backend, part))), backend.fingerprint)
+
+
+def _calls(backend: Backend, texts: list[str]) -> Iterator[Matrix]:
+    """One model call per `batch_tokens`."""
+    taken: list[str] = []
+    room = backend.batch_tokens
+    for text, length in zip(texts, backend.lengths(texts), strict=True):
+        if taken and length > room:
+            yield backend.encode_documents(taken).vectors
+            taken, room = [], backend.batch_tokens
+        taken.append(text)
+        room -= length
+    if taken:
+        yield backend.encode_documents(taken).vectors
