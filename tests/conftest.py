@@ -1,0 +1,30 @@
+"""Fixtures for all tiers; what they stand on is in support.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.support import RunningDaemon, fake_tenant, running_daemon
+
+StartDaemon = Callable[..., RunningDaemon]
+
+
+@pytest.fixture
+def start_daemon() -> Iterator[StartDaemon]:
+    """Starts daemons: ``start_daemon({"acme": fake_tenant()}, isolation="process")``."""
+    with ExitStack() as stack:
+
+        def start(tenants: dict[str, Any] | None = None, **config: Any) -> RunningDaemon:
+            return stack.enter_context(running_daemon(tenants, **config))
+
+        yield start
+
+
+@pytest.fixture
+def daemon(start_daemon: StartDaemon) -> RunningDaemon:
+    """One daemon with one ready tenant, `acme`, on the fake encoder."""
+    return start_daemon({"acme": fake_tenant()}).ready("acme")

@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import daemon
+
+
+def test_daemon_is_ours():
+    """PyPI's python-daemon has the same import name (design, section 3)."""
+    assert Path(daemon.__file__).resolve() == Path(__file__).resolve().parents[2] / "daemon" / "__init__.py"

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import os
+import time
+
+from daemon.core import progress_page
+from daemon.core.progress_page import CallKind, ProgressReader, ProgressWriter, Reading
+from daemon.supervisor.progress import Calls, Deadlines, verdict
+
+DEADLINES = Deadlines(call_s=3.0, chunk_s=60.0)
+
+
+def calls(age: float, moved: float, now: float = 1000.0) -> Calls:
+    return Calls({1: now - age}, now - moved)
+
+
+def reading(kind: CallKind, age: float, now: float = 1000.0) -> Reading:
+    return Reading(1, kind, int((now - age) * 1e9))
+
+
+def test_the_page_carries_what_was_written():
+    fd = progress_page.create()
+    writer, reader = ProgressWriter(fd), ProgressReader(fd)
+    assert reader.read() == Reading(0, CallKind.IDLE, 0)
+    writer.begin(CallKind.SEARCH)
+    during = reader.read()
+    assert (during.counter, during.kind) == (1, CallKind.SEARCH)
+    assert 0 <= time.monotonic_ns() - during.started_ns < 5e9
+    writer.end()
+    assert (reader.read().counter, reader.read().kind) == (2, CallKind.IDLE)
+    os.close(fd)
+
+
+def test_a_forged_page_is_clamped():
+    fd = progress_page.create()
+    os.pwrite(fd, b"\xfe" * progress_page.PAGE_BYTES, 0)
+    found = ProgressReader(fd).read()
+    assert found.kind is CallKind.OTHER
+    assert found.started_ns <= time.monotonic_ns()
+    os.close(fd)
+
+
+def test_a_search_call_over_the_deadline_is_hung():
+    assert verdict(reading(CallKind.SEARCH, 3.1), Calls.none(), DEADLINES, 1000.0)
+    assert verdict(reading(CallKind.SEARCH, 2.9), calls(2.9, 2.9), DEADLINES, 1000.0) is None
+
+
+def test_requests_without_progress_are_hung():
+    assert verdict(reading(CallKind.IDLE, 0), calls(3.5, 3.5), DEADLINES, 1000.0)
+    assert verdict(reading(CallKind.IDLE, 0), calls(10, 0.5), DEADLINES, 1000.0) is None
+
+
+def test_nothing_outstanding_is_no_hang():
+    idle = Calls({}, 0.0)
+    assert verdict(reading(CallKind.IDLE, 0), idle, DEADLINES, 1000.0) is None
+
+
+def test_an_import_call_has_its_own_limit():
+    waiting = calls(30, 30)
+    assert verdict(reading(CallKind.IMPORT, 30), waiting, DEADLINES, 1000.0) is None
+    assert verdict(reading(CallKind.IMPORT, 61), waiting, DEADLINES, 1000.0)
+
+
+def test_calls_know_when_something_moved():
+    found = Calls.none()
+    number = found.begin()
+    found.moved_at = 0.0
+    found.saw(7)
+    assert found.moved_at > 0.0
+    found.end(number)
+    found.end(number)
+    assert found.oldest_first == {}
