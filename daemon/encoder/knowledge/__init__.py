@@ -1,4 +1,4 @@
-"""One tenant's knowledge base: entries, vectors, history, stored answers and operations in one SQLite file."""
+"""One tenant's knowledge base: entries, vectors, history, answers and operations in one SQLite file."""
 
 from daemon.encoder.knowledge.model import Checked, Committed, Diff, MissingVectors, WriteContext
 from daemon.encoder.knowledge.recovery import Salvage, recover

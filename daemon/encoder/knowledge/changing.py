@@ -15,6 +15,13 @@ from daemon.encoder.knowledge.texts import digest, now_us
 from daemon.encoder.knowledge.vectors import chunks
 
 _CHUNK = 5000  # rows between two looks at the room left
+_UPDATE = "UPDATE entries SET text = ?, hash = ?, metadata = ?, created_at = ?, updated_at = ? WHERE id = ?"
+INSERT = "INSERT INTO entries (id, text, hash, metadata, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)"
+_REMEMBER = (
+    "INSERT INTO change_entries (revision, entry, before_hash, before_text, before_metadata, before_created, "
+    "before_updated, after_text, after_metadata, after_created, after_updated) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
 @dataclass(frozen=True)
@@ -64,9 +71,7 @@ def apply(
 
 
 def _change(db: sqlite3.Connection, revision: int) -> wire.Change:
-    query = (
-        "SELECT revision, at, actor, kind, added, removed, edited, undone_by FROM changes WHERE revision = ?"
-    )
+    query = "SELECT revision, at, actor, kind, added, removed, edited, undone_by FROM changes WHERE revision = ?"
     return to_change(db, db.execute(query, (revision,)).fetchone())
 
 
@@ -76,12 +81,12 @@ def _write_entries(db: sqlite3.Connection, deltas: Sequence[Delta], room: Callab
         db.executemany("DELETE FROM entries WHERE id = ?", ((id_,) for id_ in part))
     for edited in chunks([d.after for d in deltas if d.before and d.after], _CHUNK):
         db.executemany(
-            "UPDATE entries SET text = ?, hash = ?, metadata = ?, created_at = ?, updated_at = ? WHERE id = ?",
+            _UPDATE,
             ((r.text, digest(r.text), r.metadata, r.created, r.updated, r.id) for r in edited if r),
         )
     for added in chunks([d.after for d in deltas if d.before is None], _CHUNK):
         db.executemany(
-            "INSERT INTO entries (id, text, hash, metadata, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)",
+            INSERT,
             ((r.id, r.text, digest(r.text), r.metadata, r.created, r.updated) for r in added if r),
         )
         room()
@@ -102,12 +107,8 @@ def _record(
     db.execute("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)", row)
     if recording.undoes is not None:
         db.execute("UPDATE changes SET undone_by = ? WHERE revision = ?", (revision, recording.undoes))
-    query = (
-        "INSERT INTO change_entries (revision, entry, before_hash, before_text, before_metadata, before_created, "
-        "before_updated, after_text, after_metadata, after_created, after_updated) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
-    )
     for part in chunks(deltas, _CHUNK):
-        db.executemany(query, (_history_row(revision, delta, keep=recording.keep_texts) for delta in part))
+        db.executemany(_REMEMBER, (_history_row(revision, delta, keep=recording.keep_texts) for delta in part))
         room()
 
 
@@ -117,16 +118,20 @@ def _history_row(revision: int, delta: Delta, *, keep: bool) -> tuple[Any, ...]:
         return (revision, delta.id, *(None,) * 9)
     return (
         revision, delta.id,
-        *((digest(before.text), before.text, before.metadata, before.created, before.updated) if before else (None,) * 5),
-        *((after.text, after.metadata, after.created, after.updated) if after else (None,) * 4),
+        digest(before.text) if before else None, *_columns(before), *_columns(after),
     )  # fmt: skip
+
+
+def _columns(row: Row | None) -> tuple[Any, ...]:
+    return (None,) * 4 if row is None else (row.text, row.metadata, row.created, row.updated)
 
 
 def recorded(db: sqlite3.Connection, revision: int) -> list[Delta]:
     """What a change of the history did."""
     query = (
         "SELECT entry, before_text, before_metadata, before_created, before_updated, "
-        "after_text, after_metadata, after_created, after_updated FROM change_entries WHERE revision = ? ORDER BY id"
+        "after_text, after_metadata, after_created, after_updated "
+        "FROM change_entries WHERE revision = ? ORDER BY id"
     )
     return [Delta(_side(row[0], row[1:5]), _side(row[0], row[5:9])) for row in db.execute(query, (revision,))]
 

@@ -16,11 +16,8 @@ from daemon.encoder.knowledge import schema
 
 _MB = 1024 * 1024
 _BUSY_MS = 5000
-_WAL_KEPT = (
-    4 * _MB
-)  # this much of the log stays allocated: on a full disk a small delete can still be written
+_WAL_KEPT = 4 * _MB  # this much of the log stays allocated: on a full disk a small delete can still be written
 _SPARE = 16  # a sixteenth of disk_mb is kept for deletes, undo and operations
-QUICK_CHECK_BYTES = 256 * _MB
 _FULL, _IOERR, _CORRUPT, _NOTADB, _CANTOPEN = 13, 10, 11, 26, 14
 
 
@@ -36,6 +33,7 @@ class Database:
         self._truncate_due = False
         with self.translated():
             schema.ensure(path)
+            self._inspect()
             self._writer = self._open_writer()
 
     def _open_writer(self) -> sqlite3.Connection:
@@ -53,20 +51,18 @@ class Database:
             db.execute("PRAGMA cache_size = -16384")
             db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_KEPT // schema.PAGE_SIZE}")
             db.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT}")
-            self._quick_check(db)
         except BaseException:
             db.close()
             raise
         return db
 
-    def _quick_check(self, db: sqlite3.Connection) -> None:
-        """Small files are checked at every open; large ones only at their root, they would delay the start."""
-        if self.path.stat().st_size > QUICK_CHECK_BYTES:
-            db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            return
-        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise schema.damaged(self.path, found)
+    def _inspect(self) -> None:
+        db = sqlite3.connect(self._uri("ro"), uri=True, isolation_level=None)
+        try:
+            db.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+            schema.inspect(db, self.path)
+        finally:
+            db.close()
 
     def _uri(self, mode: str) -> str:
         return f"{self.path.absolute().as_uri()}?mode={mode}"
@@ -150,7 +146,7 @@ class Database:
             return 0
 
     def truncate_log(self) -> bool:
-        """Empties the write-ahead log, so that removed text is in no file; tried again later if readers are in the way."""
+        """Empties the write-ahead log, so that no file holds removed text; if a reader is in the way, later."""
         with self.lock, self.translated():
             busy, _, _ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             self._truncate_due = bool(busy)
@@ -204,8 +200,9 @@ class Database:
     def _disk_full(self) -> DiskFull:
         if self._limit is not None and not self._no_space():
             return DiskFull(
-                f"cannot write: the knowledge base reached limits.disk_mb ({self._limit // _MB} MB); nothing acknowledged "
-                "is lost. Delete entries with --forget, shorten knowledge.history_days, or raise the limit",
+                f"cannot write: the knowledge base reached limits.disk_mb ({self._limit // _MB} MB); "
+                "nothing acknowledged is lost. Delete entries with --forget, shorten "
+                "knowledge.history_days, or raise the limit",
                 file=str(self.path), disk_mb=self._limit // _MB,
             )  # fmt: skip
         return DiskFull(

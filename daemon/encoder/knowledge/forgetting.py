@@ -54,7 +54,8 @@ def scrub(db: sqlite3.Connection, ids: Sequence[int], texts: Collection[str]) ->
     db.executemany("INSERT OR IGNORE INTO forgotten_ids VALUES (?)", ((id_,) for id_ in ids))
     touched = (
         "(before_text IS NOT NULL OR after_text IS NOT NULL) AND (entry IN (SELECT id FROM forgotten_ids) "
-        "OR before_text IN (SELECT text FROM forgotten_texts) OR after_text IN (SELECT text FROM forgotten_texts))"
+        "OR before_text IN (SELECT text FROM forgotten_texts) "
+        "OR after_text IN (SELECT text FROM forgotten_texts))"
     )
     db.execute(
         "UPDATE changes SET undoable = 0 WHERE revision IN "  # noqa: S608
@@ -70,9 +71,7 @@ def scrub(db: sqlite3.Connection, ids: Sequence[int], texts: Collection[str]) ->
     keys = [(digest(text),) for text in texts]
     db.executemany("DELETE FROM staged WHERE hash = ?", keys)
     for (number,) in db.execute("SELECT id FROM fingerprints").fetchall():
-        db.executemany(
-            "DELETE FROM vectors WHERE fingerprint = ? AND hash = ?", ((number, key) for (key,) in keys)
-        )
+        db.executemany("DELETE FROM vectors WHERE fingerprint = ? AND hash = ?", ((number, key) for (key,) in keys))
     _scrub_bodies(db, {*texts, *(wire.shorten(text) for text in texts)})
 
 

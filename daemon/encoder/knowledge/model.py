@@ -14,7 +14,7 @@ Vector = npt.NDArray[np.float32]
 
 
 class MissingVectors(Exception):
-    """A change needs vectors that are neither in its context nor stored (a race, or an undo after a model change)."""
+    """A change needs vectors that are neither given nor stored (a race, an undo after a model change)."""
 
     def __init__(self, texts: list[str]) -> None:
         super().__init__(f"{len(texts)} texts have no vector")
@@ -98,7 +98,7 @@ class Delta:
     @property
     def id(self) -> int:
         row = self.after or self.before
-        assert row is not None  # noqa: S101 - a delta has a side
+        assert row is not None
         return row.id
 
     @property

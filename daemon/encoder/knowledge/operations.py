@@ -36,7 +36,5 @@ class Operations:
         now = datetime.now(UTC)
         for (body,) in bodies:
             operation = wire.Operation.model_validate_json(body)
-            self.save(
-                operation.model_copy(update={"state": wire.OperationState.INTERRUPTED, "ended_at": now})
-            )
+            self.save(operation.model_copy(update={"state": wire.OperationState.INTERRUPTED, "ended_at": now}))
         return len(bodies)

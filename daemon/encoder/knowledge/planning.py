@@ -47,9 +47,7 @@ def set_texts(db: sqlite3.Connection, texts: Sequence[str], min_chars: int) -> P
     return Plan("set", gone + new, outcome)
 
 
-def edit(
-    db: sqlite3.Connection, id_: int, text: str | None, metadata: wire.Metadata | None, min_chars: int
-) -> Plan:
+def edit(db: sqlite3.Connection, id_: int, text: str | None, metadata: wire.Metadata | None, min_chars: int) -> Plan:
     before = row_of(db, id_)
     wanted = before.text if text is None else normalise(text)
     if wanted != before.text:
@@ -96,8 +94,8 @@ def undo(db: sqlite3.Connection) -> Plan:
     revision, kind, undoable = row
     if not undoable:
         raise NothingToUndo(
-            f"cannot undo: the last change ({kind}, revision {revision}) removed text for good, or its text was "
-            "removed from the history; add the entries again",
+            f"cannot undo: the last change ({kind}, revision {revision}) removed text for good, or its text "
+            "was removed from the history; add the entries again",
             revision=revision, change=kind,
         )  # fmt: skip
     return Plan("undo", [delta.reverse() for delta in recorded(db, revision)], undoes=revision)

@@ -48,9 +48,7 @@ def row_of(db: sqlite3.Connection, id_: int) -> Row:
 
 
 def unknown(id_: int) -> UnknownEntry:
-    return UnknownEntry(
-        f"cannot find the entry {id_}: it was deleted or never existed; list the entries", id=id_
-    )
+    return UnknownEntry(f"cannot find the entry {id_}: it was deleted or never existed; list the entries", id=id_)
 
 
 def rows_of(db: sqlite3.Connection, ids: Sequence[int]) -> list[Row]:

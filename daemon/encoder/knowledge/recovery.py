@@ -1,16 +1,123 @@
-"""Salvaging a damaged base into a new file."""
+"""Salvaging a damaged base into a new file.
+
+Rows are read page by page; only those are taken that prove themselves: a text by its hash, a vector by its
+checksum. The history is not salvaged. The damaged file is only read.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sqlite3
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from daemon.core.errors import DataExists
+from daemon.encoder.knowledge import schema
+from daemon.encoder.knowledge.changing import INSERT
+from daemon.encoder.knowledge.pages import Pages, Value
+from daemon.encoder.knowledge.texts import digest
 
 
 @dataclass(frozen=True)
 class Salvage:
+    """What was found. `expected` is the number of entries that the base should have, None if that is lost too."""
+
     entries: int
     vectors: int
+    expected: int | None
+    revision: int
+    damaged_pages: list[int]
+    problems: list[str]
+
+
+@dataclass
+class _Found:
+    entries: dict[int, tuple[int, str, bytes, str, int, int]] = field(default_factory=dict)
+    fingerprints: dict[int, tuple[str, int]] = field(default_factory=dict)
+    meta: dict[str, int] = field(default_factory=dict)
+    last_id: int = 0
+    revision: int = 0
 
 
 def recover(path: Path, target: Path) -> Salvage:
-    raise NotImplementedError(path, target)
+    """Writes what is readable of the base at `path` into a new base at `target`.
+
+    The new base has a revision beyond the old one's, so that no index snapshot of the old one is taken for its own.
+    Entries whose vector was lost are encoded again when the tenant starts. Raises DataExists, OSError, sqlite3.Error.
+    """
+    if target.exists():
+        raise DataExists(f"cannot recover into {target}: it exists; name a file that does not", file=str(target))
+    pages = Pages(path)
+    try:
+        damaged: list[int] = []
+        found = _Found()
+        for rowid, values in pages.cells(damaged):
+            _sort_in(found, rowid, values)
+        return _write(pages, found, target, damaged)
+    finally:
+        pages.close()
+
+
+def _sort_in(found: _Found, rowid: int | None, values: Sequence[Value]) -> None:
+    """Tables are told apart by the shape of their rows."""
+    match values:
+        case [None, str(text), bytes(key), str(metadata), int(created), int(updated)] if rowid:
+            found.last_id = max(found.last_id, rowid)
+            known = found.entries.get(rowid)
+            if digest(text) == key and (known is None or known[5] <= updated):
+                found.entries[rowid] = (rowid, text, key, metadata, created, updated)
+        case [None, str(fingerprint), int(dimension)] if rowid:
+            found.fingerprints[rowid] = (fingerprint, dimension)
+        case ["entries", int(last)]:
+            found.last_id = max(found.last_id, last)
+        case [str(key), int(number)] if rowid is None:
+            found.meta[key] = number
+        case [None, int(), str(), str(), int(), int(), int(), int(), _, _] if rowid:
+            found.revision = max(found.revision, rowid)
+        case [None, int(revision), int(entry), *rest] if len(rest) == 9:
+            found.revision, found.last_id = max(found.revision, revision), max(found.last_id, entry)
+
+
+def _write(pages: Pages, found: _Found, target: Path, damaged: list[int]) -> Salvage:
+    schema.create(target)
+    db = sqlite3.connect(target, isolation_level=None)
+    try:
+        db.execute("BEGIN")
+        revision = max(found.revision, found.meta.get("revision", 0)) + 1
+        entries = _write_entries(db, found, revision)
+        vectors = _write_vectors(db, pages, found)
+        db.execute("COMMIT")
+    except BaseException:
+        db.close()
+        target.unlink()
+        raise
+    db.close()
+    problems = ["the write-ahead log can't be read: the last changes may be missing"] if pages.log_damaged else []
+    return Salvage(entries, vectors, found.meta.get("total"), revision, damaged, problems)
+
+
+def _write_entries(db: sqlite3.Connection, found: _Found, revision: int) -> int:
+    """Of two entries with the same text (an older page beside a newer one) the one changed last is taken."""
+    rows = sorted(found.entries.values(), key=lambda row: -row[5])
+    # the last id as a row of its own, so that no id is ever given twice
+    db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('entries', ?)", (found.last_id,))
+    db.executemany(INSERT.replace("INSERT", "INSERT OR IGNORE", 1), rows)
+    total = int(db.execute("SELECT count(*) FROM entries").fetchone()[0])
+    for key, value in (("revision", revision), ("total", total), ("history_floor", revision)):
+        db.execute("UPDATE meta SET value = ? WHERE key = ?", (value, key))
+    return total
+
+
+def _write_vectors(db: sqlite3.Connection, pages: Pages, found: _Found) -> int:
+    for number, (fingerprint, dimension) in found.fingerprints.items():
+        db.execute("INSERT INTO fingerprints VALUES (?, ?, ?)", (number, fingerprint, dimension))
+    wanted = {row[0] for row in db.execute("SELECT hash FROM entries")}
+    query = "INSERT OR IGNORE INTO vectors (fingerprint, hash, crc, vector) VALUES (?, ?, ?, ?)"
+    for _, values in pages.cells([]):
+        match values:
+            case [None, int(number), bytes(key), int(crc), bytes(blob)] if key in wanted:
+                known = found.fingerprints.get(number)
+                if known and len(blob) == 4 * known[1] and zlib.crc32(blob) == crc:
+                    db.execute(query, (number, key, crc, blob))
+    return int(db.execute("SELECT count(*) FROM vectors").fetchone()[0])

@@ -17,6 +17,8 @@ VERSION = 1
 APPLICATION_ID = 0x76776B62  # "vwkb": a foreign SQLite file is not taken for a knowledge base
 # 2 KiB vectors (512 dimensions) fill 16 KiB pages by 89 %, SQLite's default 4 KiB pages by 51 %.
 PAGE_SIZE = 16384
+# Larger files are not read as a whole at every open: the start can't wait. integrity_check() does it.
+QUICK_CHECK_BYTES = 256 * 1024 * 1024
 
 DDL = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -114,17 +116,26 @@ def damaged(path: Path, reason: object) -> StartRefused:
     )  # fmt: skip
 
 
-def bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
-    """Checks version and kind of an open file; migrates an older one after a copy. Raises StartRefused."""
+def inspect(db: sqlite3.Connection, path: Path) -> None:
+    """Refuses (StartRefused) what this program can't use. `db` is read-only: nothing is changed by looking."""
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if int(db.execute("PRAGMA application_id").fetchone()[0]) != APPLICATION_ID:
         raise damaged(path, "it is no knowledge base of vecward")
     if version > VERSION:
         raise StartRefused(
-            f"cannot use the knowledge base {path}: its schema has version {version}, this vecward knows {VERSION}; "
-            "install a newer vecward, or restore a backup made with this one",
+            f"cannot use the knowledge base {path}: its schema has version {version}, "
+            f"this vecward knows {VERSION}; install a newer vecward, or restore a backup made with this one",
             file=str(path), found=version, known=VERSION,
         )  # fmt: skip
+    if path.stat().st_size > QUICK_CHECK_BYTES:
+        db.execute("SELECT max(id) FROM entries").fetchone()
+    elif (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+        raise damaged(path, found)
+
+
+def bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
+    """Migrates an older file, after a copy."""
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if version < VERSION:
         copy_to(db, path.with_name(f"{path.name}.v{version}"))
         for step in range(version, VERSION):

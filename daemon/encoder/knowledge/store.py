@@ -1,4 +1,4 @@
-"""The knowledge base of one tenant. Every method may be called from any thread; changes happen one at a time."""
+"""One tenant's knowledge base. Every method may be called from any thread; changes happen one at a time."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from daemon.core import wire
 from daemon.core.errors import DiskFull, RevisionChanged
 from daemon.encoder.knowledge import changing, comparing, forgetting, planning, reading, vectors
+from daemon.encoder.knowledge.columns import Column, metadata_columns
 from daemon.encoder.knowledge.database import Database
 from daemon.encoder.knowledge.model import Checked, Committed, Diff, MissingVectors, Vector, WriteContext
 from daemon.encoder.knowledge.operations import Operations
@@ -21,7 +22,7 @@ from daemon.encoder.knowledge.texts import digest, microseconds, normalise, now_
 
 
 class Knowledge:
-    """All methods raise DiskFull, StartRefused (the file is damaged) and InternalError besides their own errors."""
+    """All methods raise DiskFull, StartRefused (the file is damaged) and InternalError besides their own."""
 
     def __init__(self, database: Database, min_chars: int, history_days: int) -> None:
         self._database = database
@@ -32,7 +33,7 @@ class Knowledge:
 
     @classmethod
     def open(cls, path: Path, *, min_chars: int, history_days: int, disk_mb: int | None) -> Knowledge:
-        """Opens, creates or migrates the base at `path`. Raises StartRefused; a damaged file is left as it is."""
+        """Opens, creates or migrates the base. Raises StartRefused; a damaged file is left as it is."""
         base = cls(Database(path, disk_mb), min_chars, history_days)
         try:
             base.operations.mark_interrupted()
@@ -120,16 +121,14 @@ class Knowledge:
     # --- changes ---
 
     def add(self, entries: Sequence[wire.NewEntry], ctx: WriteContext) -> Committed:
-        """`entries` as they were sent: they are checked again here. Raises RevisionChanged, MissingVectors."""
+        """`entries` as they were sent: checked again here. Raises RevisionChanged, MissingVectors."""
         return self._change(ctx, lambda db: planning.add(db, entries, self._min_chars))
 
     def set_texts(self, texts: Sequence[str], ctx: WriteContext) -> Committed:
         """The base becomes this list, in one transaction."""
         return self._change(ctx, lambda db: planning.set_texts(db, texts, self._min_chars))
 
-    def edit(
-        self, id_: int, text: str | None, metadata: wire.Metadata | None, ctx: WriteContext
-    ) -> Committed:
+    def edit(self, id_: int, text: str | None, metadata: wire.Metadata | None, ctx: WriteContext) -> Committed:
         """Raises UnknownEntry, Duplicate, TooShort, TooLong, Invalid as well."""
         return self._change(ctx, lambda db: planning.edit(db, id_, text, metadata, self._min_chars))
 
@@ -144,9 +143,7 @@ class Knowledge:
         """Raises NothingToUndo as well."""
         return self._change(ctx, planning.undo, spare=True)
 
-    def _change(
-        self, ctx: WriteContext, plan: Callable[[Connection], Plan], *, spare: bool = False
-    ) -> Committed:
+    def _change(self, ctx: WriteContext, plan: Callable[[Connection], Plan], *, spare: bool = False) -> Committed:
         try:
             return self._attempt(ctx, plan, spare=spare)
         except DiskFull:
@@ -160,9 +157,7 @@ class Knowledge:
                 if ctx.request_id is not None and (stored := _answered(db, ctx.request_id)):
                     return Committed(reading.meta(db, "revision"), replayed=stored)
                 self._check_match(ctx, reading.meta(db, "revision"))
-                committed = self._apply(
-                    db, ctx, plan(db), room=_no_check if spare else self._database.check_room
-                )
+                committed = self._apply(db, ctx, plan(db), room=_no_check if spare else self._database.check_room)
                 _keep_answer(db, ctx, committed)
             self._look()
         return committed
@@ -191,7 +186,7 @@ class Knowledge:
         )
 
     def _make_room(self) -> bool:
-        """Drops vectors that only an undo would use (it encodes again then); returns whether there were any."""
+        """Drops vectors that only an undo would use (it encodes again then); whether there were any."""
         try:
             with self._database.write(spare=True) as db:
                 dropped = vectors.drop_for_history(db)
@@ -225,7 +220,8 @@ class Knowledge:
     def changes_since(self, revision: int, fingerprint: str) -> list[tuple[int, Vector | None]] | None:
         """(id, vector) of what changed after `revision`, None for an entry that is gone or has no vector.
 
-        None instead of a list: the history does not reach back that far, read `all_vectors`.
+        None instead of a list: the history does not reach back that far, or most entries changed;
+        read `all_vectors`.
         """
         with self._database.read() as db:
             if not reading.meta(db, "history_floor") <= revision <= reading.meta(db, "revision"):
@@ -233,6 +229,8 @@ class Knowledge:
             known = vectors.known_fingerprint(db, fingerprint)
             query = "SELECT DISTINCT entry FROM change_entries WHERE revision > ? ORDER BY entry"
             ids = [row[0] for row in db.execute(query, (revision,))]
+            if len(ids) > max(1000, self._total // 4):
+                return None
             return [(id_, vectors.vector_of(db, id_, known[0]) if known else None) for id_ in ids]
 
     def drop_other_fingerprints(self, keep: str) -> None:
@@ -243,13 +241,18 @@ class Knowledge:
     # --- upkeep ---
 
     def purge_history(self, now: datetime | None = None) -> bool:
-        """Removes changes older than history_days, old answers and operations; returns whether text was removed."""
+        """Removes changes past history_days, old answers and operations; whether text was removed."""
         moment = microseconds(now or datetime.now(UTC))
         with self._database.write(spare=True) as db:
             purged = forgetting.purge(db, moment, self._history_days)
         if purged or self._database.log_pending:
             self._database.truncate_log()
         return purged
+
+    def columns(self) -> list[Column]:
+        """The metadata columns of a CSV export; reads every entry."""
+        with self._database.read() as db:
+            return metadata_columns(db)
 
     def integrity_check(self) -> list[str]:
         """What is wrong with the file, empty if nothing is; reads all of it."""

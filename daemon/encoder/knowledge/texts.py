@@ -16,11 +16,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def normalise(text: str) -> str:
     """NFC without white space around: two texts are the same entry when these are equal."""
     text = text.strip()
-    return (
-        text
-        if text.isascii() or unicodedata.is_normalized("NFC", text)
-        else unicodedata.normalize("NFC", text)
-    )
+    return text if text.isascii() or unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
 
 
 def digest(text: str) -> bytes:
@@ -33,9 +29,7 @@ def problem(text: str, min_chars: int) -> Invalid | None:
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
-        return _invalid(
-            "it holds half of a surrogate pair, which is no text", text.encode(errors="replace").decode()
-        )
+        return _invalid("it holds half of a surrogate pair, which is no text", text.encode(errors="replace").decode())
     if size > wire.MAX_ENTRY_BYTES:
         allowed = f"at most {wire.MAX_ENTRY_BYTES} bytes"
         return TooLong(
