@@ -58,6 +58,7 @@ async def serve(paths: Paths, config: DaemonConfig) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end, number)
+        loop.add_signal_handler(signal.SIGHUP, manager.reload.ask)
         try:
             await manager.open()
             await server.serve(sockets=listeners)

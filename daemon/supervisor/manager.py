@@ -27,6 +27,7 @@ from daemon.supervisor.events import EventLog, EventName
 from daemon.supervisor.operations import Handle, Operations
 from daemon.supervisor.process import Launch
 from daemon.supervisor.progress import HangWatch
+from daemon.supervisor.reload import Reload
 from daemon.supervisor.state_db import StateDb
 from daemon.supervisor.states import Goal, Happening, State
 from daemon.supervisor.tenant import Services, Tenant
@@ -48,7 +49,8 @@ class Manager:
         self._services = Services(self.state_db, self.events, self._launch, self._release)
         self._loops: dict[str, asyncio.Task[None]] = {}
         self._listeners: dict[str, socket.socket] = {}
-        self._watch: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
+        self.reload = Reload(self)
 
     # --- life ----------------------------------------------------------------------------------------
 
@@ -63,14 +65,15 @@ class Manager:
             folder.chmod(mode)
         self.events.emit(EventName.DAEMON_STARTED, pid=os.getpid())
         for file in load_tenants(self.tenants_dir).values():
-            self._add(file)
-        self._watch = asyncio.create_task(HangWatch(self.live).run(), name="hang watch")
+            self.add(file)
+        for name, work in (("hang watch", HangWatch(self.live).run()), ("reload", self.reload.run())):
+            self._background.append(asyncio.create_task(work, name=name))
 
     async def close(self) -> None:
         """Stops every encoder, in parallel, within their ladders' bounds."""
         self.events.emit(EventName.DAEMON_STOPPING)
-        if self._watch is not None:
-            self._watch.cancel()
+        for task in self._background:
+            task.cancel()
         await self.operations.close()
         for task in self._loops.values():
             task.cancel()
@@ -89,7 +92,7 @@ class Manager:
         chosen = self.config.tenants_dir
         return self.paths.etc / chosen if chosen else self.paths.tenants_d
 
-    def _add(self, file: TenantFile) -> Tenant:
+    def add(self, file: TenantFile) -> Tenant:
         tenant = Tenant(file, self.paths.tenant(file.name), self._services)
         tenant.isolation = self.config.isolation
         self.tenants[file.name] = tenant
@@ -217,20 +220,11 @@ class Manager:
         if file.error is not None:
             raise file.error
         if known:
-            return await self.change(self.tenants[name], file)
+            self.reload.change(self.tenants[name], file)
+            return self.tenants[name]
         self.state_db.set_goal(name, Goal.UP)
         self.events.emit(EventName.TENANT_CREATED, name)
-        return self._add(file)
-
-    async def change(self, tenant: Tenant, file: TenantFile) -> Tenant:
-        """Applies a changed file; the encoder restarts only if it runs and something changed."""
-        if tenant.file.config == file.config and tenant.file.error is None:
-            return tenant
-        tenant.file = file
-        self.events.emit(EventName.TENANT_CHANGED, tenant.name)
-        if tenant.goal is Goal.UP:
-            tenant.tell(Happening.RESTART)
-        return tenant
+        return self.add(file)
 
     async def delete(self, name: str, purge: bool) -> None:
         """Removes the tenant; its data stay unless `purge`."""

@@ -1,0 +1,124 @@
+"""tenants.d as it changes: SIGHUP, or a file that was written, applies what is new, each tenant alone.
+
+A file that became bad keeps its running tenant on the old configuration, and says so in the tenant's warnings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daemon.core.tenant_config import TenantConfig, TenantFile, load_tenants
+from daemon.supervisor.events import EventName
+from daemon.supervisor.states import Goal, Happening
+
+if TYPE_CHECKING:
+    from daemon.supervisor.manager import Manager
+    from daemon.supervisor.tenant import Tenant
+
+LOOK_EVERY_S = 1.0
+WARNING = "config"
+
+# The daemon reads these at each use: a change of them needs no new encoder.
+_DAEMONS_OWN: Mapping[str, set[str] | bool] = {
+    "title": True,
+    "access": True,
+    "search": {"wait_s", "wake_wait_s", "threshold", "deadline_s", "chunk_deadline_s"},
+    "limits": {"park_after_s", "on_memory_limit", "start_s"},
+}
+
+log = logging.getLogger(__name__)
+
+Signature = Mapping[str, tuple[int, int, int]]
+
+
+def needs_restart(before: TenantConfig, after: TenantConfig) -> bool:
+    """Whether the encoder must start anew for `after`."""
+    return _encoders_part(before) != _encoders_part(after)
+
+
+def _encoders_part(config: TenantConfig) -> dict[str, Any]:
+    return config.model_dump(exclude=dict(_DAEMONS_OWN))
+
+
+def signature(folder: Path) -> Signature:
+    """What tells a changed file from an unchanged one: inode, size, time of change."""
+    found = {}
+    for path in folder.glob("*.yaml"):
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            continue
+        found[path.name] = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    return found
+
+
+class Reload:
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+        self._seen = signature(manager.tenants_dir)
+        self._asked = asyncio.Event()
+
+    def ask(self) -> None:
+        """Reads everything again soon (SIGHUP)."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        while True:
+            asked = await self._asked_within(LOOK_EVERY_S)
+            now = await asyncio.to_thread(signature, self._manager.tenants_dir)
+            if asked or now != self._seen:
+                self._seen = now
+                await self.apply(await asyncio.to_thread(load_tenants, self._manager.tenants_dir))
+
+    async def _asked_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._asked.wait()
+        except TimeoutError:
+            return False
+        self._asked.clear()
+        return True
+
+    async def apply(self, files: Mapping[str, TenantFile]) -> None:
+        manager = self._manager
+        for name in [name for name in manager.tenants if name not in files]:
+            await manager.drop(manager.tenants[name])
+            manager.events.emit(EventName.TENANT_DELETED, name, purged=False)
+        for name, file in files.items():
+            tenant = manager.tenants.get(name)
+            if tenant is None:
+                manager.add(file)
+                manager.events.emit(EventName.TENANT_CREATED, name)
+            else:
+                self.change(tenant, file)
+
+    def change(self, tenant: Tenant, file: TenantFile) -> None:
+        """Applies a changed file to a known tenant; what runs well goes on where the file is bad."""
+        events = self._manager.events
+        if file.error is not None:
+            self._refuse(tenant, file)
+            return
+        tenant.warnings.pop(WARNING, None)
+        before, tenant.file = tenant.file, file
+        if before.config == file.config:
+            return
+        events.emit(EventName.TENANT_CHANGED, tenant.name)
+        restart = before.config is None or (file.config is not None and needs_restart(before.config, file.config))
+        if tenant.goal is Goal.UP and restart:
+            tenant.tell(Happening.RESTART if before.config is not None else Happening.START, "its file changed")
+
+    def _refuse(self, tenant: Tenant, file: TenantFile) -> None:
+        assert file.error is not None
+        reason = file.error.message
+        warning = f"runs on its old configuration: {reason}"
+        if tenant.config is None:
+            tenant.file = file
+            tenant.tell(Happening.REFUSED, reason)
+        elif tenant.warnings.get(WARNING) != warning:
+            tenant.warnings[WARNING] = warning
+            log.warning("config-refused", extra={"tenant": tenant.name, "reason": reason})
+            self._manager.events.emit(EventName.CONFIG_REFUSED, tenant.name, reason=reason)
