@@ -107,7 +107,9 @@ async def relay(
     scope: Any, receive: Any, send: Any, *, tenant: Tenant, route: Route, actor: str, request_id: str
 ) -> int:
     """Answers one request of a tenant; the status sent. Raises VecwardError while nothing has been sent."""
+    began = time.monotonic()
     body = await read_body(scope, receive, route.max_body_bytes)
+    status = 500
     try:
         request = _Request(scope, tenant, route, _headers(scope, actor, request_id, body), body)
         response = await request.answer()
@@ -115,9 +117,12 @@ async def relay(
             await _send_on(response, send, request_id)
         finally:
             await response.aclose()
-        return response.status
+        status = response.status
+        return status
     finally:
         body.close()
+        if route.name == "search":
+            tenant.rates.record((time.monotonic() - began) * 1000, error=status >= 500)
 
 
 def _headers(scope: Any, actor: str, request_id: str, body: Body) -> Headers:

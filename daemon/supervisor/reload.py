@@ -86,6 +86,8 @@ class Reload:
     async def apply(self, files: Mapping[str, TenantFile]) -> None:
         manager = self._manager
         for name in [name for name in manager.tenants if name not in files]:
+            if (manager.tenants_dir / f"{name}.yaml").exists():  # created by PUT since the folder was read
+                continue
             await manager.drop(manager.tenants[name])
             manager.events.emit(EventName.TENANT_DELETED, name, purged=False)
         for name, file in files.items():

@@ -31,6 +31,7 @@ from daemon.supervisor.backoff import AFTER_READY, BEFORE_READY, HEALTHY_S
 from daemon.supervisor.events import EventLog, EventName
 from daemon.supervisor.process import EncoderProcess, Ended, Launch
 from daemon.supervisor.progress import Calls, Deadlines, verdict
+from daemon.supervisor.rates import RateWindow
 from daemon.supervisor.state_db import StateDb
 from daemon.supervisor.states import COMING_UP, Goal, Happening, State, step
 from daemon.supervisor.tenant_log import TenantLog
@@ -82,6 +83,7 @@ class Tenant:
         self.used_at = time.monotonic()
         self.warnings: dict[str, str] = {}
         self.isolation = ""
+        self.rates = RateWindow()
         self._services = services
         self._inbox: asyncio.Queue[tuple[Happening, str | None]] = asyncio.Queue()
         self._changed = asyncio.Event()

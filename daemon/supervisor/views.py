@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import psutil
 
-from daemon.core.wire import Rates, TenantView, Title
+from daemon.core.wire import TenantView, Title
 from daemon.supervisor.states import State
 from daemon.supervisor.tenant import Tenant
 
@@ -47,7 +47,7 @@ def view(tenant: Tenant) -> TenantView:
         backend=config.encoder.backend if config else None,
         progress=told.progress if tenant.coming_up else None,
         warnings=list(tenant.warnings.values()),
-        rates=Rates(),
+        rates=tenant.rates.rates(),
     )
 
 
