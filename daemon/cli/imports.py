@@ -1,0 +1,121 @@
+"""`vecward entries import`: an operation with a progress bar on the terminal, cancelled by Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from daemon.cli import operations, texts
+from daemon.cli.output import complain, console, line, note, print_json
+from daemon.cli.settings import Json, TenantName, settings
+from daemon.core.errors import VecwardError
+
+if TYPE_CHECKING:
+    from daemon.client import Client
+    from daemon.core.wire import Operation
+
+_DRAW_EVERY_S = 0.2
+_INTERRUPTED = 130
+
+
+class Format(StrEnum):
+    TXT = "txt"
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+class Mode(StrEnum):
+    ADD = "add"
+    SET = "set"
+
+
+_MEDIA_TYPES = {Format.TXT: "text/plain", Format.CSV: "text/csv", Format.JSONL: "application/x-ndjson"}
+_SUFFIXES = {".csv": Format.CSV, ".jsonl": Format.JSONL, ".ndjson": Format.JSONL}
+
+
+def import_file(
+    ctx: typer.Context,
+    tenant: TenantName,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file, or - for standard input.", show_default=False)],
+    chosen: Annotated[Format | None, typer.Option("--format", help="Default: the file's suffix, else txt.")] = None,
+    mode: Annotated[Mode, typer.Option(help="add: keep what is there. set: the base becomes the file.")] = Mode.ADD,
+    if_match: Annotated[int | None, typer.Option(metavar="REVISION", help="Only if the base has it.")] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until it is done.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Import a file: text (an entry a line), CSV (column text, others are metadata) or JSON lines."""
+    format = chosen or _SUFFIXES.get(Path(file).suffix.lower(), Format.TXT)
+    data = texts.read_bytes(file)
+    with settings(ctx).client() as client:
+        operation = client.import_entries(tenant, data, _MEDIA_TYPES[format], mode.value, if_match)
+        if not no_wait:
+            operation = _wait(client, tenant, operation)
+    if as_json:
+        _print_json(operation)
+    elif no_wait:
+        line(f"import runs as operation {operation.id}")
+    if not no_wait:
+        _report(tenant, operation, as_json)
+
+
+def _wait(client: Client, tenant: str, operation: Operation) -> Operation:
+    try:
+        if not sys.stderr.isatty():
+            return operations.wait(client, tenant, operation)
+        with _bar() as draw:
+            return operations.wait(client, tenant, operation, poll_s=_DRAW_EVERY_S, seen=draw)
+    except KeyboardInterrupt:
+        _cancel(client, tenant, operation)
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def _cancel(client: Client, tenant: str, operation: Operation) -> None:
+    try:
+        left = client.cancel(tenant, operation.id)
+    except VecwardError as error:
+        complain(error.kind, f"cannot cancel the import, it goes on as operation {operation.id}: {error.message}")
+        return
+    done = f" after {left.progress.done} entries" if left.progress else ""
+    note(f"the import was cancelled{done}; vecward entries list shows what is there")
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[Operation], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("importing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
+        task = progress.add_task("importing", total=None)
+
+        def draw(operation: Operation) -> None:
+            if operation.progress is not None:
+                progress.update(task, completed=operation.progress.done, total=operation.progress.total)
+
+        yield draw
+
+
+def _print_json(operation: Operation) -> None:
+    from daemon.core.wire import OperationAnswer
+
+    print_json(OperationAnswer(operation=operation))
+
+
+def _report(tenant: str, operation: Operation, as_json: bool) -> None:
+    operations.must_be_done(tenant, operation)
+    result: dict[str, Any] = operation.result or {}
+    refused, total = result.get("refused", []), result.get("refused_total", 0)
+    if not as_json:
+        removed = f", removed {result['removed']}" if "removed" in result else ""
+        line(f"added {result.get('added', 0)}{removed}, refused {total}; revision {result.get('revision')}")
+    for one in refused:
+        complain(str(one.get("kind")), f"line {one.get('line')}: {one.get('reason')}")
+    if total > len(refused):
+        note(f"… and {total - len(refused)} more were refused")
+    if total:
+        raise typer.Exit(1)

@@ -1,0 +1,105 @@
+"""What commands print. What a tenant typed is data: no escape sequence and no markup of it reaches a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from rich.console import Console
+
+# Controls, surrogates, line and paragraph separators; and of the format characters those that turn the
+# writing direction, since they make a line read other than it is. Joiners stay: emoji and scripts need them.
+_UNSAFE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
+_DIRECTIONS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
+
+WIDE = 100_000  # columns of an output that is no terminal: nothing is folded or cut
+
+
+def clean(value: object) -> str:
+    """The value as one line that is safe on a terminal; what is not safe is written out, such as \\x1b."""
+    text = str(value)
+    return text if text.isascii() and text.isprintable() else "".join(map(_visible, text))
+
+
+def _visible(character: str) -> str:
+    if unicodedata.category(character) in _UNSAFE_CATEGORIES or ord(character) in _DIRECTIONS:
+        return character.encode("unicode_escape").decode("ascii")
+    return character
+
+
+def line(text: str) -> None:
+    """One line of output for people; user text in it has gone through `clean`."""
+    print(text)
+
+
+def note(text: str) -> None:
+    """A remark beside the output, on standard error."""
+    print(f"vecward: {clean(text)}", file=sys.stderr, flush=True)
+
+
+def complain(kind: str, message: str) -> None:
+    note(f"{kind}: {message}")
+
+
+def fail(kind: str, message: str) -> NoReturn:
+    """Says what was refused and ends the command with exit code 1."""
+    complain(kind, message)
+    raise typer.Exit(1)
+
+
+def print_json(value: BaseModel | dict[str, Any]) -> None:
+    """One JSON document in UTF-8 and a line end; of a model just what the daemon sent."""
+    if isinstance(value, dict):
+        text = json.dumps(value, ensure_ascii=False)
+    else:
+        text = value.model_dump_json(exclude_unset=True)
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()) -> None:
+    """Rows under a head, aligned by display width; None is shown as a dash. `right`: columns of numbers."""
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    numbers = set(right)
+    for column in columns:
+        drawn.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text("–" if cell is None else clean(cell)) for cell in row))
+    console().print(drawn)
+
+
+def console(*, stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() else WIDE
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+
+
+def duration(seconds: float | None) -> str | None:
+    """1.2 s, 3 min, 5 h, 2 d: the two digits that matter."""
+    if seconds is None:
+        return None
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def confirm(question: str) -> None:
+    """Asks on the terminal; ends the command unless the answer is yes, and with a usage error if nobody can answer."""
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("cannot ask here: standard input is no terminal; say --yes", param_hint="--yes")
+    if not typer.confirm(question, err=True):
+        note("nothing was changed")
+        raise typer.Exit(1)

@@ -1,0 +1,43 @@
+"""`vecward search`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from daemon.cli import texts
+from daemon.cli.output import line, note, print_json, table
+from daemon.cli.settings import Json, TenantName, settings
+
+
+def search(
+    ctx: typer.Context,
+    tenant: TenantName,
+    query: Annotated[str, typer.Argument(help="What to look for.", show_default=False)],
+    k: Annotated[int | None, typer.Option("-k", help="How many results; default: the tenant's own.")] = None,
+    min_score: Annotated[float | None, typer.Option(help="Leave out results below this similarity, -1 to 1.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option("--filter", metavar="KEY=VALUE", help="Entries with this metadata only.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Search a tenant's knowledge base by meaning."""
+    with settings(ctx).client() as client:
+        found = client.search(tenant, texts.checked(query), k, min_score, texts.metadata(where) or None)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (rank, f"{hit.score:.4f}", hit.id, hit.text, _words(hit.metadata)) for rank, hit in enumerate(found.results, 1)
+    ]
+    if rows:
+        table(("#", "score", "id", "text", "metadata"), rows, right=("#", "score", "id"))
+    else:
+        line("no results")
+    for warning in found.warnings:
+        note(warning)
+
+
+def _words(metadata: dict[str, str | int | float | bool | None]) -> str:
+    return " ".join(f"{key}={value}" for key, value in metadata.items())

@@ -1,0 +1,110 @@
+"""`vecward tenant`: list, create, delete, and check a file without a daemon."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from daemon.cli import texts
+from daemon.cli.output import clean, line, note, print_json, table
+from daemon.cli.settings import Json, TenantName, settings
+from daemon.cli.status import all_tenants
+
+if TYPE_CHECKING:
+    from daemon.core.errors import InvalidConfig
+
+app = typer.Typer(name="tenant", help="Tenants: list, create, delete, check.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_tenants(ctx: typer.Context, as_json: Json = False) -> None:
+    """List the tenants that you may search."""
+    with settings(ctx).client() as client:
+        page = all_tenants(client)
+    if as_json:
+        print_json(page)
+        return
+    columns = ("tenant", "title", "title (zh)", "state", "your role")
+    table(columns, [(t.name, t.title.en, t.title.zh, t.state, t.role) for t in page.tenants])
+
+
+@app.command()
+def create(
+    ctx: typer.Context,
+    tenant: TenantName,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Its YAML, or - for stdin.", show_default=False)],
+    adopt: Annotated[bool, typer.Option("--adopt", help="Take over data that a deleted tenant left.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Create a tenant from a YAML file, or change the one that has this name."""
+    with settings(ctx).client() as client:
+        made = client.put_tenant(tenant, texts.read_bytes(file), adopt)
+    if as_json:
+        print_json(made)
+    else:
+        line(f"{clean(made.name)}: {clean(made.state)}")
+
+
+@app.command()
+def delete(
+    ctx: typer.Context,
+    tenant: TenantName,
+    purge: Annotated[bool, typer.Option("--purge", help="Destroy its data too: cannot be undone.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for the name again.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete a tenant; its data is kept unless --purge is given."""
+    if purge and not yes:
+        _ask_for_name(tenant)
+    with settings(ctx).client() as client:
+        client.delete_tenant(tenant, tenant if purge else None)
+    if as_json:
+        print_json({"deleted": tenant, "purged": purge})
+    else:
+        line(f"{clean(tenant)}: deleted, {'and its data is destroyed' if purge else 'its data is kept'}")
+
+
+def _ask_for_name(tenant: str) -> None:
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("cannot ask here: standard input is no terminal; say --yes", param_hint="--purge")
+    typed = typer.prompt(f"This destroys all data of {clean(tenant)}. Type its name to go on", err=True)
+    if typed != tenant:
+        note("nothing was changed")
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Check tenants' YAML files, without a daemon: prints file:line: field: problem."""
+    from daemon.core.tenant_config import load_tenant
+
+    checked = [load_tenant(path) for path in files]
+    if as_json:
+        print_json({"files": [_verdict(one.path, one.error) for one in checked]})
+    else:
+        for one in checked:
+            line(f"{clean(one.path)}: good" if one.error is None else _problem_line(one.path, one.error))
+    if any(one.error for one in checked):
+        raise typer.Exit(1)
+
+
+def _problem(error: InvalidConfig) -> str:
+    """The message from the field on: "field: problem; allowed: …"."""
+    details = error.details
+    return error.message.removeprefix(f"cannot use {details.get('file')}, line {details.get('line')}: ")
+
+
+def _problem_line(path: Path, error: InvalidConfig) -> str:
+    return f"{clean(path)}:{error.details.get('line', 1)}: {clean(_problem(error))}"
+
+
+def _verdict(path: Path, error: InvalidConfig | None) -> dict[str, Any]:
+    if error is None:
+        return {"file": str(path), "ok": True}
+    return {**error.details, "file": str(path), "ok": False, "kind": error.kind, "detail": error.message}
