@@ -339,6 +339,22 @@ class SignedIn(Answer):
     admin: bool
 
 
+class UsageDay(Answer):
+    """One tenant's day (UTC). `encoder_s` is the time its model computed; `storage_bytes` the last figure of the day."""
+
+    tenant: str
+    day: str
+    queries: int
+    texts: int
+    tokens: int
+    encoder_s: float
+    storage_bytes: int
+
+
+class UsagePage(Answer):
+    usage: list[UsageDay]
+
+
 class LogPage(Answer):
     lines: list[dict[str, Any]]
 
@@ -380,9 +396,18 @@ def _as_vecward_error(error: ValidationError) -> BadRequest | Invalid:
     if first["type"] == "json_invalid":
         reason = first.get("ctx", {}).get("error", first["msg"])
         return BadRequest(f"cannot read the request: the body is not valid JSON ({reason}); send one JSON object")
-    field = ".".join(str(part) for part in first["loc"]) or "body"
-    value = shorten(first["input"])
-    return Invalid(f"cannot accept {field}: {first['msg']}", field=field, value=value, allowed=_allowed(first))
+    return invalid_of(first, first["loc"])
+
+
+def invalid_of(first: Any, location: tuple[int | str, ...]) -> Invalid:
+    """One of pydantic's error details as Invalid: field, value, allowed."""
+    field = ".".join(str(part) for part in location) or "body"
+    return Invalid(
+        f"cannot accept {field}: {first['msg']}",
+        field=field,
+        value=shorten(first["input"]),
+        allowed=_allowed(first),
+    )
 
 
 def _allowed(first: Any) -> str:

@@ -24,6 +24,7 @@ from daemon.core.tenant_config import TenantFile, check_name, load_tenant, load_
 from daemon.core.wire import Operation, TenantView
 from daemon.supervisor import launcher, views
 from daemon.supervisor.events import EventLog, EventName
+from daemon.supervisor.metering import Metering
 from daemon.supervisor.operations import Handle, Operations
 from daemon.supervisor.process import Launch
 from daemon.supervisor.progress import HangWatch
@@ -51,6 +52,7 @@ class Manager:
         self._listeners: dict[str, socket.socket] = {}
         self._background: list[asyncio.Task[None]] = []
         self.reload = Reload(self)
+        self.metering = Metering(self.state_db, self.live)
 
     # --- life ----------------------------------------------------------------------------------------
 
@@ -66,7 +68,11 @@ class Manager:
         self.events.emit(EventName.DAEMON_STARTED, pid=os.getpid())
         for file in load_tenants(self.tenants_dir).values():
             self.add(file)
-        for name, work in (("hang watch", HangWatch(self.live).run()), ("reload", self.reload.run())):
+        for name, work in (
+            ("hang watch", HangWatch(self.live).run()),
+            ("reload", self.reload.run()),
+            ("metering", self.metering.run()),
+        ):
             self._background.append(asyncio.create_task(work, name=name))
 
     async def close(self) -> None:
@@ -75,6 +81,7 @@ class Manager:
         for task in self._background:
             task.cancel()
         await self.operations.close()
+        await self.metering.collect()
         for task in self._loops.values():
             task.cancel()
         await asyncio.gather(*(tenant.close() for tenant in self.tenants.values()))

@@ -16,6 +16,10 @@ CREATE TABLE uids (uid INTEGER PRIMARY KEY, tenant TEXT NOT NULL, retired INTEGE
 CREATE TABLE events (
     id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, name TEXT NOT NULL, tenant TEXT, data TEXT NOT NULL
 );
+CREATE TABLE usage (
+    tenant TEXT NOT NULL, day TEXT NOT NULL, queries REAL NOT NULL, texts REAL NOT NULL, tokens REAL NOT NULL,
+    encoder_s REAL NOT NULL, storage_bytes REAL NOT NULL, PRIMARY KEY (tenant, day)
+);
 CREATE INDEX events_by_tenant ON events (tenant, id);
 CREATE TABLE operations (
     id TEXT PRIMARY KEY, tenant TEXT NOT NULL, document TEXT NOT NULL, running INTEGER NOT NULL, at REAL NOT NULL
