@@ -70,7 +70,8 @@ class Metering:
         day = self._now().date().isoformat()
         self._db.execute(
             "INSERT INTO usage (tenant, day, queries, texts, tokens, encoder_s, storage_bytes) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, day) DO UPDATE SET queries = queries + excluded.queries, "
+            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, day) DO UPDATE SET "
+            "queries = queries + excluded.queries, "
             "texts = texts + excluded.texts, tokens = tokens + excluded.tokens, "
             "encoder_s = encoder_s + excluded.encoder_s, storage_bytes = excluded.storage_bytes",
             (tenant, day, *grown, _number(counters.get("storage_bytes"))),
