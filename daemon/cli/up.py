@@ -72,8 +72,8 @@ async def _run(parts: list[Part], where: dict[str, str], as_json: bool) -> int:
 
     from daemon.cli import children
 
-    asked, hurry = asyncio.Event(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    asked, hurry = asyncio.Event(), asyncio.Event()  # a second signal does not wait any longer
+    for number in _ending_signals():
         asyncio.get_running_loop().add_signal_handler(number, lambda: hurry.set() if asked.is_set() else asked.set())
     running: list[Child] = []
     first: Child | None = None
@@ -86,6 +86,11 @@ async def _run(parts: list[Part], where: dict[str, str], as_json: bool) -> int:
         asked.set()
         await children.stop(running, hurry)
     return _verdict(first, running)
+
+
+def _ending_signals() -> list[signal.Signals]:
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # nohup: a closed terminal is to end nothing
+    return [signal.SIGINT, signal.SIGTERM, *([] if ignored else [signal.SIGHUP])]
 
 
 def _announce(running: list[Child], where: dict[str, str], as_json: bool) -> None:
