@@ -56,7 +56,7 @@ def main() -> int:
     try:
         return _run(options, config, channel)
     except VecwardError as error:
-        log.error("start-refused", extra={"kind": error.kind, "reason": error.message})
+        log.error("start-refused", extra={"kind": error.kind, "reason": error.message})  # noqa: TRY400 - no bug of ours
         channel.tell(control.Refused(kind=error.kind, reason=error.message[:4096]))
         return control.SELF_REFUSED_EXIT
 

@@ -11,20 +11,27 @@ from functools import partial
 import uvloop
 
 from daemon.core import control
+from daemon.core.errors import VecwardError
 from daemon.core.progress_page import ProgressWriter
 from daemon.core.tenant_config import TenantConfig
 from daemon.encoder import data_lock, routes
 from daemon.encoder.app import App
 from daemon.encoder.batches import Batches
+from daemon.encoder.changes import Changes
 from daemon.encoder.control_channel import ControlChannel
+from daemon.encoder.index.keeper import Keeper
+from daemon.encoder.knowledge import Knowledge
+from daemon.encoder.operations import Operations
 from daemon.encoder.options import Options
 from daemon.encoder.pacing import Pace
 from daemon.encoder.query_cache import QueryCache
 from daemon.encoder.server import Server
-from daemon.encoder.starting import Parts, start
+from daemon.encoder.starting import Parts, snapshot_path, start
 from daemon.encoder.worker import Worker
 
 log = logging.getLogger(__name__)
+
+_DAY_S = 86_400.0
 
 
 def run(options: Options, config: TenantConfig, channel: ControlChannel) -> None:
@@ -41,16 +48,45 @@ async def _serve(options: Options, config: TenantConfig, channel: ControlChannel
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     channel.when_stopped(partial(loop.call_soon_threadsafe, stop.set))
+    keeper = Keeper(parts.restored, parts.backend.fingerprint, snapshot_path(options))
     batches = _batches(options, config, parts)
-    worker = Worker(batches, loop, max_queue=config.search.max_queue, batch_tokens=_batch_tokens(config, parts))
+    worker = Worker(
+        batches,
+        loop,
+        max_queue=config.search.max_queue,
+        batch_tokens=_batch_tokens(config, parts),
+        idle=keeper.idle,
+    )
     worker.start()
-    app = App(routes.table(options.tenant, config, parts, batches, worker))
+    told = partial(_tell_changed, channel, parts.knowledge)
+    changes = Changes(parts.knowledge, worker, keeper, told)
+    operations = Operations(options.tenant, parts.knowledge, changes)
+    app = App(routes.table(options.tenant, config, parts, batches, worker, changes, operations))
     server = Server(app, stop)
     serving = asyncio.create_task(server.serve_on(socket.socket(fileno=options.listen_fd)))
+    upkeep = asyncio.create_task(_purge_daily(changes, parts.knowledge))
     channel.tell(_ready(parts))
     log.info("ready", extra={"entries": parts.knowledge.total, "revision": parts.knowledge.revision})
+    await stop.wait()
+    upkeep.cancel()
+    await operations.close()
     await serving
+    changes.close()
     await worker.stop()
+    keeper.finish()
+
+
+def _tell_changed(channel: ControlChannel, knowledge: Knowledge) -> None:
+    channel.tell(control.Changed(entries=knowledge.total, revision=knowledge.revision))
+
+
+async def _purge_daily(changes: Changes, knowledge: Knowledge) -> None:
+    while True:
+        try:
+            await changes.write(knowledge.purge_history)
+        except VecwardError as error:
+            log.warning("purge-failed", extra={"kind": error.kind, "reason": error.message})
+        await asyncio.sleep(_DAY_S)
 
 
 def _batch_tokens(config: TenantConfig, parts: Parts) -> int:
@@ -60,7 +96,7 @@ def _batch_tokens(config: TenantConfig, parts: Parts) -> int:
 def _batches(options: Options, config: TenantConfig, parts: Parts) -> Batches:
     return Batches(
         parts.backend,
-        parts.index,
+        parts.restored.index,
         ProgressWriter(options.progress_fd),
         parts.knowledge.get_many,
         QueryCache(config.encoder.query_cache),

@@ -5,12 +5,51 @@ from __future__ import annotations
 from daemon.core.tenant_config import TenantConfig
 from daemon.encoder.app import Methods
 from daemon.encoder.batches import Batches
+from daemon.encoder.changes import Changes
+from daemon.encoder.embedding import Embedding
+from daemon.encoder.entries import Entries
+from daemon.encoder.exporting import Exporting
+from daemon.encoder.importing import Importing
+from daemon.encoder.internal import Internal
+from daemon.encoder.operations import Operations
 from daemon.encoder.searching import Searching
 from daemon.encoder.starting import Parts
 from daemon.encoder.worker import Worker
 
 
-def table(tenant: str, config: TenantConfig, parts: Parts, batches: Batches, worker: Worker) -> dict[str, Methods]:
+def table(
+    tenant: str,
+    config: TenantConfig,
+    parts: Parts,
+    batches: Batches,
+    worker: Worker,
+    changes: Changes,
+    operations: Operations,
+) -> dict[str, Methods]:
     base = f"/v1/tenants/{tenant}"
-    searching = Searching(config, parts.knowledge, worker)
-    return {f"{base}/search": {"POST": searching.search}}
+    knowledge = parts.knowledge
+    searching = Searching(config, knowledge, worker, changes)
+    entries = Entries(knowledge, changes)
+    model = config.encoder.model or config.encoder.backend
+    embedding = Embedding(knowledge, changes, worker, parts.backend, model)
+    importing = Importing(knowledge, changes, operations)
+    exporting = Exporting(tenant, knowledge, changes)
+    internal = Internal(knowledge, batches, worker, parts.canary)
+    return {
+        f"{base}/search": {"POST": searching.search},
+        f"{base}/entries": {"GET": entries.page, "POST": entries.add, "PUT": entries.set},
+        f"{base}/entries/*": {"GET": entries.get, "PATCH": entries.edit, "DELETE": entries.delete},
+        f"{base}/entries/delete": {"POST": entries.delete_many},
+        f"{base}/entries/*/vector": {"GET": embedding.of_entry},
+        f"{base}/vector": {"POST": embedding.of_text},
+        f"{base}/openai/embeddings": {"POST": embedding.openai_embeddings},
+        f"{base}/openai/models": {"GET": embedding.openai_models},
+        f"{base}/history": {"GET": entries.history},
+        f"{base}/undo": {"POST": entries.undo},
+        f"{base}/import": {"POST": importing.start},
+        f"{base}/export": {"GET": exporting.export},
+        f"{base}/operations/*": {"GET": operations.get, "DELETE": operations.cancel},
+        f"{base}/operations/*/wait": {"GET": operations.wait},
+        "/internal/health": {"GET": internal.health},
+        "/internal/usage": {"GET": internal.usage},
+    }

@@ -9,6 +9,7 @@ from pydantic_core import to_json
 
 from daemon.core import wire
 from daemon.core.tenant_config import TenantConfig
+from daemon.encoder.changes import Changes
 from daemon.encoder.http import Answer, Request
 from daemon.encoder.jobs import Found
 from daemon.encoder.knowledge import Knowledge
@@ -18,20 +19,25 @@ log = logging.getLogger(__name__)
 
 
 class Searching:
-    def __init__(self, config: TenantConfig, knowledge: Knowledge, worker: Worker) -> None:
+    def __init__(self, config: TenantConfig, knowledge: Knowledge, worker: Worker, changes: Changes) -> None:
         self._k = config.search.k
         self._log_queries = config.log.queries
         self._max_tokens = config.encoder.max_query_tokens
         self._knowledge = knowledge
         self._worker = worker
+        self._changes = changes
 
     async def search(self, request: Request) -> Answer:
         asked = await request.json(wire.Search)
         query = wire.check_query(asked.query)
-        found = await self._worker.search(query, asked.k or self._k)
+        among = await self._matching(asked.filter) if asked.filter else None
+        found = await self._worker.search(query, asked.k or self._k, among)
         if self._log_queries:
             log.info("search", extra={"query": query, "results": len(found.ids)})
         return Answer(to_json(self._result(found, asked.min_score)))
+
+    async def _matching(self, metadata: wire.Metadata) -> list[int]:
+        return await self._changes.read(lambda: self._knowledge.ids_with(metadata))
 
     def _result(self, found: Found, min_score: float | None) -> dict[str, Any]:
         """A wire.SearchResult as a dict: building the models would double the answer's cost."""

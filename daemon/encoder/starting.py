@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -13,8 +14,7 @@ from daemon.core import control, wire
 from daemon.core.errors import StartRefused
 from daemon.core.tenant_config import TenantConfig
 from daemon.encoder import models
-from daemon.encoder.index import ExactIndex
-from daemon.encoder.index.restore import restore
+from daemon.encoder.index.restore import Restored, restore
 from daemon.encoder.knowledge import Knowledge, WriteContext
 from daemon.encoder.models import CANARIES, Backend
 from daemon.encoder.models.backend import Matrix
@@ -32,7 +32,7 @@ class Parts:
 
     knowledge: Knowledge
     backend: Backend
-    index: ExactIndex
+    restored: Restored
     canary: Matrix
     query_s: float
 
@@ -50,8 +50,12 @@ def start(options: Options, config: TenantConfig, tell: Tell) -> Parts:
         load_seed(knowledge, backend, options.seed(), tell)
     encode_missing(knowledge, backend, tell)
     tell(control.Warming(step="loading the index"))
-    index = restore(knowledge, backend, options.paths.index)
-    return Parts(knowledge, backend, index, canary, query_s)
+    restored = restore(knowledge, snapshot_path(options), backend.fingerprint, backend.dimension)
+    return Parts(knowledge, backend, restored, canary, query_s)
+
+
+def snapshot_path(options: Options) -> Path:
+    return options.paths.index / "snapshot"
 
 
 def open_knowledge(options: Options, config: TenantConfig) -> Knowledge:
@@ -72,7 +76,7 @@ def time_queries(backend: Backend, config: TenantConfig) -> float:
         raise StartRefused(
             f"cannot serve within search.deadline_s ({config.search.deadline_s:g} s): a query of "
             f"{config.encoder.max_query_tokens} tokens takes {seconds:.2f} s on {backend.device}, at most "
-            f"{allowed:.2f} s are possible; choose a smaller model, lower encoder.max_query_tokens or raise the deadline",
+            f"{allowed:.2f} s are possible; choose a smaller model, fewer max_query_tokens or a longer deadline",
             seconds=round(seconds, 3),
         )  # fmt: skip
     return min(_timed(backend, CANARIES[0]) for _ in range(3))

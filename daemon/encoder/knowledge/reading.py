@@ -10,7 +10,8 @@ from typing import Any
 from daemon.core import wire
 from daemon.core.errors import UnknownEntry
 from daemon.encoder.knowledge.model import Row
-from daemon.encoder.knowledge.texts import moment, normalise
+from daemon.encoder.knowledge.schema import Damaged
+from daemon.encoder.knowledge.texts import digest, moment, normalise
 from daemon.encoder.knowledge.vectors import chunks, marks
 
 _COLUMNS = "id, text, metadata, created_at, updated_at"
@@ -23,13 +24,17 @@ def meta(db: sqlite3.Connection, key: str) -> int:
 
 
 def to_entry(row: Sequence[Any]) -> wire.Entry:
-    return wire.Entry(
-        id=row[0],
-        text=row[1],
-        metadata={} if row[2] == "{}" else json.loads(row[2]),
-        created_at=moment(row[3]),
-        updated_at=moment(row[4]),
-    )
+    """Raises Damaged."""
+    try:
+        return wire.Entry(
+            id=row[0],
+            text=row[1],
+            metadata={} if row[2] == "{}" else json.loads(row[2]),
+            created_at=moment(row[3]),
+            updated_at=moment(row[4]),
+        )
+    except (TypeError, ValueError, OverflowError):
+        raise Damaged(f"entry {row[0]} makes no sense") from None
 
 
 def entry_of(row: Row) -> wire.Entry:
@@ -68,6 +73,29 @@ def entries_of(db: sqlite3.Connection, ids: Iterable[int]) -> dict[int, wire.Ent
     return found
 
 
+_TYPES = {str: "'text'", bool: "'true','false'", type(None): "'null'"}
+_NUMBERS = "'integer','real'"
+
+
+def ids_with(db: sqlite3.Connection, wanted: wire.Metadata) -> list[int]:
+    """Ids of the entries whose metadata has all these values; 1 equals 1.0, and neither equals true."""
+    parts, values = ["metadata != '{}'"], []
+    for key, value in wanted.items():
+        types = _TYPES.get(type(value), _NUMBERS)
+        known = f"SELECT 1 FROM json_each(metadata) WHERE key = ? AND value IS ? AND type IN ({types})"  # noqa: S608
+        parts.append(f"EXISTS ({known})")
+        values += [key, _bindable(value)]
+    query = f"SELECT id FROM entries WHERE {' AND '.join(parts)}"  # noqa: S608 - values are bound
+    return [row[0] for row in db.execute(query, values)]
+
+
+def _bindable(value: wire.Scalar) -> wire.Scalar:
+    """SQLite's integers have 64 bits; its JSON reads larger ones as floats."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return float(value) if abs(value) < 10**308 else float("inf")
+    return value
+
+
 def ids_of_hashes(db: sqlite3.Connection, hashes: Sequence[bytes]) -> dict[bytes, int]:
     found: dict[bytes, int] = {}
     for part in chunks(hashes, 500):
@@ -104,6 +132,11 @@ def _condition(db: sqlite3.Connection, q: str | None) -> tuple[str, tuple[str, .
         return "AND text LIKE ? ESCAPE '\\'", (f"%{escaped.encode(errors='replace').decode()}%",)
     db.create_function("casefold", 1, str.casefold, deterministic=True)
     return "AND instr(casefold(text), ?) > 0", (wanted.encode(errors="replace").decode().casefold(),)
+
+
+def damaged_texts(db: sqlite3.Connection) -> list[int]:
+    """Ids of entries whose text does not match its hash; reads every entry."""
+    return [id_ for id_, text, key in db.execute("SELECT id, text, hash FROM entries") if digest(text) != key]
 
 
 def history(db: sqlite3.Connection, after: int | None, limit: int) -> wire.HistoryPage:

@@ -84,6 +84,11 @@ class Knowledge:
         with self._database.read() as db:
             return reading.entries_of(db, ids)
 
+    def ids_with(self, metadata: wire.Metadata) -> list[int]:
+        """Ids of the entries whose metadata has all these values; reads the metadata of every entry."""
+        with self._database.read() as db:
+            return reading.ids_with(db, metadata)
+
     def history(self, after: int | None, limit: int) -> wire.HistoryPage:
         """Newest first; `after` is the last page's `next`."""
         with self._database.read() as db:
@@ -186,7 +191,8 @@ class Knowledge:
         )
 
     def _make_room(self) -> bool:
-        """Drops vectors that only an undo would use (it encodes again then); whether there were any."""
+        """Drops vectors that only an undo would use (it encodes again then); whether this made room."""
+        log = self._database.log_size()
         try:
             with self._database.write(spare=True) as db:
                 dropped = vectors.drop_for_history(db)
@@ -194,7 +200,7 @@ class Knowledge:
             return False
         finally:
             self._database.truncate_log()
-        return dropped > 0
+        return dropped > 0 or self._database.log_size() < log
 
     # --- vectors ---
 
@@ -258,8 +264,9 @@ class Knowledge:
         """What is wrong with the file, empty if nothing is; reads all of it."""
         with self._database.read() as db:
             found = [str(row[0]) for row in db.execute("PRAGMA integrity_check(20)")]
-            damaged = vectors.damaged_vectors(db)
+            texts, damaged = reading.damaged_texts(db), vectors.damaged_vectors(db)
         problems = [] if found == ["ok"] else found
+        problems += [f"the text of entry {id_} is damaged" for id_ in texts[:20]]
         return problems + [f"the vector of entry {id_} is damaged" for id_ in damaged[:20]]
 
     def backup_to(self, path: Path) -> None:

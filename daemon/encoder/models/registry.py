@@ -54,7 +54,7 @@ def load(config: EncoderConfig, paths: TenantPaths) -> Backend:
         ) from error  # fmt: skip
     except OSError as error:
         raise StartRefused(
-            f"cannot read the model of the backend {config.backend}: {error}; reinstall vecward or fetch the model again",
+            f"cannot read the model of the backend {config.backend}: {error}; reinstall vecward or fetch it again",
             backend=config.backend,
         ) from error
 

