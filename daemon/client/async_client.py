@@ -60,6 +60,13 @@ class AsyncClient:
         """The metering of one tenant, or of all that the caller administers."""
         return _object(await self._get("/v1/usage" if tenant is None else _path(tenant, "usage")))
 
+    async def audit(
+        self, before: int | None = None, limit: int | None = None, tenant: str | None = None
+    ) -> wire.AuditPage:
+        """Who did what, newest first; `next` of a page is the `before` of the following one."""
+        target = with_query("/v1/audit", before=before, limit=limit, tenant=tenant)
+        return await self._ask(wire.AuditPage, "GET", target)
+
     async def sign_in(self, name: str, password: str) -> wire.SignedIn:
         """Checks a password (console socket only); Unauthenticated or TooManyAttempts when refused."""
         body = to_json({"name": name, "password": password})
@@ -73,9 +80,13 @@ class AsyncClient:
         limit: int | None = None,
         q: str | None = None,
         state: str | None = None,
+        sort: str | None = None,
     ) -> wire.TenantPage:
-        """The tenants that the caller may search; `next` of a page is the `after` of the following one."""
-        target = with_query("/v1/tenants", after=after, limit=limit, q=q, state=state)
+        """The tenants that the caller may search; `next` of a page is the `after` of the following one.
+
+        `q`: a part of name or title. `sort`: a field such as "entries", "-entries" for the greatest first.
+        """
+        target = with_query("/v1/tenants", after=after, limit=limit, q=q, state=state, sort=sort)
         return await self._ask(wire.TenantPage, "GET", target)
 
     async def tenant(self, tenant: str) -> wire.TenantView:
@@ -123,9 +134,7 @@ class AsyncClient:
         target = with_query(_path(tenant, "entries"), after=after, limit=limit, q=q)
         return await self._ask(wire.EntryPage, "GET", target)
 
-    async def add(
-        self, tenant: str, entries: Iterable[wire.NewEntry], if_match: int | None = None
-    ) -> wire.Added:
+    async def add(self, tenant: str, entries: Iterable[wire.NewEntry], if_match: int | None = None) -> wire.Added:
         """Adds what can be added; `refused` of the answer says which line was not, and why."""
         body = to_json({"entries": [entry.model_dump() for entry in entries]})
         target = _path(tenant, "entries")
@@ -174,9 +183,7 @@ class AsyncClient:
             async for chunk in response.chunks():
                 yield chunk
 
-    async def history(
-        self, tenant: str, after: int | None = None, limit: int | None = None
-    ) -> wire.HistoryPage:
+    async def history(self, tenant: str, after: int | None = None, limit: int | None = None) -> wire.HistoryPage:
         target = with_query(_path(tenant, "history"), after=after, limit=limit)
         return await self._ask(wire.HistoryPage, "GET", target)
 

@@ -74,6 +74,7 @@ class Client:
     gpus = _call(AsyncClient.gpus)
     openapi = _call(AsyncClient.openapi)
     usage = _call(AsyncClient.usage)
+    audit = _call(AsyncClient.audit)
     sign_in = _call(AsyncClient.sign_in)
 
     tenants = _call(AsyncClient.tenants)

@@ -23,6 +23,13 @@ CALLS: dict[str, tuple[Call, str, Any, str, Any]] = {
     "gpus": (lambda c: c.gpus(), "GET /v1/gpus", {"gpus": [], "note": "no GPU on this host"}, "", None),
     "openapi": (lambda c: c.openapi(), "GET /openapi.json", {"openapi": "3.1.0"}, "", None),
     "usage": (lambda c: c.usage("acme"), f"GET {T}/usage", {"queries": 3}, "", None),
+    "audit": (
+        lambda c: c.audit(5, 2, "acme"),
+        "GET /v1/audit",
+        {"lines": [{"n": 1}]},
+        "before=5&limit=2&tenant=acme",
+        None,
+    ),
     "sign_in": (
         lambda c: c.sign_in("demo", "secret"),
         "POST /v1/signin",
@@ -31,10 +38,10 @@ CALLS: dict[str, tuple[Call, str, Any, str, Any]] = {
         {"name": "demo", "password": "secret"},
     ),
     "tenants": (
-        lambda c: c.tenants(after="a", limit=2, q="销售", state="ready"),
+        lambda c: c.tenants(after="a", limit=2, q="销售", state="ready", sort="-entries"),
         "GET /v1/tenants",
         answers.TENANTS,
-        "after=a&limit=2&q=%E9%94%80%E5%94%AE&state=ready",
+        "after=a&limit=2&q=%E9%94%80%E5%94%AE&state=ready&sort=-entries",
         None,
     ),
     "tenant": (lambda c: c.tenant("acme"), f"GET {T}", answers.TENANT, "", None),
