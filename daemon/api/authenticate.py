@@ -96,6 +96,18 @@ class Authenticator:
         if connection.peer.uid not in self._allowed_on_console():
             raise Forbidden(f"cannot call console.sock as uid {connection.peer.uid}: use daemon.sock")
 
+    def identity(self, name: str) -> Identity:
+        """Of a console user that exists."""
+        return self._users.identity(name)
+
+    def principal_if_known(self, name: str) -> str:
+        """`user:NAME`, or `user:?` where there is no such user (or no telling)."""
+        try:
+            known = self._users.hash_of(name) is not None
+        except Unauthenticated:
+            known = False
+        return f"user:{name}" if known else "user:?"
+
     def _console_user(self, connection: Connection, headers: Headers) -> Identity:
         self.check_console_peer(connection)
         name = _the_user(headers)

@@ -38,7 +38,7 @@ class Route:
     outstanding: counts when the daemon decides whether an encoder hangs (design, section 5).
     stream: the answer has no natural end or size, so that its duration says nothing.
     unknown_tenant: an admin may name a tenant that does not exist (yet, or any more).
-    query: names of its query parameters (`openapi.PARAMETERS`), for relayed routes.
+    query: names of its query parameters; on OWN routes another one is refused (the encoder refuses its own).
     """
 
     name: str
@@ -61,9 +61,7 @@ class Route:
         return wire.MAX_BODY_BYTES if self.by is By.RELAYED else MAX_OWN_BODY_BYTES
 
 
-def _own(
-    name: str, line: str, role: Role, summary: str, answer: type[BaseModel] | None = None, **more: Any
-) -> Route:
+def _own(name: str, line: str, role: Role, summary: str, answer: type[BaseModel] | None = None, **more: Any) -> Route:
     method, path = line.split()
     return Route(name, method, path.replace("{t}", "{tenant}"), role, By.OWN, summary, answer, **more)
 
@@ -87,16 +85,22 @@ ROUTES: tuple[Route, ...] = (
     _own("sign_in", "POST /v1/signin", R.NOBODY, "Check a console user's password",
          W.SignedIn, request=W.SignIn),
     _own("events", "GET /v1/events", R.TENANT_ADMIN, "What happened; follow=true streams",
-         W.EventPage, stream=True),
-    _own("audit", "GET /v1/audit", R.ADMIN, "Who did what, newest first", W.AuditPage),
+         W.EventPage, stream=True,
+         query=("after", "limit", "follow")),
+    _own("audit", "GET /v1/audit", R.ADMIN, "Who did what, newest first", W.AuditPage,
+         query=("before", "limit", "tenant", "principal", "action", "outcome")),
     _own("gpus", "GET /v1/gpus", R.ADMIN, "Each GPU and who holds it", W.GpuList),
+    _own("usage", "GET /v1/usage", R.TENANT_ADMIN, "Usage by tenant and day", W.UsagePage, query=("since",)),
     # tenants
-    _own("list_tenants", "GET /v1/tenants", R.ANYONE, "The tenants that the caller may search", W.TenantPage),
+    _own("list_tenants", "GET /v1/tenants", R.ANYONE, "The tenants that the caller may search", W.TenantPage,
+         query=("after", "limit", "q", "state", "sort")),
     _own("tenant", "GET /v1/tenants/{t}", R.SEARCHER, "One tenant", W.TenantView),
     _own("put_tenant", "PUT /v1/tenants/{t}", R.ADMIN, "Create or change from YAML", W.TenantView,
-         mutating=True, unknown_tenant=True),
+         mutating=True, unknown_tenant=True,
+         query=("adopt",)),
     _own("delete_tenant", "DELETE /v1/tenants/{t}", R.ADMIN, "Remove; ?purge=NAME destroys the data",
-         status=204, mutating=True, unknown_tenant=True),
+         status=204, mutating=True, unknown_tenant=True,
+         query=("purge",)),
     _own("start", "POST /v1/tenants/{t}/start", R.TENANT_ADMIN, "Start its encoder", W.OperationAnswer,
          status=202, mutating=True),
     _own("stop", "POST /v1/tenants/{t}/stop", R.TENANT_ADMIN, "Stop its encoder", W.OperationAnswer,
@@ -107,12 +111,16 @@ ROUTES: tuple[Route, ...] = (
          W.OperationAnswer,
          status=202, mutating=True),
     _own("logs", "GET /v1/tenants/{t}/logs", R.TENANT_ADMIN, "Its log; follow=true streams",
-         W.LogPage, stream=True),
+         W.LogPage, stream=True,
+         query=("tail", "follow")),
+    _own("tenant_usage", "GET /v1/tenants/{t}/usage", R.TENANT_ADMIN, "Its usage by day", W.UsagePage,
+         query=("since",)),
     # operations: d-… are the daemon's, e-… an encoder's
     _own("operation", "GET /v1/tenants/{t}/operations/d-{operation}", R.TENANT_ADMIN,
          "How far an operation is", W.OperationAnswer),
     _own("wait_operation", "GET /v1/tenants/{t}/operations/d-{operation}/wait", R.TENANT_ADMIN,
-         "Wait for its end", W.OperationAnswer, stream=True),
+         "Wait for its end", W.OperationAnswer, stream=True,
+         query=("timeout",)),
     _own("cancel_operation", "DELETE /v1/tenants/{t}/operations/d-{operation}", R.TENANT_ADMIN,
          "Cancel it", W.OperationAnswer, mutating=True),
     _relayed("encoder_operation", "GET operations/e-{operation}", R.EDITOR,
@@ -130,6 +138,7 @@ ROUTES: tuple[Route, ...] = (
              request=W.SetTexts, mutating=True, query=("dry_run",)),
     _relayed("delete_entries", "POST entries/delete", R.EDITOR, "Delete many entries", W.Deleted,
              request=W.DeleteEntries, mutating=True),
+    _relayed("entry", "GET entries/{entry}", R.SEARCHER, "One entry", W.Entry),
     _relayed("edit_entry", "PATCH entries/{entry}", R.EDITOR, "Edit one entry", W.Entry,
              request=W.EditEntry, mutating=True),
     _relayed("delete_entry", "DELETE entries/{entry}", R.EDITOR, "Delete one entry", W.Deleted,
@@ -206,9 +215,7 @@ class Matcher:
         route = node.routes.get(method)
         if route is None:
             allowed = ", ".join(sorted(node.routes))
-            raise MethodNotAllowed(
-                f"cannot {method} {wire.shorten(path)}: only {allowed} is possible", allowed=allowed
-            )
+            raise MethodNotAllowed(f"cannot {method} {wire.shorten(path)}: only {allowed} is possible", allowed=allowed)
         return Match(route, params.get("tenant"), params)
 
     def _walk(self, path: str) -> tuple[_Node, Mapping[str, str]]:

@@ -1,0 +1,149 @@
+"""The audit log: one JSON line per mutating call, sign-in and refusal, written by the daemon alone.
+
+The first of equal refusals is written at once; those that follow within a minute are counted, and the
+count is written as one line when the minute is over. Mode 0640. A line that a crash tore is marked at
+the next start; lines that could not be written (full disk) are counted and told by the next one that is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+REPEATS_S = 60.0
+_MAX_KINDS_OF_REFUSALS = 1024
+_LOOK_BACK_BYTES = 4 * 1024 * 1024  # searched per page; older lines are on the following one
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """`outcome` is "done", "accepted", or the problem's kind or status."""
+
+    principal: str
+    pid: int
+    via: str
+    action: str
+    outcome: str
+    tenant: str | None = None
+    request: str | None = None
+    address: str | None = None
+
+
+class AuditLog:
+    def __init__(self, path: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """Raises OSError when the file can't be written: a daemon that can't keep its audit log does not start."""
+        self._path = path
+        self._now = now
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._fd = os.open(path, flags, 0o640)
+        os.fchmod(self._fd, 0o640)
+        self._lost = 0
+        self._repeats: dict[Record, int] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._torn = _ends_torn(self._fd)
+        if self._torn:
+            self._write({"action": "audit-torn-line", "outcome": "the line before was cut off by a crash"})
+
+    def write(self, record: Record) -> None:
+        self._write(_line(record))
+
+    def refused(self, record: Record) -> None:
+        """As `write`, but repeats are counted; the request's id is the first one's."""
+        key = Record(record.principal, 0, record.via, record.action, record.outcome, record.tenant)
+        if key in self._repeats:
+            self._repeats[key] += 1
+            return
+        if len(self._repeats) >= _MAX_KINDS_OF_REFUSALS:
+            self.flush()
+        self._repeats[key] = 0
+        self._write(_line(record))
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(REPEATS_S, self.flush)
+
+    def flush(self) -> None:
+        """Writes the counts of what was repeated."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        repeats, self._repeats = self._repeats, {}
+        for key, count in repeats.items():
+            if count:
+                self._write({**_line(key), "pid": None, "repeated": count})
+
+    def close(self) -> None:
+        self.flush()
+        os.close(self._fd)
+
+    def page(self, before: int | None, limit: int, wanted: dict[str, str]) -> tuple[list[dict[str, Any]], int | None]:
+        """At most `limit` lines that have all the `wanted` values, newest first, and the `before` of the page of
+        older ones (None: there are none). A page may hold fewer than there are on the next.
+
+        Reads the disk: call it in a thread.
+        """
+        with self._path.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            return _look_back(file.fileno(), end if before is None else min(before, end), limit, wanted)
+
+    def _write(self, line: dict[str, Any]) -> None:
+        stamped = {"at": self._now().isoformat(timespec="milliseconds"), **line}
+        if self._lost:
+            stamped["lines_lost_before"] = self._lost
+        raw = json.dumps(stamped, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+        raw = b"\n" + raw if self._torn else raw
+        try:
+            written = os.write(self._fd, raw)
+        except OSError as error:
+            self._lost += 1
+            log.error("audit-write-failed", extra={"reason": str(error), "line": line})  # noqa: TRY400
+            return
+        self._torn = written < len(raw)
+        self._lost = self._lost + 1 if self._torn else 0
+
+
+def _line(record: Record) -> dict[str, Any]:
+    line = {name: getattr(record, name) for name in Record.__slots__}
+    return {name: value for name, value in line.items() if value is not None or name == "tenant"}
+
+
+def _ends_torn(fd: int) -> bool:
+    size = os.fstat(fd).st_size
+    return size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+
+
+def _look_back(fd: int, end: int, limit: int, wanted: dict[str, str]) -> tuple[list[dict[str, Any]], int | None]:
+    start = max(0, end - _LOOK_BACK_BYTES)
+    block = os.pread(fd, end - start, start)
+    if start:  # its first line is a part of one
+        torn, newline, block = block.partition(b"\n")
+        start += len(torn) + len(newline)
+    found: list[dict[str, Any]] = []
+    for line in reversed(block.splitlines(keepends=True)):
+        end -= len(line)
+        entry = _read(line)
+        if entry is not None and all(entry.get(name) == value for name, value in wanted.items()):
+            found.append(entry)
+            if len(found) == limit:
+                return found, end or None
+    return found, start or None
+
+
+def _read(line: bytes) -> dict[str, Any] | None:
+    if not line.strip():
+        return None
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        entry = None
+    if not isinstance(entry, dict):
+        return {"action": "audit-torn-line", "text": line[:200].decode("utf-8", "replace")}
+    return entry

@@ -1,0 +1,79 @@
+"""The daemon about itself: health, info, and the sign-in of console users."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from importlib import metadata
+
+import psutil
+from fastapi import Request
+
+from daemon.api.context import C, S, Services
+from daemon.core.errors import Invalid, VecwardError
+from daemon.core.wire import Health, HostMemory, Info, SignedIn, SignIn, parse
+
+_MIB = 1024 * 1024
+
+
+@cache
+def version() -> str:
+    return metadata.version("vecward")
+
+
+async def health(services: S) -> Health:
+    return Health(version=version(), uptime_s=round(time.monotonic() - services.manager.started_at, 3))
+
+
+async def info(services: S, call: C) -> Info:
+    caller = call.known_caller
+    admin = services.access.is_admin(caller)
+    return Info(
+        version=version(),
+        isolation=services.manager.config.isolation,
+        isolation_words=services.manager.isolation_words(),
+        admin=admin,
+        caller=sorted(caller.principals),
+        paths=_paths(services) if admin else {},
+        memory=_memory() if admin else None,
+        tenants=len(services.access.visible(caller)),
+    )
+
+
+def _paths(services: Services) -> dict[str, str]:
+    paths = services.manager.paths
+    return {
+        "etc": str(paths.etc),
+        "state": str(paths.state),
+        "log": str(paths.log),
+        "run": str(paths.run),
+        "tenants_d": str(services.manager.tenants_dir),
+    }
+
+
+def _memory() -> HostMemory:
+    memory = psutil.virtual_memory()
+    return HostMemory(total_mb=round(memory.total / _MIB, 1), available_mb=round(memory.available / _MIB, 1))
+
+
+async def sign_in(services: S, call: C, request: Request) -> SignedIn:
+    asked = _read(await request.body())
+    call.principal = "user:?"  # what was typed may be a password in the wrong field: only a known name is written down
+    try:
+        name, session = await services.sign_ins.check(asked, call.address)
+    except VecwardError:
+        call.principal = services.authenticator.principal_if_known(asked.name)
+        raise
+    call.principal = f"user:{name}"
+    admin = services.authenticator.identity(name).is_admin(services.manager.config)
+    return SignedIn(name=name, session=session, admin=admin)
+
+
+def _read(body: bytes) -> SignIn:
+    try:
+        return parse(SignIn, body)
+    except Invalid as error:  # its value may hold the password
+        raise Invalid(error.message, **{**error.details, "value": "…"}) from None
+
+
+HANDLERS = (health, info, sign_in)

@@ -1,0 +1,153 @@
+"""What an operator looks at: events, logs, audit, GPUs, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import Header, Query
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import Response, StreamingResponse
+
+from daemon.api import gpus as gpu_reading
+from daemon.api.access import Caller
+from daemon.api.context import C, S, Services, T
+from daemon.api.streams import with_heartbeats
+from daemon.core.roles import Role
+from daemon.core.wire import AuditPage, Event, GpuList, LogPage, UsagePage
+from daemon.supervisor.tenant import Tenant
+
+Since = Annotated[date | None, Query(description="the first day, such as 2026-11-01")]
+
+MAX_PAGE = 1000
+MAX_TAIL = 10_000
+_UNBUFFERED = {"cache-control": "no-store"}
+
+
+# --- events ---------------------------------------------------------------------------------------
+
+
+async def events(
+    services: S,
+    call: C,
+    after: Annotated[int | None, Query(ge=0, description="events with a greater id")] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+    follow: Annotated[bool, Query(description="stream as text/event-stream")] = False,
+    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+) -> Any:
+    caller = call.known_caller
+    if follow:
+        since = after if last_event_id is None else last_event_id
+        return StreamingResponse(
+            _server_sent(services, caller, since), media_type="text/event-stream", headers=_UNBUFFERED
+        )
+    return services.manager.events.page(after, limit, _whose(services, caller))
+
+
+def _whose(services: Services, caller: Caller) -> set[str] | None:
+    """The tenants whose events the caller sees; None: all, and the daemon's own."""
+    if services.access.is_admin(caller):
+        return None
+    return set(services.access.visible(caller, Role.TENANT_ADMIN))
+
+
+async def _server_sent(services: Services, caller: Caller, after: int | None) -> AsyncIterator[bytes]:
+    """Rights are asked anew for each event: they may have been taken away meanwhile."""
+    yield b": following\n\n"
+    async for event in with_heartbeats(services.manager.events.follow(after)):
+        if event is None:
+            yield b":\n\n"
+        elif _may_see(services, caller, event):
+            yield f"id: {event.id}\nevent: {event.name}\ndata: {event.model_dump_json()}\n\n".encode()
+
+
+def _may_see(services: Services, caller: Caller, event: Event) -> bool:
+    whose = _whose(services, caller)
+    return whose is None or event.tenant in whose
+
+
+# --- logs -----------------------------------------------------------------------------------------
+
+
+async def logs(
+    services: S,
+    call: C,
+    tenant: T,
+    tail: Annotated[int, Query(ge=0, le=MAX_TAIL, description="how many of the last lines")] = 100,
+    follow: Annotated[bool, Query(description="go on as application/x-ndjson")] = False,
+) -> Any:
+    if follow:
+        lines = _log_lines(services, call.known_caller, tenant, tail)
+        return StreamingResponse(lines, media_type="application/x-ndjson", headers=_UNBUFFERED)
+    return LogPage(lines=await asyncio.to_thread(tenant.log.tail, tail))
+
+
+async def _log_lines(services: Services, caller: Caller, tenant: Tenant, tail: int) -> AsyncIterator[bytes]:
+    """The last lines, then new ones; an empty line is a heartbeat. Ends when the caller's right does."""
+    follower = with_heartbeats(tenant.log.follow())
+    first = asyncio.ensure_future(anext(follower))
+    await asyncio.sleep(0)  # lets it subscribe before the tail is read, so that no line falls between
+    try:
+        for line in tenant.log.tail(tail):
+            yield _ndjson(line)
+        yield _ndjson(await first)
+        async for new in follower:
+            role = services.access.role_on(caller, tenant)
+            if role is None or not role.at_least(Role.TENANT_ADMIN):
+                return
+            yield _ndjson(new)
+    except StopAsyncIteration:
+        return
+    finally:
+        first.cancel()
+
+
+def _ndjson(line: dict[str, Any] | None) -> bytes:
+    return b"\n" if line is None else json.dumps(line, ensure_ascii=False, default=str).encode() + b"\n"
+
+
+# --- the host -------------------------------------------------------------------------------------
+
+
+async def audit(
+    services: S,
+    before: Annotated[int | None, Query(ge=0, description="the `next` of the page of newer lines")] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+    tenant: Annotated[str | None, Query()] = None,
+    principal: Annotated[str | None, Query()] = None,
+    action: Annotated[str | None, Query()] = None,
+    outcome: Annotated[str | None, Query()] = None,
+) -> AuditPage:
+    given = {"tenant": tenant, "principal": principal, "action": action, "outcome": outcome}
+    wanted = {name: value for name, value in given.items() if value is not None}
+    lines, older = await asyncio.to_thread(services.audit.page, before, limit, wanted)
+    return AuditPage(lines=lines, next=older)
+
+
+async def usage(services: S, call: C, since: Since = None) -> UsagePage:
+    """Of every tenant that the caller administers."""
+    mine = services.access.visible(call.known_caller, Role.TENANT_ADMIN)
+    return services.manager.metering.page(mine, _iso(since))
+
+
+async def tenant_usage(services: S, call: C, since: Since = None) -> UsagePage:
+    return services.manager.metering.page([call.tenant], _iso(since))
+
+
+def _iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
+
+
+async def gpus(services: S) -> GpuList:
+    holders = {tenant.process.pid: tenant.name for tenant in services.manager.tenants.values() if tenant.process}
+    return await asyncio.to_thread(gpu_reading.read, {pid: name for pid, name in holders.items() if pid})
+
+
+async def metrics(services: S) -> Response:
+    return Response(services.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+HANDLERS = (events, logs, audit, usage, tenant_usage, gpus, metrics)
