@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import httptools
 
@@ -125,8 +126,7 @@ class _Connection(asyncio.Protocol):
     # --- asyncio.Protocol -------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
 
     def data_received(self, data: bytes) -> None:
         if self._parser is None:
