@@ -16,7 +16,7 @@ from daemon.encoder.knowledge import schema
 
 _MB = 1024 * 1024
 _BUSY_MS = 5000
-_WAL_KEPT = 4 * _MB  # this much of the log stays allocated: on a full disk a small delete can still be written
+_LOG_KEPT = 4 * _MB  # this much of the log stays allocated: on a full disk a small delete can still be written
 _SPARE = 16  # a sixteenth of disk_mb is kept for deletes, undo and operations
 _FULL, _IOERR, _CORRUPT, _NOTADB, _CANTOPEN = 13, 10, 11, 26, 14
 
@@ -27,6 +27,7 @@ class Database:
     def __init__(self, path: Path, disk_mb: int | None) -> None:
         self.path = path
         self._limit = None if disk_mb is None else disk_mb * _MB
+        self._log_kept = _LOG_KEPT if self._limit is None else min(_LOG_KEPT, self._limit // 8)
         self.lock = threading.RLock()
         self._readers: deque[sqlite3.Connection] = deque()
         self._closed = False
@@ -49,8 +50,8 @@ class Database:
             ):
                 db.execute(f"PRAGMA {pragma}")
             db.execute("PRAGMA cache_size = -16384")
-            db.execute(f"PRAGMA wal_autocheckpoint = {_WAL_KEPT // schema.PAGE_SIZE}")
-            db.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT}")
+            db.execute(f"PRAGMA wal_autocheckpoint = {self._log_kept // schema.PAGE_SIZE}")
+            db.execute(f"PRAGMA journal_size_limit = {self._log_kept}")
         except BaseException:
             db.close()
             raise
@@ -136,10 +137,10 @@ class Database:
         if self._limit is None:
             return
         pages = int(self._writer.execute("PRAGMA page_count").fetchone()[0])
-        if pages * schema.PAGE_SIZE + self._log_size() > self._limit:
+        if pages * schema.PAGE_SIZE + self.log_size() > self._limit:
             raise self._disk_full()
 
-    def _log_size(self) -> int:
+    def log_size(self) -> int:
         try:
             return Path(f"{self.path}-wal").stat().st_size
         except FileNotFoundError:
@@ -187,6 +188,8 @@ class Database:
 
     def _translate(self, error: sqlite3.Error) -> VecwardError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if "Could not decode" in str(error):  # the message quotes the text: it must not reach a log
+            return schema.damaged(self.path, "a text in it is not UTF-8")
         if code == _FULL or (code in (_IOERR, _CANTOPEN) and self._no_space()):
             return self._disk_full()
         if code in (_CORRUPT, _NOTADB):

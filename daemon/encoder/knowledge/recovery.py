@@ -16,7 +16,8 @@ from daemon.core.errors import DataExists
 from daemon.encoder.knowledge import schema
 from daemon.encoder.knowledge.changing import INSERT
 from daemon.encoder.knowledge.pages import Pages, Value
-from daemon.encoder.knowledge.texts import digest
+from daemon.encoder.knowledge.reading import to_entry
+from daemon.encoder.knowledge.texts import digest, now_us
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,17 @@ class Salvage:
     problems: list[str]
 
 
+Entry = tuple[int, str, bytes, str, int, int]
+
+
 @dataclass
 class _Found:
-    entries: dict[int, tuple[int, str, bytes, str, int, int]] = field(default_factory=dict)
+    entries: dict[int, Entry] = field(default_factory=dict)
     fingerprints: dict[int, tuple[str, int]] = field(default_factory=dict)
     meta: dict[str, int] = field(default_factory=dict)
     last_id: int = 0
     revision: int = 0
+    problems: list[str] = field(default_factory=list)
 
 
 def recover(path: Path, target: Path) -> Salvage:
@@ -66,7 +71,7 @@ def _sort_in(found: _Found, rowid: int | None, values: Sequence[Value]) -> None:
             found.last_id = max(found.last_id, rowid)
             known = found.entries.get(rowid)
             if digest(text) == key and (known is None or known[5] <= updated):
-                found.entries[rowid] = (rowid, text, key, metadata, created, updated)
+                found.entries[rowid] = _sound(found, (rowid, text, key, metadata, created, updated))
         case [None, str(fingerprint), int(dimension)] if rowid:
             found.fingerprints[rowid] = (fingerprint, dimension)
         case ["entries", int(last)]:
@@ -77,6 +82,17 @@ def _sort_in(found: _Found, rowid: int | None, values: Sequence[Value]) -> None:
             found.revision = max(found.revision, rowid)
         case [None, int(revision), int(entry), *rest] if len(rest) == 9:
             found.revision, found.last_id = max(found.revision, revision), max(found.last_id, entry)
+
+
+def _sound(found: _Found, row: Entry) -> Entry:
+    """The row, without what is unreadable beside its text."""
+    id_, text, key, metadata, created, updated = row
+    try:
+        to_entry((id_, text, metadata, created, updated))
+    except schema.Damaged:
+        found.problems.append(f"the metadata and times of entry {id_} are damaged, they were left out")
+        return id_, text, key, "{}", now_us(), now_us()
+    return row
 
 
 def _write(pages: Pages, found: _Found, target: Path, damaged: list[int]) -> Salvage:
@@ -93,8 +109,9 @@ def _write(pages: Pages, found: _Found, target: Path, damaged: list[int]) -> Sal
         target.unlink()
         raise
     db.close()
-    problems = ["the write-ahead log can't be read: the last changes may be missing"] if pages.log_damaged else []
-    return Salvage(entries, vectors, found.meta.get("total"), revision, damaged, problems)
+    if pages.log_damaged:
+        found.problems.append("the write-ahead log can't be read: the last changes may be missing")
+    return Salvage(entries, vectors, found.meta.get("total"), revision, damaged, found.problems)
 
 
 def _write_entries(db: sqlite3.Connection, found: _Found, revision: int) -> int:

@@ -59,6 +59,13 @@ CREATE TABLE operations (
     id TEXT PRIMARY KEY, state TEXT NOT NULL, ended_at INTEGER, body TEXT NOT NULL) WITHOUT ROWID;
 """
 
+
+class Damaged(sqlite3.DatabaseError):
+    """A row that SQLite reads and that can't be ours."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
 Migration = Callable[[sqlite3.Connection], None]
 # MIGRATIONS[n] turns version n into n + 1, inside one transaction.
 MIGRATIONS: Mapping[int, Migration] = {}
