@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -18,6 +18,7 @@ class Metrics:
     """`states` answers each tenant's state, for the gauge of tenants by state."""
 
     def __init__(self, states: Callable[[], Iterable[str]]) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # noise: a *_created gauge beside every figure
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "vecward_requests", "Requests answered", ["method", "route", "status"], registry=self.registry

@@ -74,8 +74,10 @@ def _make(app: FastAPI) -> dict[str, Any]:
         schemas.pop(unused, None)
     schemas.update(_schemas())
     for route in ROUTES:
-        operation = paths.setdefault(route.path, {}).setdefault(route.method.lower(), _relayed(route))
-        _complete(operation, route)
+        methods = paths.setdefault(route.path, {})
+        if route.by is By.RELAYED:
+            methods[route.method.lower()] = _relayed(route)
+        _complete(methods[route.method.lower()], route)
     return made
 
 
@@ -90,8 +92,6 @@ def _schemas() -> dict[str, Any]:
 
 
 def _relayed(route: Route) -> dict[str, Any]:
-    if route.by is By.OWN:
-        raise LookupError(f"FastAPI does not know {route.method} {route.path}")
     in_path = [part.partition("{")[2].rstrip("}") for part in route.path.split("/") if "{" in part]
     parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in in_path]
     parameters += [{"name": name, "in": "query", "required": False, "schema": PARAMETERS[name]} for name in route.query]
