@@ -20,15 +20,23 @@ VectorKind = Literal["query", "document"]
 class AsyncClient:
     """The daemon at a Unix socket. Connections are opened when needed and kept; close it when done.
 
-    `user` and `session` are what the console sends on behalf of somebody who has signed in.
+    `user` and `session` are what the console sends on behalf of somebody who has signed in; `address` is the
+    browser's, by which attempts to sign in are counted.
 
     Every call raises the VecwardError of the problem's kind, and DaemonUnreachable when nobody answers.
     Nothing is sent twice, and no call gives up by itself: wrap it in `asyncio.timeout` where that is wanted.
     `if_match` is the revision that a change is for; RevisionChanged when the base has moved on.
     """
 
-    def __init__(self, socket: Path, *, user: str | None = None, session: str | None = None) -> None:
-        self._transport = Transport(socket, user=user, session=session)
+    def __init__(
+        self,
+        socket: Path,
+        *,
+        user: str | None = None,
+        session: str | None = None,
+        address: str | None = None,
+    ) -> None:
+        self._transport = Transport(socket, user=user, session=session, address=address)
 
     async def __aenter__(self) -> AsyncClient:
         return self

@@ -75,7 +75,9 @@ class Transport:
     DaemonUnreachable when nobody answers.
     """
 
-    def __init__(self, socket: Path, *, user: str | None, session: str | None) -> None:
+    def __init__(
+        self, socket: Path, *, user: str | None, session: str | None, address: str | None = None
+    ) -> None:
         check_socket_length(socket)
         self.socket = socket
         self._pool = Pool(socket)
@@ -84,6 +86,8 @@ class Transport:
             self._headers.append((b"vecward-user", quote(user, safe="", errors="backslashreplace").encode()))
         if session is not None:
             self._headers.append((b"vecward-session", _header_value(session)))
+        if address is not None:
+            self._headers.append((b"vecward-address", _header_value(address)))
 
     async def close(self) -> None:
         await self._pool.close()
