@@ -32,6 +32,12 @@ class HealthConfig(ConfigModel):
     every_s: Annotated[float, Field(ge=0.1, le=86_400)] = 30.0
 
 
+class GpuConfig(ConfigModel):
+    """`exclusive_process`: a GPU is in compute mode EXCLUSIVE_PROCESS while a tenant holds it alone (as root only)."""
+
+    exclusive_process: bool = False
+
+
 class DaemonConfig(ConfigModel):
     isolation: Literal["strict", "process"] = "strict"
     tenants_dir: str | None = None
@@ -39,6 +45,7 @@ class DaemonConfig(ConfigModel):
     uid_range: Annotated[list[int], AfterValidator(_uid_range)] = [20000, 29999]
     console: ConsoleConfig = ConsoleConfig()
     health: HealthConfig = HealthConfig()
+    gpu: GpuConfig = GpuConfig()
 
     def all_admins(self) -> frozenset[str]:
         """The configured admins and the daemon's own uid."""

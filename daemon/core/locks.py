@@ -14,22 +14,27 @@ def hold(path: Path, what: str) -> int:
 
     Raises Conflict, which names the holder's pid.
     """
+    fd = take(path)
+    if isinstance(fd, str):
+        raise Conflict(f"cannot start {what}: another one runs with pid {fd} (lock {path}); stop it first", pid=fd)
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd
+
+
+def take(path: Path) -> int | str:
+    """The descriptor that holds the lock, its file's content untouched; or what its holder wrote into it."""
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            said = os.pread(fd, 4096, 0).decode("utf-8", "replace").strip() or "unknown"
             os.close(fd)
-            raise Conflict(
-                f"cannot start {what}: another one runs with pid {pid} (lock {path}); stop it first", pid=pid
-            ) from None
+            return said
         if _is_at(fd, path):
-            break
+            return fd
         os.close(fd)  # its holder removed the file between our open and our flock
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd
 
 
 def release(fd: int, path: Path) -> None:

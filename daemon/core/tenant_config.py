@@ -86,11 +86,16 @@ class EncoderConfig(ConfigModel):
             raise ValueError(
                 "encoder.model is missing; allowed: a model id such as Qwen/Qwen3-Embedding-0.6B or a path"
             )
-        if self.backend != "sentence-transformers" and self.device not in ("auto", "cpu"):
+        if not self.can_use_gpu and self.device not in ("auto", "cpu"):
             raise ValueError(f"the backend {self.backend} runs on the CPU only; allowed: device auto or cpu")
         if self.fake and self.backend != "fake":
             raise ValueError("encoder.fake needs backend fake; allowed: remove it")
         return self
+
+    @property
+    def can_use_gpu(self) -> bool:
+        """The fake only says so: it takes the GPU it is given, and the CPU where it may choose."""
+        return self.backend == "sentence-transformers" or (self.backend == "fake" and self.device != "auto")
 
 
 class IndexConfig(ConfigModel):

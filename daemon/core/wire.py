@@ -317,6 +317,7 @@ class Gpu(Answer):
     utilisation_percent: int | None = None
     tenants: list[str] = []
     processes: list[GpuProcess] = []
+    problem: str | None = None  # why no tenant can use it, in words: lost, split by MIG
 
 
 class GpuList(Answer):
