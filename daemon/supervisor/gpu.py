@@ -27,7 +27,7 @@ _LOOK_AGAIN_S = 0.25
 EXCLUSIVE_PROCESS = 3  # NVML_COMPUTEMODE_EXCLUSIVE_PROCESS
 _NODES = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools")
 _MIG = (
-    "it is split by MIG, but a tenant gets a whole GPU; switch MIG off (nvidia-smi -i {index} -mig 0), or name another"
+    "it is split by MIG, but a tenant gets a whole GPU; switch it off (nvidia-smi -i {index} -mig 0), or name another"
 )
 
 

@@ -20,10 +20,11 @@ from daemon.core.errors import (
     UnknownTenant,
 )
 from daemon.core.paths import Paths
-from daemon.core.tenant_config import TenantFile, check_name, load_tenant, load_tenants, parse_tenant
-from daemon.core.wire import Operation, TenantView
+from daemon.core.tenant_config import TenantConfig, TenantFile, check_name, load_tenant, load_tenants, parse_tenant
+from daemon.core.wire import GpuList, Operation, TenantView
 from daemon.supervisor import launcher, views
 from daemon.supervisor.events import EventLog, EventName
+from daemon.supervisor.gpu import Gpus, Placement, Wanted
 from daemon.supervisor.metering import Metering
 from daemon.supervisor.operations import Handle, Operations
 from daemon.supervisor.process import Launch
@@ -47,6 +48,7 @@ class Manager:
         self.state_db = StateDb(paths.state_db)
         self.events = EventLog(self.state_db)
         self.operations = Operations(self.state_db)
+        self.gpu = Gpus(paths.run / "gpu", self._encoder_pids, exclusive=config.gpu.exclusive_process)
         self._services = Services(self.state_db, self.events, self._launch, self._release)
         self._loops: dict[str, asyncio.Task[None]] = {}
         self._listeners: dict[str, socket.socket] = {}
@@ -66,6 +68,7 @@ class Manager:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(mode)
         self.events.emit(EventName.DAEMON_STARTED, pid=os.getpid())
+        await self.gpu.open()
         for file in load_tenants(self.tenants_dir).values():
             self.add(file)
         for name, work in (
@@ -87,6 +90,7 @@ class Manager:
         await asyncio.gather(*(tenant.close() for tenant in self.tenants.values()))
         for name in list(self._listeners):
             self._close_listener(name)
+        await self.gpu.close()
         self.events.close()
         self.state_db.close()
 
@@ -120,19 +124,52 @@ class Manager:
                 f"{self.paths.daemon_yaml} to run without one"
             )
         tenant.paths.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        placement = await self._place(tenant, config)
+        encoder = config.encoder.model_copy(update={"device": placement.device})
         return Launch(
             tenant=tenant.name,
             data=tenant.paths.data,
-            config_json=config.model_dump_json().encode(),
+            config_json=config.model_copy(update={"encoder": encoder}).model_dump_json().encode(),
             listener=self._listener(tenant),
             log=tenant.log,
             seed=tenant.file.seed,
-            environment=launcher.environment(config, tenant.paths.data),
+            environment={**launcher.environment(config, tenant.paths.data), **placement.environment},
         )
 
+    async def _place(self, tenant: Tenant, config: TenantConfig) -> Placement:
+        """The GPU, locked for the tenant, or the CPU. Raises StartRefused."""
+        strict = self.config.isolation == "strict"
+        before = tenant.placement
+        tenant.placement = None
+        others = (other for other in self.tenants.values() if other is not tenant and other.config is not None)
+        tenant.placement = await self.gpu.place(
+            Wanted(
+                tenant.name,
+                config.encoder.device,
+                can_use_gpu=config.encoder.can_use_gpu,
+                sharing=config.limits.gpu_sharing == "allowed",
+                data=tenant.paths.data,
+                uid=self.state_db.uid(tenant.name, *self.config.uid_range) if strict else None,
+                named={other.config.encoder.device: other.name for other in others if other.config},
+            )
+        )
+        if tenant.placement != before and (tenant.placement.uuid or tenant.placement.note):
+            words, why = tenant.placement.words, tenant.placement.note
+            self.events.emit(EventName.GPU, tenant.name, device=words, reason=why)
+        return tenant.placement
+
+    def _encoder_pids(self) -> dict[int, str]:
+        running = ((tenant.process, tenant.name) for tenant in self.tenants.values())
+        return {process.pid: name for process, name in running if process is not None and process.pid is not None}
+
+    async def gpus(self) -> GpuList:
+        """Every GPU of this host, who holds it and what runs on it; never raises, `note` tells trouble."""
+        return await self.gpu.listing()
+
     def _release(self, tenant: Tenant) -> None:
-        """What a tenant that rests does not need: its listener, so that dialling it fails at once."""
+        """What a tenant that rests does not need: its listener, so that dialling it fails at once, and its GPU."""
         self._close_listener(tenant.name)
+        self.gpu.release(tenant.name)
 
     def _listener(self, tenant: Tenant) -> socket.socket:
         if tenant.name not in self._listeners:
@@ -256,7 +293,7 @@ class Manager:
         loop.cancel()
         await asyncio.wait([loop])
         await tenant.close()
-        self._close_listener(tenant.name)
+        self._release(tenant)
         del self.tenants[tenant.name]
 
 

@@ -208,8 +208,8 @@ def _if_told(nvml: Any, ask: Callable[[], Any]) -> Any:
 def words_of(nvml: Any, error: Any) -> str:
     """What NVML's error means for the person who must act."""
     ways = {
-        nvml.NVML_ERROR_LIBRARY_NOT_FOUND: "the driver's device files are there, but libnvidia-ml.so.1 can't be loaded; "
-        "install the driver's libraries in the version of its kernel module",
+        nvml.NVML_ERROR_LIBRARY_NOT_FOUND: "the driver's device files are there, but libnvidia-ml.so.1 can't be "
+        "loaded; install the driver's libraries in the version of its kernel module",
         nvml.NVML_ERROR_DRIVER_NOT_LOADED: "the NVIDIA driver is installed but not loaded; load it (modprobe nvidia), "
         "and see `dmesg` where that fails",
         nvml.NVML_ERROR_GPU_IS_LOST: "the GPU is lost: it no longer answers on its bus; look at `dmesg` for the Xid "

@@ -29,6 +29,7 @@ from daemon.core.tenant_config import TenantConfig, TenantFile
 from daemon.core.wire import Progress
 from daemon.supervisor.backoff import AFTER_READY, BEFORE_READY, HEALTHY_S
 from daemon.supervisor.events import EventLog, EventName
+from daemon.supervisor.gpu import Placement
 from daemon.supervisor.process import EncoderProcess, Ended, Launch
 from daemon.supervisor.progress import Calls, Deadlines, verdict
 from daemon.supervisor.rates import RateWindow
@@ -83,6 +84,8 @@ class Tenant:
         self.used_at = time.monotonic()
         self.warnings: dict[str, str] = {}
         self.isolation = ""
+        self.placement: Placement | None = None  # where its encoder runs, as of the last start
+        self.gpu_memory_mb: float | None = None  # as the last health check found it
         self.rates = RateWindow()
         self._services = services
         self._inbox: asyncio.Queue[tuple[Happening, str | None]] = asyncio.Queue()
