@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from daemon.core.errors import StartRefused
 from daemon.core.tenant_config import EncoderConfig, FakeConfig
 from daemon.encoder.models.backend import CANARIES, Encoded, Matrix, unit_rows
 
@@ -24,11 +25,11 @@ class FakeBackend:
     encoder gets through its warm-up first. `delay_ms` holds for every call.
     """
 
-    device = "cpu"
     batch_tokens = 1 << 20
 
     def __init__(self, config: EncoderConfig) -> None:
         self._fake = config.fake or FakeConfig()
+        self.device = _device(config.device)
         self._max_query = config.max_query_tokens
         self._max_document = config.max_tokens or 1 << 20
         self._queries = 0
@@ -83,6 +84,16 @@ class FakeBackend:
         truncated = frozenset(at for at, text in enumerate(texts) if len(text) > limit)
         tokens = sum(min(len(text), limit) for text in texts)
         return Encoded(unit_rows(vectors), tokens, truncated)
+
+
+def _device(device: str) -> str:
+    """A GPU is not touched, but it must be the one that CUDA would show. Raises StartRefused."""
+    if not device.startswith("cuda:"):
+        return "cpu"
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if device != f"cuda:{visible}":
+        raise StartRefused(f"cannot use {device}: CUDA_VISIBLE_DEVICES shows {visible or 'no GPU'}")
+    return device
 
 
 def _buckets(text: str, dimension: int) -> list[int]:
