@@ -57,7 +57,8 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Add entries; what cannot be added is named, and the rest is added."""
-    wanted = [*(entry or []), *(texts.read_lines(file) if file is not None else [])]
+    lines = {} if file is None else texts.read_lines(file)
+    wanted = [*(entry or []), *lines.values()]
     if not wanted:
         raise typer.BadParameter("say at least one text, or --file", param_hint="TEXT…, --file")
     with settings(ctx).client() as client:
@@ -66,7 +67,7 @@ def add(
         print_json(added)
     else:
         line(f"added {_count(len(added.added))}: {', '.join(map(str, added.added)) or '–'}; revision {added.revision}")
-    end_if_refused(added.refused)
+    end_if_refused(added.refused, [*range(1, len(entry or []) + 1), *lines])
 
 
 @app.command("set")
@@ -81,19 +82,20 @@ def set_texts(
 ) -> None:
     """Make the base this list, an entry a line: shows the difference, asks, then changes what differs."""
     lines = texts.read_lines(file)
+    wanted = list(lines.values())
     with settings(ctx).client() as client:
-        plan = client.set_texts(tenant, lines, if_match, dry_run=True)
-        show_difference(client, tenant, lines, plan)
+        plan = client.set_texts(tenant, wanted, if_match, dry_run=True)
+        show_difference(client, tenant, wanted, plan)
         if not dry_run and (plan.added or plan.removed):
             if not yes:
                 confirm(f"Change the knowledge base of {clean(tenant)}?")
             # What was shown is what is done: not on top of a change that came in between.
-            plan = client.set_texts(tenant, lines, plan.revision)
+            plan = client.set_texts(tenant, wanted, plan.revision)
     if as_json:
         print_json(plan)
     elif not dry_run:
         line(f"added {plan.added}, removed {plan.removed}, unchanged {plan.unchanged}; revision {plan.revision}")
-    end_if_refused(plan.refused)
+    end_if_refused(plan.refused, list(lines))
 
 
 @app.command()
@@ -170,10 +172,10 @@ def undo(ctx: typer.Context, tenant: TenantName, if_match: IfMatch = None, as_js
         line(f"added {change.added}, removed {change.removed}, edited {change.edited}; revision {change.revision}")
 
 
-def end_if_refused(refused: list[Refused]) -> None:
-    """Names each line that was refused; exit code 1 if there is one, although the rest was done."""
+def end_if_refused(refused: list[Refused], numbers: list[int]) -> None:
+    """Names each line that was refused, by its number where it came from; exit code 1, although the rest was done."""
     for one in refused:
-        complain(one.kind, f"line {one.line}: {one.reason}")
+        complain(one.kind, f"line {numbers[one.line - 1]}: {one.reason}")
     if refused:
         raise typer.Exit(1)
 

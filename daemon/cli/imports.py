@@ -111,7 +111,7 @@ def _report(tenant: str, operation: Operation, as_json: bool) -> None:
     result: dict[str, Any] = operation.result or {}
     refused, total = result.get("refused", []), result.get("refused_total", 0)
     if not as_json:
-        removed = f", removed {result['removed']}" if "removed" in result else ""
+        removed = f", removed {result['removed']}" if result.get("removed") else ""
         line(f"added {result.get('added', 0)}{removed}, refused {total}; revision {result.get('revision')}")
     for one in refused:
         complain(str(one.get("kind")), f"line {one.get('line')}: {one.get('reason')}")

@@ -29,8 +29,8 @@ def read_bytes(path: str) -> bytes:
         ) from None
 
 
-def read_lines(path: str) -> list[str]:
-    """The lines of a UTF-8 file that are not blank; CRLF and a byte order mark are nobody's text."""
+def read_lines(path: str) -> dict[int, str]:
+    """The lines of a UTF-8 file that are not blank, by number; CRLF and a byte order mark are nobody's text."""
     raw = read_bytes(path)
     try:
         text = raw.decode("utf-8-sig")
@@ -40,7 +40,7 @@ def read_lines(path: str) -> list[str]:
             f"cannot read {path}: line {number} is not UTF-8; convert it, for example with iconv",
             field="file", value=path, allowed="UTF-8 text",
         ) from None  # fmt: skip
-    return [line for line in (part.removesuffix("\r") for part in text.split("\n")) if line.strip()]
+    return {number: line.removesuffix("\r") for number, line in enumerate(text.split("\n"), 1) if line.strip()}
 
 
 def checked(text: str) -> str:
