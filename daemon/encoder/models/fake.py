@@ -47,7 +47,7 @@ class FakeBackend:
     def encode_queries(self, texts: Sequence[str]) -> Encoded:
         self._delay()
         for text in texts:
-            if text not in CANARIES:
+            if not text.startswith(tuple(CANARIES)):  # the warm-up also times a long text of canaries
                 self._queries += 1
                 if self._queries > self._fake.after:
                     self._go_wrong()
