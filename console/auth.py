@@ -1,0 +1,109 @@
+"""Who has signed in: a signed cookie that holds the user's name and the daemon's session string.
+
+The daemon checks passwords, counts attempts and ends sessions (the string changes with the password). The
+cookie only carries what the daemon said; the daemon checks it again on every call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+MAX_AGE_S = 12 * 3600  # a working day
+KEY_BYTES = 32
+_MAX_ENDED = 10_000
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class User:
+    name: str
+    session: str
+
+
+class Cookies:
+    """Makes and reads the session cookie. `name` differs by port: cookies do not know ports."""
+
+    def __init__(self, key: bytes, port: int) -> None:
+        self.name = f"vecward_session_{port}"
+        self.language = f"vecward_language_{port}"
+        self._serializer = URLSafeTimedSerializer(
+            key, salt="vecward-session", signer_kwargs={"digest_method": hashlib.sha256}
+        )
+        self._ended: OrderedDict[str, float] = OrderedDict()
+
+    def issue(self, user: User) -> str:
+        """A new cookie's value; no two are the same, so that signing out ends this one alone."""
+        made = self._serializer.dumps([user.name, user.session, secrets.token_hex(8)])
+        return made if isinstance(made, str) else made.decode()
+
+    def user_of(self, cookies: Mapping[str, str]) -> User | None:
+        """None: no cookie, not ours, too old, or signed out."""
+        value = cookies.get(self.name)
+        if value is None or _digest(value) in self._ended:
+            return None
+        try:
+            name, session, _ = self._serializer.loads(value, max_age=MAX_AGE_S)
+        except (BadData, ValueError, TypeError):
+            return None
+        return User(str(name), str(session))
+
+    def end(self, cookies: Mapping[str, str]) -> None:
+        """From now on this cookie is worth nothing, also in a copy of it. Forgotten by a restart."""
+        now = time.monotonic()
+        while self._ended and (len(self._ended) >= _MAX_ENDED or next(iter(self._ended.values())) < now - MAX_AGE_S):
+            self._ended.popitem(last=False)
+        if (value := cookies.get(self.name)) is not None:
+            self._ended[_digest(value)] = now
+
+
+def _digest(value: str) -> str:
+    return hashlib.sha256(value.encode("utf-8", "replace")).hexdigest()
+
+
+def load_key(path: Path) -> bytes:
+    """The key that signs cookies: kept in a file of mode 0600, so that a restart signs nobody out.
+
+    Where the file can't be kept the key lives as long as this process; the log says so.
+    """
+    try:
+        return _read_or_make(path)
+    except OSError as error:
+        log.warning("session-key-not-kept", extra={"path": str(path), "reason": error.strerror or str(error)})
+        return secrets.token_bytes(KEY_BYTES)
+
+
+def _read_or_make(path: Path) -> bytes:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return _make(path)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        key = file.read(KEY_BYTES + 1)
+    if found.st_mode & 0o077 or found.st_uid != os.getuid() or len(key) != KEY_BYTES:
+        log.warning("session-key-replaced", extra={"path": str(path), "reason": "mode, owner or length is wrong"})
+        path.unlink()
+        return _make(path)
+    return key
+
+
+def _make(path: Path) -> bytes:
+    key = secrets.token_bytes(KEY_BYTES)
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key)
+    new.replace(path)
+    return key

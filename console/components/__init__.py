@@ -1,0 +1,1 @@
+"""What the pages draw: HTML from view models, everything in it escaped."""

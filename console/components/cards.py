@@ -1,0 +1,92 @@
+"""Search results as cards."""
+
+from __future__ import annotations
+
+from console.components.markup import Html, el, link_target, show_controls, user_text
+from console.components.notices import notice
+from console.i18n import EXAMPLES, Language, Words
+from console.view_models import Card, Results
+
+_LINKED = frozenset({"source", "url"})
+
+
+def results(found: Results, t: Words) -> Html:
+    if not found.cards:
+        return el("div", notice(t("search.no_hits")), class_="vw-results")
+    return el(
+        "div",
+        notice(t("search.low"), "warn") if found.low else None,
+        [notice(show_controls(warning), "warn") for warning in found.warnings],
+        el("ol", (card(one, t) for one in found.cards), class_="vw-cards"),
+        _footer(found, t),
+        class_="vw-results",
+    )
+
+
+def card(one: Card, t: Words) -> Html:
+    strength = t("search.strong" if one.strong else "search.weak")
+    return el(
+        "li",
+        el("div", one.rank, class_="vw-rank", aria_hidden="true"),
+        el(
+            "div",
+            user_text(one.text, class_="vw-card-text"),
+            _details(one.metadata),
+            el(
+                "div",
+                el("div", el("div", class_="vw-bar-fill", style=f"width:{one.percent}%"), class_="vw-bar"),
+                el("span", one.score, class_="vw-score", title=f"{t('search.score')} · {strength}"),
+                el("span", strength, class_="vw-hidden"),
+                class_="vw-bar-row",
+            ),
+            class_="vw-card-body",
+        ),
+        class_="vw-card vw-strong" if one.strong else "vw-card vw-weak",
+        data_id=one.id,
+    )
+
+
+def _details(metadata: tuple[tuple[str, str], ...]) -> Html | None:
+    if not metadata:
+        return None
+    return el("ul", (el("li", detail(key, value)) for key, value in metadata), class_="vw-details")
+
+
+def detail(key: str, value: str) -> Html:
+    """One metadata pair; `source` and `url` are links where they are http or https."""
+    target = link_target(value) if key in _LINKED else None
+    shown = user_text(value, "bdi")
+    if target is not None:
+        shown = el("a", shown, href=target, rel="noopener noreferrer nofollow", target="_blank")
+    return el("span", user_text(key, "bdi", class_="vw-detail-key"), " ", shown, class_="vw-detail")
+
+
+def _footer(found: Results, t: Words) -> Html:
+    times = [
+        ("time.queue", found.queue_ms),
+        ("time.encode", found.encode_ms),
+        ("time.search", found.search_ms),
+        ("time.total", found.total_ms),
+    ]
+    return el(
+        "p",
+        el("span", t("search.found", n=len(found.cards))),
+        [el("span", f"{t(key)} {milliseconds:.1f} ms") for key, milliseconds in times],
+        el("span", t("search.threshold", threshold=found.threshold)),
+        class_="vw-timing",
+    )
+
+
+def empty(language: Language, t: Words) -> Html:
+    """Before the first search: what this is, and questions to click."""
+    return el(
+        "div",
+        el("h2", t("search.empty_title")),
+        el("p", t("search.empty_text")),
+        el(
+            "div",
+            (el("button", text, type="button", data_query=text, class_="vw-chip") for text in EXAMPLES[language]),
+            class_="vw-chips",
+        ),
+        class_="vw-empty",
+    )

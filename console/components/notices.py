@@ -1,0 +1,27 @@
+"""Short messages: what went well, what did not, and in which words."""
+
+from __future__ import annotations
+
+from console.components.markup import Html, el, show_controls
+from console.i18n import Words, known
+from daemon.core.errors import Unauthenticated, VecwardError
+
+
+def notice(text: str, tone: str = "info") -> Html:
+    """`tone`: info, good, warn or bad; those who listen instead of look are told bad news at once."""
+    return el("div", el("p", text), class_=f"vw-notice vw-{tone}", role="alert" if tone == "bad" else "status")
+
+
+def problem(error: VecwardError, t: Words) -> Html:
+    """An error: a sentence in the reader's language, then what the daemon says."""
+    sign_in = None
+    if isinstance(error, Unauthenticated):
+        sign_in = el("a", t("signin.again"), href="/signin", class_="vw-button")
+    return el(
+        "div",
+        el("p", t(known(f"error.{error.kind}", "error.error")), class_="vw-notice-title"),
+        el("p", show_controls(error.message), class_="vw-notice-detail", dir="auto"),
+        sign_in,
+        class_="vw-notice vw-bad",
+        role="alert",
+    )

@@ -1,0 +1,78 @@
+"""The whole page in one language: header, tenant choice, tabs."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from console.backend import MAX_TENANTS, Backend, all_tenants
+from console.components.markup import Html, el, join
+from console.components.notices import notice, problem
+from console.i18n import LANGUAGES, Language, Words, words
+from console.page import QUIET, Page
+from console.tabs.search import search_tab
+from console.view_models import may, tenant_choices
+from daemon.core.errors import VecwardError
+from daemon.core.roles import Role
+
+
+def build(backend: Backend, language: Language, title: str) -> gr.Blocks:
+    t = words(language)
+    with gr.Blocks(title=title, analytics_enabled=False, fill_width=False) as blocks:
+        header = gr.HTML(_header(title, None, language, t), elem_id="vw-header")
+        tenant = gr.Dropdown(
+            [], label=t("frame.base"), elem_id="tenant", filterable=True, interactive=True, allow_custom_value=False
+        )
+        message = gr.HTML("", elem_id="vw-message")
+        page = Page(backend, language, t, tenant)
+        with gr.Tabs(elem_id="vw-tabs"):
+            with gr.Tab(t("tab.search"), id="search"):
+                search_tab(page)
+
+        async def arrive(request: gr.Request) -> tuple[object, ...]:
+            try:
+                user = backend.user_of(request)
+                async with backend.as_(user) as client:
+                    tenants = await all_tenants(client)
+            except VecwardError as error:
+                return gr.skip(), gr.skip(), problem(error, t)
+            choices = tenant_choices(tenants, language)
+            first = choices[0][1] if choices else None
+            say = "" if choices else notice(t("frame.no_tenants"))
+            if len(tenants) >= MAX_TENANTS:
+                say = notice(t("frame.many", n=MAX_TENANTS))
+            return _header(title, user.name, language, t), gr.update(choices=choices, value=first), say
+
+        blocks.load(arrive, None, [header, tenant, message], **QUIET)
+    # One line for all handlers, bounded: what is beyond it waits, and past max_size is refused in words.
+    blocks.queue(api_open=False, max_size=512, default_concurrency_limit=32)
+    return blocks
+
+
+def _header(title: str, user: str | None, language: Language, t: Words) -> Html:
+    return el(
+        "header",
+        el("span", title, class_="vw-brand"),
+        el("nav", _languages(language), _signed_in(user, t), class_="vw-nav"),
+        class_="vw-header",
+    )
+
+
+def _languages(current: Language) -> Html:
+    def one(language: Language) -> Html:
+        return el(
+            "a", words(language)("language.own"), href=f"/language/{language}", lang=language, hreflang=language,
+            aria_current="true" if language == current else None,
+        )  # fmt: skip
+
+    return el("span", join(*(one(language) for language in LANGUAGES)), class_="vw-languages")
+
+
+def _signed_in(user: str | None, t: Words) -> Html | None:
+    if user is None:
+        return None
+    return el(
+        "form",
+        el("bdi", user, class_="vw-user"),
+        el("button", t("frame.sign_out"), type="submit", class_="vw-button", id="sign-out"),
+        action="/signout", method="post", class_="vw-signout",
+    )  # fmt: skip

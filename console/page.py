@@ -1,0 +1,41 @@
+"""What every tab gets: the language, the way to the daemon, and the tenant that is chosen at the top."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from console.backend import Backend
+from console.i18n import Language, Words
+
+# A handler that Gradio shows nobody and that waits in no line of its own. Private protects nothing: each
+# handler may be called by whoever has signed in, so each calls the daemon as exactly that user.
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+BUSY: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+
+
+@dataclass(frozen=True)
+class Page:
+    backend: Backend
+    language: Language
+    t: Words
+    tenant: gr.Dropdown
+
+
+# `trigger` is Gradio's: it tells Python about a click on anything in the HTML that has data-… attributes.
+CLICKS = """
+element.addEventListener('click', (event) => {
+  const hit = event.target.closest('[data-action], [data-query]');
+  if (!hit || !element.contains(hit) || hit.disabled) return;
+  const send = () => trigger('click', {...hit.dataset});
+  if (hit.dataset.sure) window.vecward.ask(hit.dataset.sure, send); else send();
+});
+"""
+
+
+def clicked(event: gr.EventData) -> dict[str, str]:
+    """The data-… attributes of what was clicked; whoever calls by hand may send anything, so only text passes."""
+    data = event._data if isinstance(event._data, dict) else {}
+    return {str(key): value for key, value in data.items() if isinstance(value, str)}
