@@ -427,6 +427,13 @@ def check_query(query: str) -> str:
             value="",
             allowed="1 character or more",
         )
+    if "\x00" in stripped:
+        raise Invalid(
+            "cannot search: the query holds a NUL character; remove it",
+            field="query",
+            value=shorten(query.replace("\x00", "␀"), 60),
+            allowed="Unicode text",
+        )
     size = len(query.encode("utf-8", "surrogatepass"))
     if size > MAX_QUERY_BYTES:
         raise TooLong(
