@@ -29,10 +29,11 @@ class ControlChannel:
     def start(self) -> None:
         threading.Thread(target=self._read, name="control", daemon=True).start()
 
-    def tell(self, message: BaseModel) -> bool:
-        """Whether the packet left; a daemon that does not read must not block an encoder."""
+    def tell(self, message: BaseModel, *, wait: bool = False) -> bool:
+        """Whether the packet left. With `wait` it always does; without, a daemon that does not read blocks nobody."""
+        flags = socket.MSG_NOSIGNAL | (0 if wait else socket.MSG_DONTWAIT)
         try:
-            self._socket.send(message.model_dump_json().encode(), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            self._socket.send(message.model_dump_json().encode(), flags)
         except BlockingIOError:
             return False
         except OSError:

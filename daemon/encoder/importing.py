@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -128,14 +128,13 @@ class _Import:
         ahead = asyncio.create_task(self._prepare(items))
         try:
             while len((prepared := await ahead)[0]):
-                chunk, vectors = prepared
                 ahead = asyncio.create_task(self._prepare(items))
-                await self._commit(chunk, vectors)
-                done += len(chunk)
+                done += len(prepared[0])
+                await _whole(self._commit(*prepared))
                 handle.progress(done, self._total)
-                handle.result(self._tally.result())
         finally:
             ahead.cancel()
+            handle.result(self._tally.result())  # of a cancelled import, too
         return self._tally.result()
 
     async def _prepare(self, items: Iterator[formats.Item]) -> tuple[Chunk, dict[str, Matrix]]:
@@ -172,3 +171,13 @@ class _Import:
         tally.revision = committed.revision
         handle.progress(self._total, self._total)
         return tally.result()
+
+
+async def _whole(commit: Coroutine[Any, Any, None]) -> None:
+    """A cancelled import ends between two commits, and its result counts the last one."""
+    task = asyncio.create_task(commit)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise

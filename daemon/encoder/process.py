@@ -32,6 +32,7 @@ from daemon.encoder.worker import Worker
 log = logging.getLogger(__name__)
 
 _DAY_S = 86_400.0
+_TELL_AGAIN_S = 0.2
 
 
 def run(options: Options, config: TenantConfig, channel: ControlChannel) -> None:
@@ -58,26 +59,34 @@ async def _serve(options: Options, config: TenantConfig, channel: ControlChannel
         idle=keeper.idle,
     )
     worker.start()
-    told = partial(_tell_changed, channel, parts.knowledge)
+    told = partial(_tell_changed, loop, channel, parts.knowledge)
     changes = Changes(parts.knowledge, worker, keeper, told)
     operations = Operations(options.tenant, parts.knowledge, changes)
     app = App(routes.table(options.tenant, config, parts, batches, worker, changes, operations))
     server = Server(app, stop)
-    serving = asyncio.create_task(server.serve_on(socket.socket(fileno=options.listen_fd)))
+    listener = socket.socket(fileno=options.listen_fd)
     upkeep = asyncio.create_task(_purge_daily(changes, parts.knowledge))
-    channel.tell(_ready(parts))
+    channel.tell(_ready(parts), wait=True)
     log.info("ready", extra={"entries": parts.knowledge.total, "revision": parts.knowledge.revision})
-    await stop.wait()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server.serve_on(listener))
+        group.create_task(_close_when(stop, operations))
     upkeep.cancel()
-    await operations.close()
-    await serving
     changes.close()
     await worker.stop()
     keeper.finish()
 
 
-def _tell_changed(channel: ControlChannel, knowledge: Knowledge) -> None:
-    channel.tell(control.Changed(entries=knowledge.total, revision=knowledge.revision))
+async def _close_when(stop: asyncio.Event, operations: Operations) -> None:
+    """First of all: the server's drain waits for those who wait for an operation."""
+    await stop.wait()
+    await operations.close()
+
+
+def _tell_changed(loop: asyncio.AbstractEventLoop, channel: ControlChannel, knowledge: Knowledge) -> None:
+    """The newest figures; told later if the daemon has not read what it was told before."""
+    if not channel.tell(control.Changed(entries=knowledge.total, revision=knowledge.revision)):
+        loop.call_later(_TELL_AGAIN_S, _tell_changed, loop, channel, knowledge)
 
 
 async def _purge_daily(changes: Changes, knowledge: Knowledge) -> None:

