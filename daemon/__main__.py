@@ -43,16 +43,17 @@ async def serve(paths: Paths, config: DaemonConfig) -> None:
     listeners = [sockets.bind(paths.daemon_socket, 0o666), _console_listener(paths, config)]
     try:
         manager = Manager(paths, config)
+        app = create_app(manager)
         server = _Server(
             uvicorn.Config(
-                create_app(manager), http=server_protocol, ws="none", lifespan="off", log_config=None, access_log=False,
+                app, http=server_protocol, ws="none", lifespan="off", log_config=None, access_log=False,
                 server_header=False, date_header=False, timeout_keep_alive=75, timeout_graceful_shutdown=DRAIN_S,
             )
         )  # fmt: skip
 
         def end(number: int) -> None:
             log.info("daemon-stopping", extra={"signal": signal.Signals(number).name})
-            manager.events.close()
+            app.end_streams()
             server.should_exit = True
 
         loop = asyncio.get_running_loop()
@@ -63,6 +64,7 @@ async def serve(paths: Paths, config: DaemonConfig) -> None:
             await manager.open()
             await server.serve(sockets=listeners)
         finally:
+            app.close()
             await manager.close()
     finally:
         _remove(paths, listeners)

@@ -12,10 +12,12 @@ import json
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from daemon.core.errors import StartRefused
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +42,10 @@ class Record:
 
 class AuditLog:
     def __init__(self, path: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        """Raises OSError when the file can't be written: a daemon that can't keep its audit log does not start."""
+        """Raises StartRefused when the file can't be written: a daemon that can't keep its audit log does not start."""
         self._path = path
         self._now = now
-        path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._fd = os.open(path, flags, 0o640)
-        os.fchmod(self._fd, 0o640)
+        self._fd = _open(path)
         self._lost = 0
         self._repeats: dict[Record, int] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -59,7 +58,7 @@ class AuditLog:
 
     def refused(self, record: Record) -> None:
         """As `write`, but repeats are counted; the request's id is the first one's."""
-        key = Record(record.principal, 0, record.via, record.action, record.outcome, record.tenant)
+        key = replace(record, pid=0, request=None)
         if key in self._repeats:
             self._repeats[key] += 1
             return
@@ -83,6 +82,7 @@ class AuditLog:
     def close(self) -> None:
         self.flush()
         os.close(self._fd)
+        self._fd = -1  # a late line must not go into whatever gets this number next
 
     def page(self, before: int | None, limit: int, wanted: dict[str, str]) -> tuple[list[dict[str, Any]], int | None]:
         """At most `limit` lines that have all the `wanted` values, newest first, and the `before` of the page of
@@ -113,6 +113,17 @@ class AuditLog:
 def _line(record: Record) -> dict[str, Any]:
     line = {name: getattr(record, name) for name in Record.__slots__}
     return {name: value for name, value in line.items() if value is not None or name == "tenant"}
+
+
+def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, flags, 0o640)
+        os.fchmod(descriptor, 0o640)
+    except OSError as error:
+        raise StartRefused(f"cannot write the audit log {path}: {error.strerror}; make it writable") from error
+    return descriptor
 
 
 def _ends_torn(fd: int) -> bool:

@@ -14,6 +14,7 @@ from daemon.api.connection_info import Connection
 from daemon.api.metrics import Metrics
 from daemon.api.routes import Match
 from daemon.api.sign_in import SignIns
+from daemon.api.streams import Streams
 from daemon.core.errors import VecwardError
 from daemon.supervisor.manager import Manager
 from daemon.supervisor.tenant import Tenant
@@ -29,6 +30,7 @@ class Services:
     sign_ins: SignIns
     audit: AuditLog
     metrics: Metrics
+    streams: Streams
 
 
 @dataclass(slots=True)

@@ -49,6 +49,10 @@ class Front:
         finally:
             bookkeeping.record(self._services, call, answer.status, time.perf_counter() - began)
 
+    def end_streams(self) -> None:
+        """Followers and long polls get a proper end now: called when the daemon begins to stop."""
+        self._services.streams.end()
+
     def close(self) -> None:
         """Writes what the audit log still counts; ends the threads of sign-ins."""
         self._services.sign_ins.close()

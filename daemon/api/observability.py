@@ -12,15 +12,15 @@ from fastapi import Header, Query
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response, StreamingResponse
 
-from daemon.api import gpus as gpu_reading
 from daemon.api.access import Caller
 from daemon.api.context import C, S, Services, T
-from daemon.api.streams import with_heartbeats
 from daemon.core.roles import Role
 from daemon.core.wire import AuditPage, Event, GpuList, LogPage, UsagePage
 from daemon.supervisor.tenant import Tenant
 
 Since = Annotated[date | None, Query(description="the first day, such as 2026-11-01")]
+
+Line = dict[str, Any]
 
 MAX_PAGE = 1000
 MAX_TAIL = 10_000
@@ -57,7 +57,7 @@ def _whose(services: Services, caller: Caller) -> set[str] | None:
 async def _server_sent(services: Services, caller: Caller, after: int | None) -> AsyncIterator[bytes]:
     """Rights are asked anew for each event: they may have been taken away meanwhile."""
     yield b": following\n\n"
-    async for event in with_heartbeats(services.manager.events.follow(after)):
+    async for event in services.streams.with_heartbeats(services.manager.events.follow(after)):
         if event is None:
             yield b":\n\n"
         elif _may_see(services, caller, event):
@@ -87,25 +87,33 @@ async def logs(
 
 async def _log_lines(services: Services, caller: Caller, tenant: Tenant, tail: int) -> AsyncIterator[bytes]:
     """The last lines, then new ones; an empty line is a heartbeat. Ends when the caller's right does."""
-    follower = with_heartbeats(tenant.log.follow())
-    first = asyncio.ensure_future(anext(follower))
-    await asyncio.sleep(0)  # lets it subscribe before the tail is read, so that no line falls between
+    source = tenant.log.follow()
+    first = asyncio.ensure_future(anext(source))
+    await asyncio.sleep(0)  # it subscribes now, before the tail is read, so that no line falls between
+    last = [_ndjson(line) for line in await asyncio.to_thread(tenant.log.tail, tail)]
+    for line in last:
+        yield line
+    overlap = set(last)  # written while the tail was read: in both
+    async for new in services.streams.with_heartbeats(_resumed(first, source)):
+        role = services.access.role_on(caller, tenant)
+        if role is None or not role.at_least(Role.TENANT_ADMIN):
+            return
+        line = _ndjson(new)
+        if line not in overlap:
+            overlap.clear()
+            yield line
+
+
+async def _resumed(first: asyncio.Future[Line], source: AsyncIterator[Line]) -> AsyncIterator[Line]:
     try:
-        for line in tenant.log.tail(tail):
-            yield _ndjson(line)
-        yield _ndjson(await first)
-        async for new in follower:
-            role = services.access.role_on(caller, tenant)
-            if role is None or not role.at_least(Role.TENANT_ADMIN):
-                return
-            yield _ndjson(new)
+        yield await first
     except StopAsyncIteration:
         return
-    finally:
-        first.cancel()
+    async for line in source:
+        yield line
 
 
-def _ndjson(line: dict[str, Any] | None) -> bytes:
+def _ndjson(line: Line | None) -> bytes:
     return b"\n" if line is None else json.dumps(line, ensure_ascii=False, default=str).encode() + b"\n"
 
 
@@ -142,6 +150,8 @@ def _iso(day: date | None) -> str | None:
 
 
 async def gpus(services: S) -> GpuList:
+    from daemon.api import gpus as gpu_reading  # NVML's binding takes 3 MiB: only where somebody asks
+
     holders = {tenant.process.pid: tenant.name for tenant in services.manager.tenants.values() if tenant.process}
     return await asyncio.to_thread(gpu_reading.read, {pid: name for pid, name in holders.items() if pid})
 

@@ -42,8 +42,9 @@ async def wait_operation(
     timeout: Annotated[float, Query(ge=0, le=MAX_WAIT_S)] = 30.0,  # noqa: ASYNC109
 ) -> OperationAnswer:
     """Answers when it has ended, or as it is after `timeout` seconds."""
-    ended = await services.manager.operations.wait(_own(services, call, operation), timeout)
-    return OperationAnswer(operation=ended)
+    found = _own(services, call, operation)
+    await services.streams.unless_ending(services.manager.operations.wait(found, timeout))
+    return OperationAnswer(operation=services.manager.operations.get(found))
 
 
 async def cancel_operation(services: S, call: C, operation: str) -> OperationAnswer:

@@ -1,33 +1,61 @@
-"""Answers without an end: a heartbeat in silence, so that a caller who left is noticed."""
+"""Answers without an end: a heartbeat in silence, so that a caller who left is noticed; all end with the daemon."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from typing import TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from typing import Any, TypeVar
 
 HEARTBEAT_S = 15.0
 
-I = TypeVar("I")  # noqa: E741
+Item = TypeVar("Item")
 
 
-async def with_heartbeats(source: AsyncIterator[I], every_s: float = HEARTBEAT_S) -> AsyncGenerator[I | None, None]:
-    """The source's items, and None whenever nothing came for `every_s` seconds."""
-    coming: asyncio.Task[I] | None = None
-    try:
-        while True:
-            coming = coming or asyncio.ensure_future(anext(source))
-            done, _ = await asyncio.wait([coming], timeout=every_s)
-            if not done:
-                yield None
-                continue
-            try:
-                item = coming.result()
-            except StopAsyncIteration:
-                return
-            coming = None
-            yield item
-    finally:
-        if coming is not None and not coming.done():
-            coming.cancel()
-            await asyncio.wait([coming])
+class Streams:
+    """What is being streamed or waited for now; `end` lets all of it come to a proper end."""
+
+    def __init__(self) -> None:
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        self._ending.set()
+
+    async def with_heartbeats(
+        self, source: AsyncIterator[Item], every_s: float = HEARTBEAT_S
+    ) -> AsyncGenerator[Item | None, None]:
+        """The source's items, and None whenever nothing came for `every_s` seconds."""
+        ending = asyncio.create_task(self._ending.wait())
+        coming: asyncio.Task[Item] | None = None
+        try:
+            while not self._ending.is_set():
+                coming = coming or asyncio.ensure_future(anext(source))
+                await asyncio.wait([coming, ending], timeout=every_s, return_when=asyncio.FIRST_COMPLETED)
+                if not coming.done():
+                    yield None
+                    continue
+                try:
+                    item = coming.result()
+                except StopAsyncIteration:
+                    return
+                coming = None
+                yield item
+        finally:
+            await _cancel(ending, coming)
+
+    async def unless_ending(self, work: Coroutine[Any, Any, Item]) -> Item | None:
+        """The work's result; None when the daemon ends first."""
+        ending = asyncio.create_task(self._ending.wait())
+        working = asyncio.create_task(work)
+        try:
+            await asyncio.wait([working, ending], return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            await _cancel(ending, working)
+
+
+async def _cancel(*tasks: asyncio.Task[Any] | None) -> None:
+    unfinished = [task for task in tasks if task is not None and not task.done()]
+    for task in unfinished:
+        task.cancel()
+    if unfinished:
+        await asyncio.wait(unfinished)
