@@ -286,6 +286,11 @@ class Pool:
     async def close(self) -> None:
         self.drop()
 
+    @property
+    def busy(self) -> int:
+        """How many connections have a request or an unread answer on them."""
+        return len(self._open) - len(self._idle)
+
     async def _take(self) -> _Connection:
         self._drop_old()
         while self._idle:

@@ -25,6 +25,7 @@ from daemon.core.wire import GpuList, Operation, TenantView
 from daemon.supervisor import launcher, views
 from daemon.supervisor.events import EventLog, EventName
 from daemon.supervisor.gpu import Gpus, Placement, Wanted
+from daemon.supervisor.health import Health
 from daemon.supervisor.metering import Metering
 from daemon.supervisor.operations import Handle, Operations
 from daemon.supervisor.process import Launch
@@ -55,6 +56,9 @@ class Manager:
         self._background: list[asyncio.Task[None]] = []
         self.reload = Reload(self)
         self.metering = Metering(self.state_db, self.live)
+        self.health = Health(
+            self.tenants.values, self.events, self.gpu, self._encoder_pids, config.health.every_s
+        )  # fmt: skip
 
     # --- life ----------------------------------------------------------------------------------------
 
@@ -77,10 +81,12 @@ class Manager:
             ("metering", self.metering.run()),
         ):
             self._background.append(asyncio.create_task(work, name=name))
+        self.health.start()
 
     async def close(self) -> None:
         """Stops every encoder, in parallel, within their ladders' bounds."""
         self.events.emit(EventName.DAEMON_STOPPING)
+        self.health.close()
         for task in self._background:
             task.cancel()
         await self.operations.close()
