@@ -6,6 +6,7 @@ platforms vecward runs on write in one piece; the sequence lock catches a read b
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import struct
@@ -36,9 +37,11 @@ class Reading:
 
 
 def create() -> int:
-    """A sealed-size memfd for one encoder; the descriptor is the caller's."""
-    fd = os.memfd_create("vecward-progress", os.MFD_CLOEXEC)
+    """A memfd for one encoder; the descriptor is the caller's. Its size is sealed: who reads a page that an encoder
+    has cut off ends by SIGBUS, and the reader is the daemon."""
+    fd = os.memfd_create("vecward-progress", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(fd, PAGE_BYTES)
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
     return fd
 
 

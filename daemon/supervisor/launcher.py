@@ -1,15 +1,134 @@
-"""What an encoder is started with: its environment, and the sandbox where isolation is strict."""
+"""What an encoder is started with: its environment, its listener, and the sandbox where isolation is strict."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import pwd
+import socket
 import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
-import daemon
+from daemon.core import sockets
+from daemon.core.config import DaemonConfig
+from daemon.core.errors import StartRefused
+from daemon.core.paths import Paths, TenantPaths
 from daemon.core.tenant_config import TenantConfig
+from daemon.supervisor import seccomp, views
+from daemon.supervisor.cgroups import CgroupLimits, Cgroups
+from daemon.supervisor.gpu import Placement
+from daemon.supervisor.homes import Home
+from daemon.supervisor.process import Launch
+from daemon.supervisor.sandbox import SOURCE_ROOT, Limits, Sandbox, check_host, overlap, write_accounts
+from daemon.supervisor.state_db import StateDb
+from daemon.supervisor.tenant import Tenant
 
-SOURCE_ROOT = Path(daemon.__file__).resolve().parent.parent
+_MAX_TMP_MB = 256
+
+Place = Callable[[Tenant, TenantConfig], Awaitable[Placement]]
+
+
+class Launcher:
+    """Prepares starts and keeps the listeners. In `isolation: process` encoders run as the daemon's own user."""
+
+    def __init__(self, paths: Paths, config: DaemonConfig, db: StateDb, place: Place) -> None:
+        """`place` gives a tenant its GPU, or the CPU; it raises StartRefused."""
+        self._paths = paths
+        self._config = config
+        self._db = db
+        self._place = place
+        self._listeners: dict[str, socket.socket] = {}
+        self._cgroups = Cgroups.discover() if self.strict and os.geteuid() == 0 else Cgroups(None)
+
+    @property
+    def strict(self) -> bool:
+        return self._config.isolation == "strict"
+
+    async def launch(self, tenant: Tenant) -> Launch:
+        """Everything a start needs. Raises StartRefused: strict isolation is had or refused, never lessened."""
+        config = tenant.config
+        if config is None:
+            raise StartRefused(f"cannot start {tenant.name}: its file is not valid")
+        sandbox = await (self._sandbox if self.strict else self._no_sandbox)(tenant.name, config)
+        placement = await self._place(tenant, config)
+        encoder = config.encoder.model_copy(update={"device": placement.device})
+        seccomp_fd = None
+        if sandbox is not None:
+            sandbox = replace(sandbox, devices=placement.nodes)
+            seccomp_fd = seccomp.memfd() if seccomp.supported() else None
+        return Launch(
+            tenant=tenant.name,
+            data=tenant.paths.data,
+            config_json=config.model_copy(update={"encoder": encoder}).model_dump_json().encode(),
+            listener=self._listener(tenant),
+            log=tenant.log,
+            seed=tenant.file.seed,
+            prefix=sandbox.prefix(seccomp_fd) if sandbox is not None else (),
+            environment={**environment(config, tenant.paths.data), **placement.environment},
+            pass_fds=() if seccomp_fd is None else (seccomp_fd,),
+        )
+
+    async def _sandbox(self, name: str, config: TenantConfig) -> Sandbox | None:
+        """The tenant's sandbox, its data folder being the tenant's. Raises StartRefused."""
+        check_host([self._paths.etc, self._paths.state, self._paths.log, self._paths.run])
+        uid = self._db.uid(name, *self._config.uid_range)
+        await asyncio.to_thread(check_uid, uid, name)
+        sandbox = tenant_sandbox(self._paths, name, uid, config)
+        await asyncio.to_thread(self._home(name).give_to, uid)
+        write_accounts(sandbox.accounts, name, uid, sandbox.data)
+        limits = CgroupLimits(config.limits.memory_mb, config.limits.cpus, sandbox.limits.processes)
+        return replace(sandbox, cgroup=self._cgroups.make(name, limits))
+
+    async def _no_sandbox(self, name: str, _: TenantConfig) -> Sandbox | None:
+        self._paths.tenant(name).data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if os.geteuid() == 0:
+            await asyncio.to_thread(self._home(name).take_back)
+        return None
+
+    def _home(self, name: str) -> Home:
+        return Home(name, self._paths.tenant(name).data, accounts_folder(self._paths, name))
+
+    async def destroy_data(self, name: str) -> None:
+        """Purges the tenant's data folder by its owner's hand. Raises ChoreFailed, OSError."""
+        home = self._home(name)
+        if home.data.exists():
+            await asyncio.to_thread(home.destroy)
+
+    # --- listeners -----------------------------------------------------------------------------------
+
+    def release(self, tenant: Tenant) -> None:
+        """What a tenant that rests does not need: its listener, so that dialling it fails at once."""
+        self.close_listener(tenant.name)
+        self._cgroups.remove(tenant.name)
+
+    def close(self) -> None:
+        for name in list(self._listeners):
+            self.close_listener(name)
+            self._cgroups.remove(name)
+
+    def close_listener(self, name: str) -> None:
+        listener = self._listeners.pop(name, None)
+        if listener is not None:
+            listener.close()
+            self._paths.tenant(name).socket.unlink(missing_ok=True)
+
+    def _listener(self, tenant: Tenant) -> socket.socket:
+        if tenant.name not in self._listeners:
+            self._listeners[tenant.name] = sockets.bind(tenant.paths.socket, 0o600)
+        return self._listeners[tenant.name]
+
+    # --- words ---------------------------------------------------------------------------------------
+
+    def isolation_words(self) -> dict[str, str]:
+        """What the isolation in force is, and what of it this host does not give, by language."""
+        lacking = []
+        if self.strict and self._cgroups.base is None:
+            lacking.append("cgroups")
+        if self.strict and not seccomp.supported():
+            lacking.append("seccomp")
+        return views.isolation_words(self._config.isolation, lacking)
 
 
 def environment(config: TenantConfig, data: Path) -> dict[str, str]:
@@ -25,6 +144,7 @@ def environment(config: TenantConfig, data: Path) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONSAFEPATH": "1",
+        "PYTHONNOUSERSITE": "1",
         "VIRTUAL_ENV": sys.prefix,
         "OMP_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
@@ -36,3 +156,50 @@ def environment(config: TenantConfig, data: Path) -> dict[str, str]:
         "CUDA_VISIBLE_DEVICES": "",
         **{name: os.environ[name] for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE") if name in os.environ},
     }
+
+
+def accounts_folder(paths: Paths, name: str) -> Path:
+    return paths.run / "sandbox" / name
+
+
+def tenant_sandbox(paths: Paths, name: str, uid: int, config: TenantConfig) -> Sandbox:
+    """The sandbox of a tenant's encoder. Raises StartRefused for a model folder that is not the tenant's to see."""
+    cpus = os.cpu_count() or 1
+    tmp_mb = min(_MAX_TMP_MB, (config.limits.memory_mb or 4 * _MAX_TMP_MB) // 4)
+    limits = Limits(processes=256 + 8 * cpus, tmp_mb=tmp_mb)
+    if config.limits.disk_mb is not None:  # one file alone; the encoder itself minds the sum
+        limits = replace(limits, file_mb=config.limits.disk_mb + 64)
+    tenant = paths.tenant(name)
+    readable = model_folders(paths, tenant, config)
+    return Sandbox(uid, tenant.data, accounts_folder(paths, name), readable=readable, limits=limits)
+
+
+def model_folders(paths: Paths, tenant: TenantPaths, config: TenantConfig) -> tuple[Path, ...]:
+    """The folder that `encoder.model` names by path, to be shown read-only; none for an id, or a folder of its own."""
+    named = config.encoder.model
+    if named is None or not named.startswith("/") or os.path.normpath(named).startswith(f"{tenant.data}/"):
+        return ()
+    folder = Path(named).resolve()
+    ours = (paths.etc, paths.log, paths.run, paths.state / "tenants", paths.state_db, Path("/proc"), Path("/sys"))
+    system = any(folder == Path(path) for path in ("/", "/etc", "/root", "/home", "/var", "/dev", "/run"))
+    if system or any(overlap(folder, path.resolve()) for path in ours):
+        raise StartRefused(
+            f"cannot start {tenant.data.name}: encoder.model {named} leads to {folder}, which no encoder may see; "
+            "name a folder that holds a model and nothing else"
+        )
+    if not folder.is_dir():
+        raise StartRefused(f"cannot start {tenant.data.name}: there is no folder {named} (encoder.model)")
+    return (Path(named), folder) if Path(named) != folder else (folder,)
+
+
+def check_uid(uid: int, tenant: str) -> None:
+    """Raises StartRefused when the uid is somebody's already."""
+    try:
+        owner = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return
+    if owner != f"vw-{tenant}":
+        raise StartRefused(
+            f"cannot start {tenant}: its uid {uid} is the host's user {owner}; set uid_range in daemon.yaml to uids "
+            "that nobody has"
+        )

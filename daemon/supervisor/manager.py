@@ -6,29 +6,26 @@ import asyncio
 import logging
 import os
 import shutil
-import socket
 import time
 from pathlib import Path
 from typing import Any
 
-from daemon.core import sockets
 from daemon.core.config import DaemonConfig
 from daemon.core.errors import (
     DataExists,
-    StartRefused,
     TenantFailed,
     UnknownTenant,
 )
 from daemon.core.paths import Paths
 from daemon.core.tenant_config import TenantConfig, TenantFile, check_name, load_tenant, load_tenants, parse_tenant
 from daemon.core.wire import GpuList, Operation, TenantView
-from daemon.supervisor import launcher, views
+from daemon.supervisor import views
 from daemon.supervisor.events import EventLog, EventName
 from daemon.supervisor.gpu import Gpus, Placement, Wanted
 from daemon.supervisor.health import Health
+from daemon.supervisor.launcher import Launcher
 from daemon.supervisor.metering import Metering
 from daemon.supervisor.operations import Handle, Operations
-from daemon.supervisor.process import Launch
 from daemon.supervisor.progress import HangWatch
 from daemon.supervisor.reload import Reload
 from daemon.supervisor.state_db import StateDb
@@ -50,9 +47,9 @@ class Manager:
         self.events = EventLog(self.state_db)
         self.operations = Operations(self.state_db)
         self.gpu = Gpus(paths.run / "gpu", self._encoder_pids, exclusive=config.gpu.exclusive_process)
-        self._services = Services(self.state_db, self.events, self._launch, self._release)
+        self.launcher = Launcher(paths, config, self.state_db, self._place)
+        self._services = Services(self.state_db, self.events, self.launcher.launch, self._release)
         self._loops: dict[str, asyncio.Task[None]] = {}
-        self._listeners: dict[str, socket.socket] = {}
         self._background: list[asyncio.Task[None]] = []
         self.reload = Reload(self)
         self.metering = Metering(self.state_db, self.live)
@@ -94,8 +91,7 @@ class Manager:
         for task in self._loops.values():
             task.cancel()
         await asyncio.gather(*(tenant.close() for tenant in self.tenants.values()))
-        for name in list(self._listeners):
-            self._close_listener(name)
+        self.launcher.close()
         await self.gpu.close()
         self.events.close()
         self.state_db.close()
@@ -118,29 +114,7 @@ class Manager:
         self._loops[file.name] = asyncio.create_task(tenant.run(), name=f"tenant {file.name}")
         return tenant
 
-    # --- starting an encoder -------------------------------------------------------------------------
-
-    async def _launch(self, tenant: Tenant) -> Launch:
-        config = tenant.config
-        if config is None:
-            raise StartRefused(f"cannot start {tenant.name}: its file is not valid")
-        if self.config.isolation == "strict":
-            raise StartRefused(
-                "cannot start with isolation strict: this version has no sandbox yet; write `isolation: process` into "
-                f"{self.paths.daemon_yaml} to run without one"
-            )
-        tenant.paths.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        placement = await self._place(tenant, config)
-        encoder = config.encoder.model_copy(update={"device": placement.device})
-        return Launch(
-            tenant=tenant.name,
-            data=tenant.paths.data,
-            config_json=config.model_copy(update={"encoder": encoder}).model_dump_json().encode(),
-            listener=self._listener(tenant),
-            log=tenant.log,
-            seed=tenant.file.seed,
-            environment={**launcher.environment(config, tenant.paths.data), **placement.environment},
-        )
+    # --- GPUs ------------------------------------------------------------------------------------------
 
     async def _place(self, tenant: Tenant, config: TenantConfig) -> Placement:
         """The GPU, locked for the tenant, or the CPU. Raises StartRefused."""
@@ -174,19 +148,8 @@ class Manager:
 
     def _release(self, tenant: Tenant) -> None:
         """What a tenant that rests does not need: its listener, so that dialling it fails at once, and its GPU."""
-        self._close_listener(tenant.name)
+        self.launcher.release(tenant)
         self.gpu.release(tenant.name)
-
-    def _listener(self, tenant: Tenant) -> socket.socket:
-        if tenant.name not in self._listeners:
-            self._listeners[tenant.name] = sockets.bind(tenant.paths.socket, 0o600)
-        return self._listeners[tenant.name]
-
-    def _close_listener(self, name: str) -> None:
-        listener = self._listeners.pop(name, None)
-        if listener is not None:
-            listener.close()
-            self.paths.tenant(name).socket.unlink(missing_ok=True)
 
     # --- by name -------------------------------------------------------------------------------------
 
@@ -200,10 +163,7 @@ class Manager:
         return views.view(tenant)
 
     def isolation_words(self) -> dict[str, str]:
-        return {
-            "en": views.ISOLATION_WORDS[self.config.isolation],
-            "zh": views.ISOLATION_WORDS_ZH[self.config.isolation],
-        }
+        return self.launcher.isolation_words()
 
     async def start(self, name: str) -> Operation:
         tenant = self.get(name)
@@ -284,7 +244,7 @@ class Manager:
         elif not (purge and check_name(name) and data.exists()):
             raise UnknownTenant("cannot find this tenant: it does not exist, or you may not search it")
         if purge:
-            await asyncio.to_thread(_destroy, data)
+            await self.launcher.destroy_data(name)
             await asyncio.to_thread(_destroy, self.paths.tenant(name).log)
         self.state_db.forget_tenant(name)
         self.events.emit(EventName.TENANT_DELETED, name, purged=purge)

@@ -37,7 +37,10 @@ _MAX_BUFFER = 4 * MAX_LINE_BYTES
 
 @dataclass(frozen=True)
 class Launch:
-    """How to start an encoder: the sandbox's prefix, and what the command itself needs."""
+    """How to start an encoder: the sandbox's prefix, and what the command itself needs.
+
+    `pass_fds` are given away: they are closed here once the process has them.
+    """
 
     tenant: str
     data: Path
@@ -96,7 +99,8 @@ class EncoderProcess:
             raise
         finally:
             theirs.close()
-            os.close(progress_fd)
+            for fd in (progress_fd, *launch.pass_fds):
+                os.close(fd)
         self._watch()
 
     def _spawn(self, control: socket.socket, progress_fd: int) -> subprocess.Popen[bytes]:
@@ -128,6 +132,7 @@ class EncoderProcess:
                 pass_fds=[*fds.values(), *launch.pass_fds],
                 env=launch.environment,
                 cwd=launch.cwd,
+                umask=0o077,  # what a tenant writes is the tenant's alone
                 start_new_session=True,  # a terminal's Ctrl-C is for the daemon, which then stops encoders in order
             )
         finally:

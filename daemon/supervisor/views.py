@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import lru_cache
 
 import psutil
@@ -19,6 +20,23 @@ ISOLATION_WORDS_ZH = {
     "process": "仅独立进程：同一 Linux 用户，无沙箱（daemon.yaml 中 isolation: process）",
     "strict": "独立 Linux 用户，无网络沙箱，独立文件系统视图",
 }
+# What a host may not give: said beside the isolation, never silently missing.
+LACKING_WORDS = {
+    "cgroups": "not bounded by cgroups: memory, CPU (the daemon's cgroup is not delegated)",
+    "seccomp": "no system call filter (none for this processor)",
+}
+LACKING_WORDS_ZH = {
+    "cgroups": "内存与 CPU 不受 cgroup 限制（守护进程的 cgroup 未被委派）",
+    "seccomp": "无系统调用过滤（不支持此处理器）",
+}
+
+
+def isolation_words(isolation: str, lacking: Sequence[str]) -> dict[str, str]:
+    """The isolation in force and what of it is lacking, by language."""
+    return {
+        "en": "; ".join([ISOLATION_WORDS[isolation], *(LACKING_WORDS[what] for what in lacking)]),
+        "zh": "；".join([ISOLATION_WORDS_ZH[isolation], *(LACKING_WORDS_ZH[what] for what in lacking)]),
+    }
 
 
 def view(tenant: Tenant) -> TenantView:

@@ -1,0 +1,105 @@
+"""cgroup v2 limits for encoders, where the daemon's own cgroup is delegated to it (systemd: Delegate=yes).
+
+The daemon moves itself into a leaf, since a cgroup that hands controllers down may hold no processes, and gives each
+tenant a cgroup beside it. Nothing is touched that is not marked as delegated.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+CONTROLLERS = ("cpu", "memory", "pids")
+_LEAF = "daemon"
+_PERIOD_US = 100_000
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class CgroupLimits:
+    """`cpus` in CPUs, such as 1.5; None: no limit."""
+
+    memory_mb: int | None
+    cpus: float | None
+    processes: int
+
+
+class Cgroups:
+    """The tenants' cgroups below `base`; with base None (not delegated) there are none."""
+
+    def __init__(self, base: Path | None, why_not: str = "") -> None:
+        self.base = base
+        self.why_not = why_not
+
+    @classmethod
+    def discover(cls, mounted: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Cgroups:
+        """The delegated cgroup that this process is in."""
+        try:
+            base = _own_cgroup(mounted, own)
+            if not _is_delegated(base):
+                return cls(None, "the daemon's cgroup is not delegated")
+            _take(base)
+        except OSError as error:
+            return cls(None, f"cgroups cannot be used: {error.strerror}")
+        return cls(base)
+
+    def make(self, tenant: str, limits: CgroupLimits) -> Path | None:
+        """The tenant's cgroup with its limits set."""
+        if self.base is None:
+            return None
+        path = self.base / f"tenant-{tenant}"
+        path.mkdir(exist_ok=True)
+        _write(path / "pids.max", str(limits.processes))
+        _write(path / "memory.max", str(limits.memory_mb * _MIB) if limits.memory_mb else "max")
+        _write(path / "memory.oom.group", "1")
+        if (swap := path / "memory.swap.max").exists():
+            _write(swap, "0" if limits.memory_mb else "max")
+        quota = str(round(limits.cpus * _PERIOD_US)) if limits.cpus else "max"
+        _write(path / "cpu.max", f"{quota} {_PERIOD_US}")
+        return path
+
+    def remove(self, tenant: str) -> None:
+        """An empty cgroup goes; one with a process that does not end stays."""
+        if self.base is not None and (path := self.base / f"tenant-{tenant}").exists():
+            try:
+                path.rmdir()
+            except OSError as error:
+                log.warning("cgroup-stays", extra={"tenant": tenant, "reason": str(error)})
+
+
+def _own_cgroup(mounted: Path, own: Path) -> Path:
+    for line in own.read_text().splitlines():
+        if line.startswith("0::"):
+            path = mounted / line.removeprefix("0::").lstrip("/")
+            return path.parent if path.name == _LEAF and _is_delegated(path.parent) else path
+    raise FileNotFoundError(None, "no cgroup v2 here")
+
+
+def _is_delegated(path: Path) -> bool:
+    """systemd marks what it delegates (systemd.resource-control(5)), and has handed the controllers down."""
+    if not set(CONTROLLERS) <= set((path / "cgroup.controllers").read_text().split()):
+        return False
+    return any(_mark(path, name) == b"1" for name in ("trusted.delegate", "user.delegate"))
+
+
+def _mark(path: Path, name: str) -> bytes:
+    try:
+        return os.getxattr(path, name)
+    except OSError:
+        return b""
+
+
+def _take(base: Path) -> None:
+    leaf = base / _LEAF
+    leaf.mkdir(exist_ok=True)
+    for pid in (base / "cgroup.procs").read_text().split():
+        _write(leaf / "cgroup.procs", pid)
+    _write(base / "cgroup.subtree_control", " ".join(f"+{name}" for name in CONTROLLERS))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text)
