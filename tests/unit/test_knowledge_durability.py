@@ -185,7 +185,7 @@ def test_flipped_bits_are_refused_or_found_and_never_crash(filled: Path, tmp_pat
     sound, chance = filled.read_bytes(), random.Random(5)  # noqa: S311 - a test's dice
     texts = _texts(filled)
     refused = found = 0
-    for i in range(40):
+    for i in range(25):
         damaged = bytearray(sound)
         for _ in range(chance.choice([1, 1, 30])):
             damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
@@ -205,7 +205,7 @@ def test_flipped_bits_are_refused_or_found_and_never_crash(filled: Path, tmp_pat
         saved = _texts(path.with_name("new.db"))
         assert saved.items() <= texts.items()
         assert salvage.entries == len(saved) > len(texts) * 0.8
-    assert refused + found >= 20
+    assert refused + found >= 12
 
 
 def _texts(path: Path) -> dict[int, str]:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.core import errors, wire
-from daemon.encoder.knowledge import Committed, Knowledge, MissingVectors
+from daemon.encoder.knowledge import Committed, Knowledge, MissingVectors, database
 from tests.knowledge_support import (
     FINGERPRINT,
     add,
@@ -303,3 +303,63 @@ def test_operations_that_ran_end_as_interrupted(tmp_path: Path) -> None:
     with pytest.raises(errors.UnknownOperation):
         base.operations.get("e-done")
     base.close()
+
+
+def test_a_reader_in_the_way_delays_the_removal_until_the_next_write(
+    base: Knowledge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_BUSY_MS", 20)
+    add(base, "confidential pineapple", "harmless text")
+    with base._database.read() as reader:
+        reader.execute("SELECT text FROM entries").fetchone()
+        delete(base, 1, forget=True)
+        assert base._database.log_pending
+        edit(base, 2, "harmless text, edited")
+        assert base._database.log_pending
+    edit(base, 2, "harmless text, again")
+    assert not base._database.log_pending
+    _gone(base, tmp_path / "knowledge.db", "confidential pineapple")
+
+
+def test_no_copy_stays_in_the_unused_middle_of_a_page(tmp_path: Path) -> None:
+    """Undo and repeated edits move rows between pages; SQLite clears such copies never (see rewriting.py)."""
+    for seed in range(4, 8):
+        path, chance = tmp_path / f"{seed}" / "k.db", random.Random(seed)  # noqa: S311 - a test's dice
+        path.parent.mkdir()
+        base = open_base(path)
+        add(base, *[f"filler {i} " + "x" * chance.randrange(100) + "." for i in range(2000)])
+        secrets = {id_: f"SECRET-{id_}-" + "s" * chance.randrange(5, 300) for id_ in chance.sample(range(1, 2001), 60)}
+        steps = [*secrets, *chance.choices(range(1, 2001), k=400)]
+        chance.shuffle(steps)
+        for id_ in steps:
+            grown = f"grown {id_} {chance.random()} " + "y" * chance.randrange(200) + "."
+            edit(base, id_, secrets.get(id_, grown) + ("+" * chance.randrange(2)))
+        delete(base, *secrets, forget=True)
+        assert not base.removal_pending
+        check_vectors(base)
+        _gone(base, path, "SECRET-")
+
+
+def test_ids_are_not_reused_after_the_last_entry_was_forgotten(base: Knowledge) -> None:
+    add(base, "one text", "two text", "three text")
+    delete(base, 3, forget=True)
+    assert add(base, "four text").added == [4]
+    delete(base, 1, 2, 4, forget=True)
+    assert add(base, "five text").added == [5]
+    assert base.integrity_check() == []
+
+
+def test_removal_without_room_stays_due_until_there_is_room(tmp_path: Path) -> None:
+    path = tmp_path / "k.db"
+    base = open_base(path)
+    add(base, "confidential pineapple", *[f"filling {i} " + "x" * 3000 for i in range(1000)])
+    base.close()
+    used = path.stat().st_size // 2**20 + 1
+    base = open_base(path, disk_mb=used)
+    delete(base, 1, forget=True)
+    assert base.removal_pending
+    base.close()
+    base = open_base(path, disk_mb=4 * used)
+    base.purge_history()
+    assert not base.removal_pending
+    _gone(base, path, "confidential pineapple")

@@ -125,7 +125,7 @@ class Database:
                     db.execute("ROLLBACK")
                 raise
             if self._truncate_due:
-                self.truncate_log()
+                self.truncate_log(wait=False)
 
     def _allow(self, *, spare: bool) -> None:
         if self._limit is not None:
@@ -146,10 +146,15 @@ class Database:
         except FileNotFoundError:
             return 0
 
-    def truncate_log(self) -> bool:
-        """Empties the write-ahead log, so that no file holds removed text; if a reader is in the way, later."""
+    def truncate_log(self, *, wait: bool = True) -> bool:
+        """Empties the write-ahead log, so that no file holds removed text; returns whether it is empty.
+
+        A reader in the way (a backup, say) is waited for a moment; then each later write tries again.
+        """
         with self.lock, self.translated():
+            self._writer.execute(f"PRAGMA busy_timeout = {_BUSY_MS if wait else 0}")
             busy, _, _ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._writer.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
             self._truncate_due = bool(busy)
             return not busy
 

@@ -18,7 +18,7 @@ APPLICATION_ID = 0x76776B62  # "vwkb": a foreign SQLite file is not taken for a 
 # 2 KiB vectors (512 dimensions) fill 16 KiB pages by 89 %, SQLite's default 4 KiB pages by 51 %.
 PAGE_SIZE = 16384
 # Larger files are not read as a whole at every open: the start can't wait. integrity_check() does it.
-QUICK_CHECK_BYTES = 256 * 1024 * 1024
+QUICK_CHECK_BYTES = 1024 * 1024 * 1024
 
 DDL = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from daemon.core import wire
 from daemon.core.errors import DiskFull, RevisionChanged
-from daemon.encoder.knowledge import changing, comparing, forgetting, planning, reading, vectors
+from daemon.encoder.knowledge import changing, comparing, forgetting, planning, reading, rewriting, vectors
 from daemon.encoder.knowledge.columns import Column, metadata_columns
 from daemon.encoder.knowledge.database import Database
 from daemon.encoder.knowledge.model import Checked, Committed, Diff, MissingVectors, Vector, WriteContext
@@ -141,8 +142,24 @@ class Knowledge:
         """`forget` removes the texts from the history, too, for good: that can't be undone."""
         committed = self._change(ctx, lambda db: planning.delete(db, ids, forget=forget), spare=True)
         if forget:
-            self._database.truncate_log()
+            self._finish_removal()
         return committed
+
+    def _finish_removal(self) -> None:
+        """Clears what deleting leaves behind in pages and log. On a full disk it stays due, see removal_pending."""
+        with contextlib.suppress(DiskFull), self._database.write(spare=True) as db:
+            if rewriting.is_due(db):
+                rewriting.rewrite(db)
+        self._database.truncate_log()
+
+    @property
+    def removal_pending(self) -> bool:
+        """Whether removed text may still be in the file: for lack of room, or a reader was in the way.
+
+        `purge_history` and the next `forget` try again; the log is tried again after each write.
+        """
+        with self._database.read() as db:
+            return self._database.log_pending or rewriting.is_due(db)
 
     def undo(self, ctx: WriteContext) -> Committed:
         """Raises NothingToUndo as well."""
@@ -182,6 +199,7 @@ class Knowledge:
         applied = changing.apply(db, plan.deltas, recording, ctx, room)
         if plan.forget:
             forgetting.scrub(db, *plan.forget)
+            rewriting.mark_due(db)
         return Committed(
             applied.revision,
             applied.upserts,
@@ -193,13 +211,10 @@ class Knowledge:
     def _make_room(self) -> bool:
         """Drops vectors that only an undo would use (it encodes again then); whether this made room."""
         log = self._database.log_size()
-        try:
-            with self._database.write(spare=True) as db:
-                dropped = vectors.drop_for_history(db)
-        except DiskFull:
-            return False
-        finally:
-            self._database.truncate_log()
+        dropped = 0
+        with contextlib.suppress(DiskFull), self._database.write(spare=True) as db:
+            dropped = vectors.drop_for_history(db)
+        self._database.truncate_log()
         return dropped > 0 or self._database.log_size() < log
 
     # --- vectors ---
@@ -251,8 +266,10 @@ class Knowledge:
         moment = microseconds(now or datetime.now(UTC))
         with self._database.write(spare=True) as db:
             purged = forgetting.purge(db, moment, self._history_days)
-        if purged or self._database.log_pending:
-            self._database.truncate_log()
+            if purged:
+                rewriting.mark_due(db)
+        if self.removal_pending:
+            self._finish_removal()
         return purged
 
     def columns(self) -> list[Column]:
