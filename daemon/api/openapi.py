@@ -92,15 +92,15 @@ def _schemas() -> dict[str, Any]:
 
 
 def _relayed(route: Route) -> dict[str, Any]:
-    in_path = [part.partition("{")[2].rstrip("}") for part in route.path.split("/") if "{" in part]
-    parameters = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in in_path]
-    parameters += [{"name": name, "in": "query", "required": False, "schema": PARAMETERS[name]} for name in route.query]
-    return {"summary": route.summary, "operationId": route.name, "parameters": parameters, "responses": {}}
+    parameters = [{"name": name, "in": "query", "required": False, "schema": PARAMETERS[name]} for name in route.query]
+    return {"summary": route.summary, "operationId": route.name, "parameters": parameters}
 
 
 def _complete(operation: dict[str, Any], route: Route) -> None:
     """What the table knows of every route: bodies, answers, problems, the role it takes."""
     operation["x-role"] = route.role.value
+    in_query = [parameter for parameter in operation.get("parameters", []) if parameter["in"] != "path"]
+    operation["parameters"] = [*_path_parameters(route), *in_query]
     if route.request is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": _ref(route.request)}}
     elif route.name in _BODIES:
@@ -110,6 +110,11 @@ def _complete(operation: dict[str, Any], route: Route) -> None:
         responses["201"] = {**_answer(route), "description": "Created"}
     problem = {PROBLEM_TYPE: {"schema": {"$ref": _TEMPLATE.format(model="Problem")}}}
     operation["responses"] = {**responses, "default": {"description": "A problem", "content": problem}}
+
+
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
+    names = [part.partition("{")[2].rstrip("}") for part in route.path.split("/") if "{" in part]
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
 
 
 def _answer(route: Route) -> dict[str, Any]:
