@@ -150,10 +150,7 @@ def _iso(day: date | None) -> str | None:
 
 
 async def gpus(services: S) -> GpuList:
-    from daemon.api import gpus as gpu_reading  # NVML's binding takes 3 MiB: only where somebody asks
-
-    holders = {tenant.process.pid: tenant.name for tenant in services.manager.tenants.values() if tenant.process}
-    return await asyncio.to_thread(gpu_reading.read, {pid: name for pid, name in holders.items() if pid})
+    return await services.manager.gpus()
 
 
 async def metrics(services: S) -> Response:
