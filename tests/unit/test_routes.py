@@ -20,7 +20,7 @@ def fastapi_routes() -> dict[tuple[str, str], APIRoute]:
     app = create_own_app(cast(Any, None))
     found = [route for route in app.routes if isinstance(route, APIRoute)]
     assert len(found) == len(app.routes), "FastAPI serves something beside its API routes"
-    return {(method, route.path): route for route in found for method in route.methods}
+    return {(method, route.path): route for route in found for method in route.methods or ()}
 
 
 def test_every_fastapi_route_is_in_the_table_and_vice_versa(fastapi_routes: dict[tuple[str, str], APIRoute]) -> None:

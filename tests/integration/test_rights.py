@@ -1,0 +1,383 @@
+"""Rights against a real daemon: every route for every role, and what an attacker would type."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from daemon.api.routes import ROUTES, By, Route
+from daemon.core import users
+from daemon.core.roles import Role
+from tests.raw_http import Answer, UnixConnection, ask
+from tests.support import CHECKOUT, RunningDaemon, fake_tenant, running_daemon, wait_for
+
+PASSWORD = "correct horse"
+NAMES = {
+    Role.ANYONE: "stranger",
+    Role.SEARCHER: "searcher",
+    Role.EDITOR: "editor",
+    Role.TENANT_ADMIN: "tenant-admin",
+    Role.ADMIN: "chief",
+}
+ACCESS = {"searchers": ["user:searcher"], "editors": ["user:editor"], "admins": ["user:tenant-admin"]}
+OTHER_ACCESS = {"searchers": ["user:rival"], "admins": ["user:rival-admin"]}
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[RunningDaemon]:
+    acme = fake_tenant(access=ACCESS, search={"wait_s": 0, "wake_wait_s": 0})
+    globex = fake_tenant(access=OTHER_ACCESS)
+    with running_daemon({"acme": acme, "globex": globex}, start=False, admins=["user:chief"]) as daemon:
+        stored = {name: users.hash_password(PASSWORD) for name in [*NAMES.values(), "rival", "rival-admin", "root"]}
+        users.save(daemon.paths.users_yaml, stored)
+        yield daemon.start().ready("acme", "globex")
+
+
+def as_user(host: RunningDaemon, name: str, method: str, target: str, body: Any = None, **headers: str) -> Answer:
+    """A call as the console makes it."""
+    raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+    given = {"Vecward-User": quote(name), **headers}
+    if raw is not None:
+        given.setdefault("Content-Type", "application/json")
+    return ask(host.paths.console_socket, method, target, raw, given)
+
+
+def as_me(host: RunningDaemon, method: str, target: str) -> Answer:
+    return ask(host.paths.daemon_socket, method, target)
+
+
+# --- every row for every role ---------------------------------------------------------------------
+
+# Bodies and queries with which an allowed call is refused for its content, so that nothing is done.
+_HARMLESS = {"put_tenant": (b"nonsense: true", ""), "delete_tenant": (None, "?purge=another-name")}
+
+
+def try_route(host: RunningDaemon, route: Route, name: str) -> Answer:
+    path = route.path.replace("{tenant}", "acme").replace("{operation}", "0").replace("{entry}", "1")
+    body, query = _HARMLESS.get(route.name, (b"{}" if route.method in ("POST", "PUT", "PATCH") else None, ""))
+    return as_user(host, name, route.method, path + query, body)
+
+
+@pytest.mark.parametrize("role", list(NAMES), ids=lambda role: NAMES[role])
+@pytest.mark.parametrize("route", [r for r in ROUTES if r.name != "sign_in"], ids=lambda route: route.name)
+def test_each_row_for_each_role(host: RunningDaemon, route: Route, role: Role) -> None:
+    kind = try_route(host, route, NAMES[role]).kind
+    if role.at_least(route.role):
+        assert kind not in (
+            "unauthenticated",
+            "forbidden",
+            "unknown-tenant",
+            "not-found",
+            "method-not-allowed",
+            "internal",
+        )
+    elif "{tenant}" in route.path and role is Role.ANYONE:
+        assert kind == "unknown-tenant"
+    else:
+        assert kind == "forbidden"
+
+
+@pytest.mark.parametrize("route", [r for r in ROUTES if "{tenant}" in r.path], ids=lambda route: route.name)
+def test_the_highest_role_on_one_tenant_is_none_on_another(host: RunningDaemon, route: Route) -> None:
+    answer = try_route(host, route, "rival-admin")
+    assert (answer.status, answer.kind) == (404, "unknown-tenant")
+
+
+def test_the_encoder_knows_every_relayed_row(host: RunningDaemon) -> None:
+    """It answers unknown paths itself: such an answer would mean a row without anybody behind it."""
+    as_user(host, "chief", "POST", "/v1/tenants/globex/start")
+    missing = []
+    for route in ROUTES:
+        if route.by is By.RELAYED:
+            path = route.path.replace("{tenant}", "globex").replace("{operation}", "0").replace("{entry}", "1")
+            kind = as_user(host, "chief", route.method, path, {}).kind
+            if kind in ("not-found", "method-not-allowed", "internal"):
+                missing.append((route.name, kind))
+    assert not missing
+
+
+def test_a_list_shows_what_one_may_search_and_a_searcher_no_operational_figures(host: RunningDaemon) -> None:
+    def names(user: str) -> list[str]:
+        return [tenant["name"] for tenant in as_user(host, user, "GET", "/v1/tenants").json()["tenants"]]
+
+    assert names("stranger") == []
+    assert names("searcher") == ["acme"]
+    assert names("rival") == ["globex"]
+    assert names("chief") == ["acme", "globex"]
+    view = as_user(host, "rival", "GET", "/v1/tenants/globex").json()
+    assert (view["role"], view["pid"], view["memory_mb"], view["device"]) == ("searcher", None, None, None)
+    view = as_user(host, "rival-admin", "GET", "/v1/tenants/globex").json()
+    assert view["role"] == "tenant-admin"
+    assert view["pid"] > 1
+
+
+# --- what an attacker would type ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["..", ".", "%2e%2e", "acme%2f..%2fglobex", "%67lobex", "GLOBEX", "globex.", "globex%00", "g%6Cobex", "globex%20",
+     quote("glоbex"), "x" * 5000],
+)  # fmt: skip
+@pytest.mark.parametrize("user", ["searcher", "chief"])
+def test_no_spelling_reaches_a_tenant_but_its_own(host: RunningDaemon, name: str, user: str) -> None:
+    answer = as_user(host, user, "POST", f"/v1/tenants/{name}/search", {"query": "a question"})
+    assert answer.status == 404
+    assert as_user(host, user, "DELETE", f"/v1/tenants/{name}?purge={name}").status in (404, 422)
+
+
+def test_hidden_and_unknown_tenants_answer_alike(host: RunningDaemon) -> None:
+    def words(name: str) -> str:
+        problem = as_user(host, "searcher", "GET", f"/v1/tenants/{name}").json()
+        problem.pop("request_id")
+        return json.dumps(problem).replace(name, "…")
+
+    assert words("globex") == words("nowhere")
+
+
+def test_another_tenants_operation_is_unknown(host: RunningDaemon) -> None:
+    started = as_user(host, "chief", "POST", "/v1/tenants/globex/start").json()["operation"]["id"]
+    assert as_user(host, "rival-admin", "GET", f"/v1/tenants/globex/operations/{started}").status == 200
+    for method, tail in (("GET", ""), ("GET", "/wait"), ("DELETE", "")):
+        answer = as_user(host, "tenant-admin", method, f"/v1/tenants/acme/operations/{started}{tail}")
+        assert answer.kind == "unknown-operation"
+
+
+def test_events_are_the_callers_tenants_alone(host: RunningDaemon) -> None:
+    def tenants(user: str) -> set[str | None]:
+        return {
+            event["tenant"] for event in as_user(host, user, "GET", "/v1/events?after=0&limit=1000").json()["events"]
+        }
+
+    assert tenants("rival-admin") == {"globex"}
+    assert tenants("chief") >= {None, "acme", "globex"}
+
+
+def test_followed_events_are_the_callers_tenants_alone(host: RunningDaemon) -> None:
+    connection = UnixConnection(host.paths.console_socket)
+    connection.request("GET", "/v1/events?follow=true&after=0", headers={"Vecward-User": "rival-admin"})
+    response = connection.getresponse()
+    as_user(host, "chief", "POST", "/v1/tenants/acme/restart")
+    restarted = as_user(host, "chief", "POST", "/v1/tenants/globex/restart").json()["operation"]["id"]
+    as_user(host, "chief", "GET", f"/v1/tenants/globex/operations/{restarted}/wait?timeout=30")
+    seen: list[dict[str, Any]] = []
+    while len(seen) < 4 or seen[-1]["data"].get("state") != "ready":
+        line = response.readline()
+        if line.startswith(b"data: "):
+            seen.append(json.loads(line[6:]))
+    connection.close()
+    assert {event["tenant"] for event in seen} == {"globex"}
+
+
+def test_vecward_user_on_daemon_sock_is_refused_even_for_root(host: RunningDaemon) -> None:
+    answer = ask(host.paths.daemon_socket, "GET", "/v1/health", headers={"Vecward-User": "chief"})
+    assert (answer.status, answer.kind) == (403, "forbidden")
+
+
+def test_console_sock_without_a_user_answers_nothing(host: RunningDaemon) -> None:
+    for target in ("/v1/health", "/v1/tenants/acme", "/nowhere", "/openapi.json", "/metrics"):
+        assert ask(host.paths.console_socket, "GET", target).status == 401
+
+
+def test_a_console_user_named_root_is_a_stranger(host: RunningDaemon) -> None:
+    info = as_user(host, "root", "GET", "/v1/info").json()
+    assert info["admin"] is False
+    assert info["caller"] == ["user:root"]
+    assert info["paths"] == {}
+    assert as_user(host, "root", "GET", "/v1/tenants/acme").status == 404
+
+
+def test_callers_headers_do_not_reach_the_encoder(host: RunningDaemon) -> None:
+    headers = {"Vecward-Actor": "user:somebody-else", "Vecward-Request": "f" * 32}
+    body = {"entries": [{"text": "an entry whose author is checked"}]}
+    as_user(host, "chief", "POST", "/v1/tenants/globex/start")
+    added = as_user(host, "chief", "POST", "/v1/tenants/globex/entries", body, **headers)
+    assert added.status == 201, added.body
+    assert added.headers["vecward-request"] != "f" * 32
+    changes = as_user(host, "chief", "GET", "/v1/tenants/globex/history").json()["changes"]
+    assert changes[0]["actor"] == "user:chief"
+
+
+def test_the_sockets_are_as_open_as_they_must_be(host: RunningDaemon) -> None:
+    assert stat.S_IMODE(host.paths.daemon_socket.stat().st_mode) == 0o666
+    assert stat.S_IMODE(host.paths.console_socket.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_another_linux_user_is_a_stranger_until_granted(host: RunningDaemon) -> None:
+    """A child with another uid, and the groups of its own choice, calls over daemon.sock."""
+
+    def call(uid: int, groups: list[int], target: str) -> tuple[int, Any]:
+        code = (
+            "import json, os, sys; from pathlib import Path; from tests.raw_http import ask; "
+            "uid, groups, sock, target = json.loads(sys.argv[1]); "
+            "os.setgroups(groups); os.setgid(uid); os.setuid(uid); "
+            "answer = ask(Path(sock), 'GET', target); print(json.dumps([answer.status, answer.json()]))"
+        )
+        given = json.dumps([uid, groups, str(host.paths.daemon_socket), target])
+        made = subprocess.run([sys.executable, "-c", code, given], capture_output=True, cwd=CHECKOUT, check=True)
+        status, answer = json.loads(made.stdout)
+        return status, answer
+
+    host.root.chmod(0o711)
+    assert call(4_000_001, [], "/v1/info")[1]["caller"] == ["uid:4000001"]
+    assert call(65534, [65534], "/v1/info")[1]["caller"] == []
+    assert "group:daemon" in call(4_000_001, [1], "/v1/info")[1]["caller"]
+    assert call(4_000_001, [], "/v1/tenants/globex")[0] == 404
+    granted = {**OTHER_ACCESS, "searchers": ["uid:4000001", "group:daemon", "user:rival"]}
+    host.write_tenant("globex", fake_tenant(access=granted))
+    wait_for(lambda: call(4_000_001, [], "/v1/tenants/globex")[0] == 200, what="the changed file")
+    assert call(4_000_002, [], "/v1/tenants/globex")[0] == 404
+    assert call(4_000_002, [1], "/v1/tenants/globex")[0] == 200
+
+
+# --- sign-in --------------------------------------------------------------------------------------
+
+
+def sign_in(daemon: RunningDaemon, name: str, password: str, address: str = "192.0.2.7") -> Answer:
+    body = json.dumps({"name": name, "password": password})
+    return ask(daemon.paths.console_socket, "POST", "/v1/signin", body, {"Vecward-Address": address})
+
+
+def test_sign_in_gives_a_session_that_ends_with_the_password(host: RunningDaemon) -> None:
+    signed_in = sign_in(host, "searcher", PASSWORD).json()
+    assert (signed_in["name"], signed_in["admin"]) == ("searcher", False)
+    assert sign_in(host, "chief", PASSWORD).json()["admin"] is True
+    session = {"Vecward-Session": signed_in["session"]}
+    assert as_user(host, "searcher", "GET", "/v1/info", **session).status == 200
+    assert as_user(host, "editor", "GET", "/v1/info", **session).status == 401
+    users.set_password(host.paths.users_yaml, "searcher", "battery staple")
+    assert as_user(host, "searcher", "GET", "/v1/info", **session).status == 401
+    users.set_password(host.paths.users_yaml, "searcher", PASSWORD)
+
+
+def test_sign_in_is_not_for_daemon_sock(host: RunningDaemon) -> None:
+    body = json.dumps({"name": "chief", "password": PASSWORD})
+    assert ask(host.paths.daemon_socket, "POST", "/v1/signin", body).kind == "forbidden"
+
+
+def test_a_bad_sign_in_does_not_repeat_the_password(host: RunningDaemon) -> None:
+    body = json.dumps({"name": "chief", "password": PASSWORD, "remember": True})
+    answer = ask(host.paths.console_socket, "POST", "/v1/signin", body)
+    assert (answer.status, answer.json()["field"]) == (422, "remember")
+    answer = ask(host.paths.console_socket, "POST", "/v1/signin", json.dumps({"password": PASSWORD}))
+    assert answer.status == 422
+    assert PASSWORD.encode() not in answer.body
+
+
+def test_the_lockout_survives_a_restart() -> None:
+    with running_daemon({}, start=False) as daemon:
+        users.add(daemon.paths.users_yaml, "demo", PASSWORD)
+        daemon.start()
+        statuses = [sign_in(daemon, "demo", f"guess {n}").status for n in range(9)]
+        assert statuses[:5] == [401] * 5
+        assert statuses[-1] == 429
+        daemon.kill()
+        daemon.start()
+        locked = sign_in(daemon, "demo", PASSWORD)
+        assert (locked.status, locked.kind) == (429, "too-many-attempts")
+        assert int(locked.headers["retry-after"]) >= 1
+        assert "demo" in users.load(daemon.paths.users_yaml)
+
+
+# --- audit ----------------------------------------------------------------------------------------
+
+
+def test_changes_refusals_and_sign_ins_are_audited() -> None:
+    with running_daemon({"acme": fake_tenant(access=ACCESS)}, start=False, admins=["user:chief"]) as daemon:
+        users.save(daemon.paths.users_yaml, {name: users.hash_password(PASSWORD) for name in NAMES.values()})
+        daemon.start().ready("acme")
+        added = as_user(daemon, "editor", "POST", "/v1/tenants/acme/entries", {"entries": [{"text": "a new entry"}]})
+        for _ in range(10):
+            as_user(daemon, "searcher", "POST", "/v1/tenants/acme/stop")
+            as_user(daemon, "stranger", "GET", "/v1/tenants/acme")
+        as_user(daemon, "searcher", "POST", "/v1/tenants/acme/search", {"query": "a question"})
+        sign_in(daemon, "chief", PASSWORD)
+        sign_in(daemon, PASSWORD, "typed into the wrong field")
+        shown = as_user(daemon, "chief", "GET", "/v1/audit?tenant=acme&outcome=forbidden").json()["lines"]
+        assert daemon.stop() == 0
+        assert stat.S_IMODE(daemon.paths.audit_log.stat().st_mode) == 0o640
+        written = daemon.paths.audit_log.read_text()
+    lines = [json.loads(line) for line in written.splitlines()]
+    seen = [
+        (line["principal"], line["action"], line["outcome"], line["tenant"], line.get("repeated")) for line in lines
+    ]
+    assert seen[:5] == [
+        ("user:editor", "add_entries", "done", "acme", None),
+        ("user:searcher", "stop", "forbidden", "acme", None),
+        ("user:stranger", "tenant", "unknown-tenant", "acme", None),
+        ("user:chief", "sign_in", "done", None, None),
+        ("user:?", "sign_in", "unauthenticated", None, None),
+    ]
+    assert seen[5:] == [
+        ("user:searcher", "stop", "forbidden", "acme", 9),
+        ("user:stranger", "tenant", "unknown-tenant", "acme", 9),
+    ]
+    assert lines[0]["request"] == added.headers["vecward-request"]
+    assert [line["principal"] for line in shown] == ["user:searcher"]
+    assert PASSWORD not in written
+
+
+def test_an_audit_log_torn_by_a_crash_is_marked_at_start() -> None:
+    with running_daemon({}, start=False) as daemon:
+        daemon.paths.audit_log.parent.mkdir(parents=True)
+        daemon.paths.audit_log.write_text('{"action": "sta')
+        daemon.start()
+        assert as_me(daemon, "GET", "/v1/audit?action=audit-torn-line").json()["lines"]
+
+
+# --- bounds ---------------------------------------------------------------------------------------
+
+
+def test_bodies_beyond_the_limit_are_refused(host: RunningDaemon) -> None:
+    answer = as_user(host, "chief", "PUT", "/v1/tenants/big", b"#" * (3 * 1024 * 1024))
+    assert (answer.status, answer.kind) == (413, "body-too-large")
+    answer = as_user(host, "chief", "GET", "/v1/tenants", **{"Content-Length": str(10**12)})
+    assert answer.status == 413
+
+
+def test_one_uid_cannot_take_every_connection(host: RunningDaemon) -> None:
+    held = [UnixConnection(host.paths.daemon_socket, timeout=5) for _ in range(512)]
+    try:
+        for connection in held:
+            connection.connect()
+
+        def refused() -> bool:
+            answer = as_me(host, "GET", "/v1/health")
+            return answer.status == 503 and answer.kind == "unavailable"
+
+        wait_for(refused, what="the refusal of one connection more")
+        assert as_user(host, "chief", "GET", "/v1/health").status == 200
+    finally:
+        for connection in held:
+            connection.close()
+    wait_for(lambda: as_me(host, "GET", "/v1/health").status == 200, what="a free connection")
+
+
+def test_a_head_without_end_is_refused(host: RunningDaemon) -> None:
+    connection = UnixConnection(host.paths.daemon_socket)
+    connection.connect()
+    with suppress(BrokenPipeError):  # it need not read to the end to refuse
+        connection.sock.sendall(b"GET /v1/health HTTP/1.1\r\nX: " + b"y" * (1024 * 1024))
+    assert connection.sock.recv(64).startswith(b"HTTP/1.1 400 ")
+    connection.close()
+
+
+@pytest.mark.parametrize("raw", [b"nonsense\r\n\r\n", b"\x16\x03\x01\x02\x00", b"CONNECT x:1 HTTP/1.1\r\n\r\n"])
+def test_what_is_no_http_gets_a_problem(host: RunningDaemon, raw: bytes) -> None:
+    connection = UnixConnection(host.paths.daemon_socket)
+    connection.connect()
+    connection.sock.sendall(raw)
+    answer = connection.sock.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in answer
+    connection.close()
