@@ -321,23 +321,26 @@ def test_a_reader_in_the_way_delays_the_removal_until_the_next_write(
     _gone(base, tmp_path / "knowledge.db", "confidential pineapple")
 
 
-def test_no_copy_stays_in_the_unused_middle_of_a_page(tmp_path: Path) -> None:
-    """Undo and repeated edits move rows between pages; SQLite clears such copies never (see rewriting.py)."""
-    for seed in range(4, 8):
-        path, chance = tmp_path / f"{seed}" / "k.db", random.Random(seed)  # noqa: S311 - a test's dice
-        path.parent.mkdir()
-        base = open_base(path)
-        add(base, *[f"filler {i} " + "x" * chance.randrange(100) + "." for i in range(2000)])
-        secrets = {id_: f"SECRET-{id_}-" + "s" * chance.randrange(5, 300) for id_ in chance.sample(range(1, 2001), 60)}
-        steps = [*secrets, *chance.choices(range(1, 2001), k=400)]
-        chance.shuffle(steps)
-        for id_ in steps:
-            grown = f"grown {id_} {chance.random()} " + "y" * chance.randrange(200) + "."
-            edit(base, id_, secrets.get(id_, grown) + ("+" * chance.randrange(2)))
-        delete(base, *secrets, forget=True)
-        assert not base.removal_pending
-        check_vectors(base)
-        _gone(base, path, "SECRET-")
+@pytest.mark.parametrize("seed", [3, 19])
+def test_no_copy_stays_in_the_unused_middle_of_a_page(base: Knowledge, tmp_path: Path, seed: int) -> None:
+    """Deleting some rows moves others to other pages; SQLite never clears what that leaves (see rewriting.py).
+
+    These seeds leave a copy behind without the rewriting.
+    """
+    chance = random.Random(seed)  # noqa: S311 - a test's dice
+    add(base, *[f"filler {i} " + "x" * chance.randrange(100) + "." for i in range(2000)])
+    secrets = {id_: f"SECRET-{id_}-" + "s" * chance.randrange(5, 300) for id_ in chance.sample(range(1, 2001), 60)}
+    steps = [*secrets, *(id_ for id_ in chance.choices(range(1, 2001), k=400) if id_ not in secrets)]
+    chance.shuffle(steps)
+    for id_ in steps:
+        edit(base, id_, secrets.get(id_) or f"grown {id_} {chance.random()} " + "y" * chance.randrange(200) + ".")
+    ids = list(secrets)
+    chance.shuffle(ids)
+    for start in range(0, 60, 7):
+        delete(base, *ids[start : start + 7], forget=True)
+    assert not base.removal_pending
+    check_vectors(base)
+    _gone(base, tmp_path / "knowledge.db", "SECRET-")
 
 
 def test_ids_are_not_reused_after_the_last_entry_was_forgotten(base: Knowledge) -> None:
