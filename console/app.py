@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.staticfiles import StaticFiles
 
-from console import signin
+from console import signin, transfer
 from console.auth import Cookies, User, load_key
 from console.backend import Backend, OpenClient
 from console.frame import build
@@ -42,6 +42,7 @@ def create_app(cookies: Cookies, open_client: OpenClient, title: str) -> FastAPI
     app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/static", StaticFiles(directory=_STATIC))
     app.include_router(signin.router(backend, title))
+    app.include_router(transfer.router(backend))
 
     def name_of(request: Request) -> str | None:
         user = cookies.user_of(request.cookies)

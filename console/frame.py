@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import gradio as gr
 
 from console.backend import MAX_TENANTS, Backend, all_tenants
@@ -9,7 +11,10 @@ from console.components.markup import Html, el, join
 from console.components.notices import notice, problem
 from console.i18n import LANGUAGES, Language, Words, words
 from console.page import QUIET, Page
+from console.tabs.knowledge import knowledge_tab
 from console.tabs.search import search_tab
+from console.tabs.status import status_tab
+from console.tabs.vectors import vectors_tab
 from console.view_models import may, tenant_choices
 from daemon.core.errors import VecwardError
 from daemon.core.roles import Role
@@ -18,31 +23,38 @@ from daemon.core.roles import Role
 def build(backend: Backend, language: Language, title: str) -> gr.Blocks:
     t = words(language)
     with gr.Blocks(title=title, analytics_enabled=False, fill_width=False) as blocks:
-        header = gr.HTML(_header(title, None, language, t), elem_id="vw-header")
-        tenant = gr.Dropdown(
-            [], label=t("frame.base"), elem_id="tenant", filterable=True, interactive=True, allow_custom_value=False
-        )
-        message = gr.HTML("", elem_id="vw-message")
+        header = gr.HTML(_header(title, None, language, t), elem_id="vw-header", apply_default_css=False)
+        tenant = gr.Dropdown([], label=t("frame.base"), elem_id="tenant", filterable=True, interactive=True)
+        message = gr.HTML("", elem_id="vw-message", elem_classes="vw-slot", apply_default_css=False)
         page = Page(backend, language, t, tenant)
         with gr.Tabs(elem_id="vw-tabs"):
-            with gr.Tab(t("tab.search"), id="search"):
+            with gr.Tab(t("tab.search"), id="search", elem_id="tab-search") as search:
                 search_tab(page)
+            with gr.Tab(t("tab.knowledge"), id="knowledge", elem_id="tab-knowledge", visible=False) as knowledge:
+                knowledge_tab(page, knowledge)
+            with gr.Tab(t("tab.vectors"), id="vectors", elem_id="tab-vectors") as vectors:
+                vectors_tab(page)
+            with gr.Tab(t("tab.status"), id="status", elem_id="tab-status", visible=False) as status:
+                status_tab(page, status, [search, knowledge, vectors])
 
         async def arrive(request: gr.Request) -> tuple[object, ...]:
             try:
                 user = backend.user_of(request)
                 async with backend.as_(user) as client:
-                    tenants = await all_tenants(client)
+                    tenants, info = await asyncio.gather(all_tenants(client), client.info())
             except VecwardError as error:
-                return gr.skip(), gr.skip(), problem(error, t)
+                return *(gr.skip() for _ in range(4)), problem(error, t)
             choices = tenant_choices(tenants, language)
             first = choices[0][1] if choices else None
             say = "" if choices else notice(t("frame.no_tenants"))
             if len(tenants) >= MAX_TENANTS:
                 say = notice(t("frame.many", n=MAX_TENANTS))
-            return _header(title, user.name, language, t), gr.update(choices=choices, value=first), say
+            edits = gr.update(visible=any(may(one, Role.EDITOR) for one in tenants))
+            watches = gr.update(visible=info.admin or any(may(one, Role.TENANT_ADMIN) for one in tenants))
+            chosen = gr.update(choices=choices, value=first)
+            return _header(title, user.name, language, t), chosen, edits, watches, say
 
-        blocks.load(arrive, None, [header, tenant, message], **QUIET)
+        blocks.load(arrive, None, [header, tenant, knowledge, status, message], **QUIET)
     # One line for all handlers, bounded: what is beyond it waits, and past max_size is refused in words.
     blocks.queue(api_open=False, max_size=512, default_concurrency_limit=32)
     return blocks

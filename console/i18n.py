@@ -136,6 +136,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Here is the text that you had not saved yet.",
         "这是您尚未保存的文本。",
     ),
+    "knowledge.load_first": (
+        "This page was idle for a long time. Copy your text if you need it, then load the entries again.",
+        "页面闲置太久。如需保留文本请先复制，然后重新载入条目。",
+    ),
     "knowledge.empty_removes": (
         "Saving this removes every entry of the knowledge base.",
         "保存后将删除该知识库的所有条目。",

@@ -25,7 +25,7 @@ PAPER = colors.Color(
 def theme() -> gr.themes.Base:
     made: gr.themes.Base = gr.themes.Base(
         primary_hue=INK, secondary_hue=INK, neutral_hue=PAPER, font=FONT, font_mono=MONO,
-        radius_size=sizes.radius_lg, spacing_size=sizes.spacing_lg, text_size=sizes.text_md,
+        radius_size=sizes.radius_lg, spacing_size=sizes.spacing_md, text_size=sizes.text_md,
     )  # fmt: skip
     return made.set(
         body_background_fill="*neutral_100",

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
 _KEPT_CONTROLS = "\n\t"
+_OVERRIDES = {0x202D: "⟨LRO⟩", 0x202E: "⟨RLO⟩"}  # they turn whatever follows around, which only misleads
 
 
 class Html(str):
@@ -40,7 +41,7 @@ def user_text(text: str, tag: str = "div", **attributes: Attribute) -> Html:
 
 
 def show_controls(text: str) -> str:
-    """Control characters as the pictures that Unicode has for them (U+2400…)."""
+    """Control characters as the pictures that Unicode has for them (U+2400…), direction overrides by name."""
     return "".join(_picture(character) for character in text)
 
 
@@ -77,4 +78,6 @@ def _picture(character: str) -> str:
     code = ord(character)
     if code < 0x20 and character not in _KEPT_CONTROLS:
         return chr(0x2400 + code)
-    return "\N{SYMBOL FOR DELETE}" if code == 0x7F else "\N{REPLACEMENT CHARACTER}" if 0x80 <= code < 0xA0 else character
+    if code == 0x7F:
+        return "\N{SYMBOL FOR DELETE}"
+    return "\N{REPLACEMENT CHARACTER}" if 0x80 <= code < 0xA0 else _OVERRIDES.get(code, character)

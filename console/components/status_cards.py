@@ -1,0 +1,125 @@
+"""Tenants as their admins see them, and the host they run on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from console.components.markup import Html, el, show_controls
+from console.i18n import Language, Words, known
+from console.view_models import actions, duration, megabytes, title_of, tone
+from daemon.core import wire
+
+
+def tenant_cards(tenants: Sequence[wire.TenantView], language: Language, t: Words) -> Html:
+    return el("ul", (_card(tenant, language, t) for tenant in tenants), class_="vw-tenants")
+
+
+def _card(tenant: wire.TenantView, language: Language, t: Words) -> Html:
+    return el(
+        "li",
+        _head(tenant, language, t),
+        el("p", show_controls(tenant.reason), class_="vw-reason", dir="auto") if tenant.reason else None,
+        [el("p", show_controls(warning), class_="vw-warning", dir="auto") for warning in tenant.warnings],
+        _progress(tenant, t),
+        el("dl", (el("div", el("dt", label), el("dd", value)) for label, value in _facts(tenant, t)), class_="vw-facts"),
+        el("div", (_button(action, tenant, language, t) for action in actions(tenant)), class_="vw-row-buttons"),
+        class_=f"vw-tenant vw-tone-{tone(tenant.state)}",
+        data_tenant=tenant.name,
+        data_state=tenant.state,
+    )
+
+
+def _head(tenant: wire.TenantView, language: Language, t: Words) -> Html:
+    state = t(known(f"state.{tenant.state}", "state.other"), state=tenant.state)
+    return el(
+        "div",
+        el("h3", el("bdi", title_of(tenant, language)), el("code", tenant.name)),
+        el("span", state, class_="vw-state"),
+        class_="vw-tenant-head",
+    )
+
+
+def _facts(tenant: wire.TenantView, t: Words) -> list[tuple[str, str]]:
+    isolation = tenant.isolation
+    unknown = t("status.unknown")
+    facts = [
+        (t("status.entries"), _number(tenant.entries, unknown)),
+        (t("status.uptime"), _duration(tenant.uptime_s, t)),
+        (t("status.restarts"), str(tenant.restarts)),
+        (t("status.memory"), unknown if tenant.memory_mb is None else megabytes(tenant.memory_mb)),
+        (t("status.device"), tenant.device or unknown),
+        (t("status.rate"), t("status.per_s", n=f"{tenant.rates.searches_per_s:.1f}")),
+        (
+            t("status.isolation"),
+            t(known(f"isolation.{isolation}", "isolation.other"), isolation=isolation) if isolation else unknown,
+        ),
+    ]
+    if tenant.gpu_memory_mb is not None:
+        facts.insert(4, (t("status.gpu_memory"), megabytes(tenant.gpu_memory_mb)))
+    return facts
+
+
+def _number(value: int | None, unknown: str) -> str:
+    return unknown if value is None else f"{value:,}"
+
+
+def _duration(seconds: float | None, t: Words) -> str:
+    if seconds is None:
+        return t("status.unknown")
+    unit, count = duration(seconds)
+    return t(unit, n=count)
+
+
+def _progress(tenant: wire.TenantView, t: Words) -> Html | None:
+    progress = tenant.progress
+    if progress is None or not progress.total:
+        return None
+    percent = min(100, round(100 * progress.done / progress.total))
+    said = t("status.progress", done=progress.done, total=progress.total, unit=progress.unit)
+    return el("div", el("p", said), el("div", el("div", class_="vw-bar-fill", style=f"width:{percent}%"), class_="vw-bar"),
+              class_="vw-progress")  # fmt: skip
+
+
+def _button(action: str, tenant: wire.TenantView, language: Language, t: Words) -> Html:
+    sure = t("status.stop_sure", title=title_of(tenant, language)) if action == "stop" else None
+    return el(
+        "button", t(f"status.{action}"), type="button", class_="vw-button" + (" vw-danger" if action == "stop" else ""),
+        data_action=action, data_tenant=tenant.name, data_sure=sure, data_key=f"{action} {tenant.name}",
+    )  # fmt: skip
+
+
+def host(memory: wire.HostMemory | None, gpus: wire.GpuList | None, t: Words) -> Html | None:
+    """What only admins of the whole host are told; None: the reader is not one."""
+    if memory is None and gpus is None:
+        return None
+    rows = []
+    if memory is not None:
+        free = t("status.host_free", free=megabytes(memory.available_mb), total=megabytes(memory.total_mb))
+        rows.append(_meter(t("status.host_memory"), free, 1 - memory.available_mb / (memory.total_mb or 1)))
+    if gpus is not None:
+        rows += [_gpu(one, t) for one in gpus.gpus] or [el("p", t("status.no_gpu"), class_="vw-hint")]
+    return el("section", el("h3", t("status.host")), rows, class_="vw-host")
+
+
+def _gpu(gpu: wire.Gpu, t: Words) -> Html:
+    used = t("status.gpu_used", used=megabytes(gpu.memory_used_mb), total=megabytes(gpu.memory_mb))
+    foreign = sum(process.tenant is None for process in gpu.processes)
+    parts = [
+        used,
+        f"{gpu.temperature_c} °C" if gpu.temperature_c is not None else "",
+        f"{gpu.utilisation_percent} %" if gpu.utilisation_percent is not None else "",
+        t("status.gpu_tenants", names=", ".join(gpu.tenants)) if gpu.tenants else t("status.gpu_idle"),
+        t("status.gpu_foreign", n=foreign) if foreign else "",
+    ]
+    said = " · ".join(part for part in parts if part)
+    return _meter(f"GPU {gpu.index} {gpu.name}", said, gpu.memory_used_mb / (gpu.memory_mb or 1))
+
+
+def _meter(label: str, said: str, share: float) -> Html:
+    percent = round(100 * min(1.0, max(0.0, share)))
+    return el(
+        "div",
+        el("p", el("span", label), el("span", said, class_="vw-hint")),
+        el("div", el("div", class_="vw-bar-fill", style=f"width:{percent}%"), class_="vw-bar"),
+        class_="vw-meter",
+    )

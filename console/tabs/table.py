@@ -1,0 +1,231 @@
+"""Any base as a table: find, edit, delete and add entries one by one, with their metadata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import gradio as gr
+
+from console.components.entry_table import Shown, entry_table
+from console.components.markup import Html, el
+from console.components.notices import notice, problem
+from console.page import BUSY, CLICKS, Page, clicked
+from console.tabs.lines import status
+from console.view_models import BadMetadata, metadata_of, metadata_text
+from daemon.client import AsyncClient
+from daemon.core import wire
+from daemon.core.errors import Invalid, RevisionChanged, UnknownEntry, VecwardError, all_kinds
+
+PAGE = 25
+
+
+@dataclass(frozen=True)
+class Browsing:
+    """Where in the table somebody is. `starts` are the `after` of the pages up to this one."""
+
+    tenant: str | None = None
+    revision: int | None = None
+    q: str = ""
+    starts: tuple[int | None, ...] = (None,)
+    following: int | None = None
+    editing: int | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    group: gr.Column
+    browsing: gr.State
+    find: gr.Textbox
+    rows: gr.HTML
+    said: gr.HTML
+    status: gr.HTML
+
+
+@dataclass(frozen=True)
+class Form:
+    group: gr.Column
+    title: gr.HTML
+    text: gr.Textbox
+    metadata: gr.Textbox
+    save: gr.Button
+    cancel: gr.Button
+
+
+def entries_table(page: Page, status_line: gr.HTML) -> Table:
+    t = page.t
+    browsing = gr.State(Browsing())
+    with gr.Column(visible=False) as group:
+        with gr.Row(elem_classes="vw-query-row", equal_height=True):
+            find = gr.Textbox(
+                label=t("table.find"), placeholder=t("table.find_placeholder"), elem_id="table-find", max_lines=1,
+                max_length=1000, scale=8,
+            )  # fmt: skip
+            new = gr.Button(t("table.new"), elem_id="table-new", scale=1, min_width=120)
+        said = gr.HTML("", elem_id="table-said", elem_classes="vw-slot", apply_default_css=False)
+        form = _form(page)
+        rows = gr.HTML("", js_on_load=CLICKS, elem_id="table-rows", apply_default_css=False)
+    table = Table(group, browsing, find, rows, said, status_line)
+    _wire(page, table, form, new)
+    return table
+
+
+def _form(page: Page) -> Form:
+    t = page.t
+    with gr.Column(visible=False, elem_classes="vw-form", elem_id="entry-form") as group:
+        title = gr.HTML("", apply_default_css=False)
+        text = gr.Textbox(label=t("table.text"), lines=2, max_lines=12, elem_id="entry-text", max_length=65_536)
+        metadata = gr.Textbox(
+            label=t("table.metadata"), lines=1, max_lines=8, elem_id="entry-metadata", max_length=65_536
+        )
+        with gr.Row(elem_classes="vw-buttons"):
+            cancel = gr.Button(t("table.cancel"), elem_id="entry-cancel")
+            save = gr.Button(t("table.save"), variant="primary", elem_id="entry-save")
+    return Form(group, title, text, metadata, save, cancel)
+
+
+def _wire(page: Page, table: Table, form: Form, new: gr.Button) -> None:
+    handlers = Handlers(page)
+    fields = [form.group, form.title, form.text, form.metadata]
+    after = [table.browsing, table.rows, table.said, table.status]
+    gr.on([table.find.submit], handlers.find, [page.tenant, table.find, table.browsing], after, **BUSY)
+    table.rows.click(handlers.clicked, [page.tenant, table.browsing], [*after, *fields], **BUSY)
+    new.click(handlers.new, [table.browsing], [table.browsing, *fields], **BUSY)
+    form.cancel.click(handlers.cancel, [table.browsing], [table.browsing, form.group], **BUSY)
+    form.save.click(
+        handlers.save, [page.tenant, table.browsing, form.text, form.metadata], [*after, form.group], **BUSY
+    )
+
+
+async def show(client: AsyncClient, page: Page, browsing: Browsing) -> tuple[Browsing, Html, Html]:
+    """The page of entries where `browsing` is: what it is now, its rows, and the line above them."""
+    assert browsing.tenant is not None
+    found = await client.entries(browsing.tenant, after=browsing.starts[-1], limit=PAGE, q=browsing.q or None)
+    browsing = replace(browsing, revision=found.revision, following=found.next)
+    rows = entry_table(Shown(found, len(browsing.starts)), page.t)
+    total = found.total if not browsing.q else (await client.tenant(browsing.tenant)).entries or found.total
+    return browsing, rows, status(total, found.revision, page.t, clean=True)
+
+
+_KEEP = (gr.skip(), gr.skip(), gr.skip(), gr.skip())
+
+
+class Handlers:
+    """Each answers in the order of its outputs: browsing, rows, message, status line; then the form's parts."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._t = page.t
+
+    async def find(
+        self, tenant: str | None, q: str, browsing: Browsing, request: gr.Request
+    ) -> tuple[object, ...]:
+        return await self._show(Browsing(tenant, q=q.strip(), editing=browsing.editing), "", request)
+
+    async def clicked(
+        self, tenant: str | None, browsing: Browsing, request: gr.Request, event: gr.EventData
+    ) -> tuple[object, ...]:
+        data = clicked(event)
+        action, entry = data.get("action"), _number(data.get("id"))
+        browsing = browsing if browsing.tenant == tenant else Browsing(tenant)
+        if action == "next" and browsing.following is not None:
+            forward = replace(browsing, starts=(*browsing.starts, browsing.following))
+            return *await self._show(forward, "", request), *_KEEP
+        if action == "previous" and len(browsing.starts) > 1:
+            return *await self._show(replace(browsing, starts=browsing.starts[:-1]), "", request), *_KEEP
+        if action == "delete" and entry is not None:
+            return *await self._delete(browsing, entry, request), *_KEEP
+        if action == "edit" and entry is not None:
+            return await self._edit(browsing, entry, request)
+        return *_KEEP, *_KEEP
+
+    async def new(self, browsing: Browsing) -> tuple[object, ...]:
+        opened = gr.update(visible=True), self._title(self._t("table.new"))
+        return replace(browsing, editing=None), *opened, "", ""
+
+    async def cancel(self, browsing: Browsing) -> tuple[object, ...]:
+        return replace(browsing, editing=None), gr.update(visible=False)
+
+    async def save(
+        self, tenant: str | None, browsing: Browsing, text: str, metadata: str, request: gr.Request
+    ) -> tuple[object, ...]:
+        """Adds or changes one entry. Whatever goes wrong, the form keeps what was typed."""
+        browsing = browsing if browsing.tenant == tenant else Browsing(tenant)
+        try:
+            said = await self._write(browsing, text, metadata_of(metadata), request)
+        except BadMetadata as error:
+            said = notice(self._t("table.bad_metadata", line=error.line), "bad")
+            return browsing, gr.skip(), said, gr.skip(), gr.skip()
+        except RevisionChanged:
+            said = notice(self._t("table.changed"), "warn")
+            return *await self._show(browsing, said, request), gr.skip()
+        except VecwardError as error:
+            return browsing, gr.skip(), problem(error, self._t), gr.skip(), gr.skip()
+        return *await self._show(replace(browsing, editing=None), said, request), gr.update(visible=False)
+
+    async def _write(
+        self, browsing: Browsing, text: str, metadata: wire.Metadata, request: gr.Request
+    ) -> Html:
+        if browsing.tenant is None or browsing.revision is None:
+            raise RevisionChanged("cannot save: this page was idle for too long; look at the table again")
+        async with self._page.backend.as_user(request) as client:
+            if browsing.editing is not None:
+                entry = await client.edit(
+                    browsing.tenant, browsing.editing, text=text, metadata=metadata, if_match=browsing.revision
+                )
+                return notice(self._t("table.saved", id=entry.id), "good")
+            new = wire.NewEntry(text=text, metadata=metadata)
+            added = await client.add(browsing.tenant, [new], if_match=browsing.revision)
+        if added.refused:
+            raise refusal(added.refused[0])
+        return notice(self._t("table.added", id=added.added[0]), "good")
+
+    async def _delete(self, browsing: Browsing, entry: int, request: gr.Request) -> tuple[object, ...]:
+        try:
+            if browsing.tenant is None or browsing.revision is None:
+                raise RevisionChanged("cannot delete: this page was idle for too long; look at the table again")
+            async with self._page.backend.as_user(request) as client:
+                await client.delete(browsing.tenant, [entry], if_match=browsing.revision)
+        except RevisionChanged:
+            return await self._show(browsing, notice(self._t("table.changed_delete"), "warn"), request)
+        except VecwardError as error:
+            return browsing, gr.skip(), problem(error, self._t), gr.skip()
+        return await self._show(browsing, notice(self._t("table.deleted", id=entry), "good"), request)
+
+    async def _edit(self, browsing: Browsing, entry: int, request: gr.Request) -> tuple[object, ...]:
+        try:
+            found = await self._entry(browsing, entry, request)
+        except VecwardError as error:
+            return browsing, gr.skip(), problem(error, self._t), gr.skip(), *_KEEP
+        opened = gr.update(visible=True), self._title(self._t("table.editing", id=entry))
+        opened += found.text, metadata_text(found.metadata)
+        return replace(browsing, editing=entry), gr.skip(), "", gr.skip(), *opened
+
+    async def _entry(self, browsing: Browsing, entry: int, request: gr.Request) -> wire.Entry:
+        assert browsing.tenant is not None
+        async with self._page.backend.as_user(request) as client:
+            page = await client.entries(browsing.tenant, after=entry - 1, limit=1)
+        if not page.entries or page.entries[0].id != entry:
+            raise UnknownEntry(f"cannot edit the entry {entry}: it does not exist any more; load the table again")
+        return page.entries[0]
+
+    async def _show(self, browsing: Browsing, said: str, request: gr.Request) -> tuple[object, ...]:
+        if browsing.tenant is None:
+            return browsing, "", notice(self._t("frame.no_tenants")), gr.skip()
+        try:
+            async with self._page.backend.as_user(request) as client:
+                browsing, rows, line = await show(client, self._page, browsing)
+        except VecwardError as error:
+            return browsing, gr.skip(), problem(error, self._t), gr.skip()
+        return browsing, rows, said, line
+
+    def _title(self, text: str) -> Html:
+        return el("h3", text)
+
+
+def refusal(one: wire.Refused) -> VecwardError:
+    """The error that a refused entry would have been, had it been alone."""
+    return all_kinds().get(one.kind, Invalid)(one.reason)
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdecimal() and len(text) < 19 else None

@@ -1,0 +1,105 @@
+"""Vectors: what the model makes of a text, as numbers and as bars."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast
+
+import gradio as gr
+
+from console.components.markup import el
+from console.components.notices import notice, problem
+from console.components.vector import vector
+from console.page import BUSY, QUIET, Page
+from console.view_models import one_line, vector_view
+from daemon.core.errors import VecwardError
+from daemon.core.wire import Vector
+
+DIMS = 50
+CHOICES = 50
+
+Kind = Literal["query", "document"]
+
+
+def vectors_tab(page: Page) -> None:
+    t = page.t
+    looking = Looking(page)
+    gr.HTML(el("p", t("vector.intro"), class_="vw-hint vw-intro"), apply_default_css=False)
+    source = gr.Radio(
+        [(t("vector.of_text"), "text"), (t("vector.of_entry"), "entry")], value="text", label=t("vector.source"),
+        elem_id="vector-source",
+    )  # fmt: skip
+    with gr.Column() as typed:
+        with gr.Row(elem_classes="vw-query-row", equal_height=True):
+            text = gr.Textbox(
+                label=t("vector.text"), placeholder=t("vector.text_placeholder"), elem_id="vector-text", scale=6,
+                max_lines=4, max_length=65_536,
+            )  # fmt: skip
+            kind = gr.Radio(
+                [(t("vector.query"), "query"), (t("vector.document"), "document")], value="query",
+                label=t("vector.kind"), elem_id="vector-kind", scale=2, min_width=200,
+            )  # fmt: skip
+            show = gr.Button(t("vector.show"), variant="primary", elem_id="vector-show", scale=1, min_width=130)
+    with gr.Column(visible=False) as picked, gr.Row(elem_classes="vw-query-row", equal_height=True):
+        find = gr.Textbox(
+            label=t("vector.find"), placeholder=t("table.find_placeholder"), elem_id="vector-find", max_lines=1,
+            max_length=1000, scale=2,
+        )  # fmt: skip
+        entry = gr.Dropdown([], label=t("vector.entry"), elem_id="vector-entry", filterable=False, scale=3)
+    shown = gr.HTML(notice(t("vector.empty")), elem_id="vector-shown", apply_default_css=False)
+
+    gr.on([text.submit, show.click], looking.at_text, [page.tenant, text, kind], shown, **BUSY)
+    kind.input(looking.at_text, [page.tenant, text, kind], shown, **QUIET)
+    entry.input(looking.at_entry, [page.tenant, entry], shown, **BUSY)
+    source.input(looking.switch, [page.tenant, source], [typed, picked, entry, shown], **QUIET)
+    find.change(looking.choices, [page.tenant, find], [entry, shown], **QUIET, trigger_mode="always_last")
+    page.tenant.change(looking.other_tenant, None, [source, typed, picked, find, shown], **QUIET)
+
+
+class Looking:
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._t = page.t
+
+    async def at_text(self, tenant: str | None, text: str, kind: str, request: gr.Request) -> str:
+        if not tenant or not text.strip():
+            return notice(self._t("vector.empty"))
+        try:
+            async with self._page.backend.as_user(request) as client:
+                return self._drawn(await client.vector(tenant, text, cast(Kind, kind), DIMS))
+        except VecwardError as error:
+            return problem(error, self._t)
+
+    async def at_entry(self, tenant: str | None, entry: str | None, request: gr.Request) -> str:
+        if not tenant or not entry or not entry.isdecimal():
+            return notice(self._t("vector.pick"))
+        try:
+            async with self._page.backend.as_user(request) as client:
+                return self._drawn(await client.entry_vector(tenant, int(entry), DIMS))
+        except VecwardError as error:
+            return problem(error, self._t)
+
+    async def choices(self, tenant: str | None, q: str, request: gr.Request) -> tuple[Any, Any]:
+        """The first entries that contain `q`, to choose from."""
+        if not tenant:
+            return gr.update(choices=[], value=None), notice(self._t("frame.no_tenants"))
+        try:
+            async with self._page.backend.as_user(request) as client:
+                page = await client.entries(tenant, limit=CHOICES, q=q.strip() or None)
+        except VecwardError as error:
+            return gr.update(choices=[], value=None), problem(error, self._t)
+        found = [(f"{entry.id} · {one_line(entry.text)}", str(entry.id)) for entry in page.entries]
+        said = notice(self._t("vector.pick" if found else "table.none"))
+        return gr.update(choices=found, value=None), said
+
+    async def switch(self, tenant: str | None, source: str, request: gr.Request) -> tuple[Any, ...]:
+        if source == "entry":
+            return gr.update(visible=False), gr.update(visible=True), *await self.choices(tenant, "", request)
+        return gr.update(visible=True), gr.update(visible=False), gr.skip(), notice(self._t("vector.empty"))
+
+    async def other_tenant(self) -> tuple[Any, ...]:
+        """Back to the start: no vector of another tenant stays on the page."""
+        empty = notice(self._t("vector.empty"))
+        return gr.update(value="text"), gr.update(visible=True), gr.update(visible=False), "", empty
+
+    def _drawn(self, found: Vector) -> str:
+        return vector(vector_view(found), self._t)
