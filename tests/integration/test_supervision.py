@@ -109,8 +109,8 @@ def test_a_hung_search_is_told_and_the_encoder_replaced(start_daemon: StartDaemo
     daemon = start_daemon({"acme": tenant}).ready("acme")
     pid = daemon.tenant("acme").pid
     with daemon.client() as client:
-        for _ in range(3):
-            client.search("acme", "fine")
+        for number in range(3):
+            client.search("acme", f"fine {number}")
         began = time.monotonic()
         with pytest.raises(EncoderHung, match="please try again shortly") as caught:
             client.search("acme", "never answered")
