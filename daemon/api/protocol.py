@@ -25,6 +25,7 @@ MAX_CONNECTIONS_PER_UID = 512
 MAX_CONSOLE_CONNECTIONS = 2048  # one uid stands for all console users there
 STALLED_S = 60.0  # a request that began and does not go on
 LOOK_EVERY_S = 20.0
+REFUSED_S = 1.0  # how long one connection too many may take to hear that it is
 
 
 class ServerProtocol(HttpToolsProtocol):
@@ -41,6 +42,7 @@ class ServerProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._connection: Connection | None = None
+        self._refusal: VecwardError | None = None
         self._in_head = True
         self._head_bytes = 0
         self._heard_at = 0.0
@@ -62,7 +64,8 @@ class ServerProtocol(HttpToolsProtocol):
         limit = MAX_CONSOLE_CONNECTIONS if key[0] == "console" else MAX_CONNECTIONS_PER_UID
         if self._open[key] > limit:
             log.warning("too-many-connections", extra={"uid": key[1], "socket": key[0], "limit": limit})
-            self._refuse(Unavailable(f"cannot serve: uid {key[1]} has {limit} connections open; close some"))
+            self._refusal = Unavailable(f"cannot serve: uid {key[1]} has {limit} connections open; close some")
+            self._look = self.loop.call_later(REFUSED_S, transport.close)
             return
         self._look = self.loop.call_later(LOOK_EVERY_S, self._close_if_stalled)
 
@@ -89,6 +92,9 @@ class ServerProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._connection is None or self.transport.is_closing():
+            return
+        if self._refusal is not None:  # only now: an answer before the request would be lost in the reset
+            self._refuse(self._refusal)
             return
         self._heard_at = self.loop.time()
         super().data_received(data)

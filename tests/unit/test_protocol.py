@@ -1,0 +1,92 @@
+"""The HTTP protocol on a Unix socket: requests that do not go on are ended, those that do are not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from daemon.api import protocol
+from daemon.api.connection_info import SCOPE_KEY
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Answers which socket it was asked on; /slow first takes its time, /upload reads its body."""
+    if scope["path"] == "/slow":
+        await asyncio.sleep(0.5)
+    while scope["path"] == "/upload" and (await receive()).get("more_body"):
+        pass
+    body = scope[SCOPE_KEY].socket.encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.fixture
+async def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
+    monkeypatch.setattr(protocol, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(protocol, "STALLED_S", 0.1)
+    config = Config(app, http=protocol.server_protocol, ws="none", lifespan="off", log_config=None, access_log=False)
+    config.load()
+    loop = asyncio.get_running_loop()
+    servers = [
+        await loop.create_unix_server(
+            lambda: protocol.ServerProtocol(config, ServerState(), {}), tmp_path / f"{name}.sock"
+        )
+        for name in ("daemon", "console")
+    ]
+    yield tmp_path
+    for server in servers:
+        server.close()
+
+
+async def talk(path: Path, *parts: bytes) -> bytes:
+    """Sends the parts; all that comes back until the other side closes."""
+    reader, writer = await asyncio.open_unix_connection(path)
+    try:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        async with asyncio.timeout(5):
+            return await reader.read()
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+@pytest.mark.parametrize("name", ["daemon", "console"])
+async def test_a_request_knows_its_socket(folder: Path, name: str) -> None:
+    answer = await talk(folder / f"{name}.sock", b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+    assert answer.endswith(name.encode())
+
+
+@pytest.mark.parametrize(
+    "start", [b"", b"GET /", b"GET / HTTP/1.1\r\nX: y", b"POST /upload HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc"]
+)
+async def test_what_does_not_go_on_is_closed(folder: Path, start: bytes) -> None:
+    assert await talk(folder / "daemon.sock", start) == b""
+
+
+async def test_a_slow_answer_is_not_the_callers_fault(folder: Path) -> None:
+    answer = await talk(folder / "daemon.sock", b"GET /slow HTTP/1.1\r\nConnection: close\r\n\r\n")
+    assert answer.endswith(b"daemon")
+
+
+async def test_connections_are_counted_until_they_close(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "MAX_CONNECTIONS_PER_UID", 1)
+    _, held = await asyncio.open_unix_connection(folder / "daemon.sock")
+    assert (await talk(folder / "daemon.sock", b"GET / HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 503 ")
+    held.close()
+    await held.wait_closed()
+    async with asyncio.timeout(5):
+        while not (await talk(folder / "daemon.sock", b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")).endswith(
+            b"daemon"
+        ):
+            pass
+    assert not protocol.ServerProtocol._open
