@@ -109,7 +109,7 @@ def _serve(paths: Paths, config: ConsoleConfig, port: int) -> None:
         server = uvicorn.Server(
             uvicorn.Config(
                 app, log_config=None, access_log=False, server_header=False, proxy_headers=False, ws="none",
-                timeout_graceful_shutdown=3, timeout_keep_alive=30, limit_concurrency=2000, h11_max_incomplete_event_size=65536,
+                timeout_graceful_shutdown=3, timeout_keep_alive=30, limit_concurrency=2000,
             )
         )  # fmt: skip
         log.info("console-listening", extra={"host": config.host, "port": port})
@@ -129,7 +129,9 @@ def _bind(host: str, port: int) -> socket.socket:
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         why = "another process uses it" if taken else getattr(error, "strerror", None) or str(error)
         raise Conflict(
-            f"cannot open the console on {host}:{port}: {why}; choose another with --port or console.port in daemon.yaml",
-            host=host, port=port,
-        ) from None  # fmt: skip
+            f"cannot open the console on {host}:{port}: {why}; "
+            "choose another with --port or console.port in daemon.yaml",
+            host=host,
+            port=port,
+        ) from None
     return listener

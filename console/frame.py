@@ -7,10 +7,11 @@ import asyncio
 import gradio as gr
 
 from console.backend import MAX_TENANTS, Backend, all_tenants
-from console.components.markup import Html, el, join
+from console.components.markup import Html, el
 from console.components.notices import notice, problem
-from console.i18n import LANGUAGES, Language, Words, words
+from console.i18n import Language, Words, words
 from console.page import QUIET, Page
+from console.signin import language_links
 from console.tabs.knowledge import knowledge_tab
 from console.tabs.search import search_tab
 from console.tabs.status import status_tab
@@ -22,6 +23,7 @@ from daemon.core.roles import Role
 
 def build(backend: Backend, language: Language, title: str) -> gr.Blocks:
     t = words(language)
+    blocks: gr.Blocks
     with gr.Blocks(title=title, analytics_enabled=False, fill_width=False) as blocks:
         header = gr.HTML(_header(title, None, language, t), elem_id="vw-header", apply_default_css=False)
         tenant = gr.Dropdown([], label=t("frame.base"), elem_id="tenant", filterable=True, interactive=True)
@@ -64,19 +66,9 @@ def _header(title: str, user: str | None, language: Language, t: Words) -> Html:
     return el(
         "header",
         el("span", title, class_="vw-brand"),
-        el("nav", _languages(language), _signed_in(user, t), class_="vw-nav"),
+        el("nav", el("span", language_links(language), class_="vw-languages"), _signed_in(user, t), class_="vw-nav"),
         class_="vw-header",
     )
-
-
-def _languages(current: Language) -> Html:
-    def one(language: Language) -> Html:
-        return el(
-            "a", words(language)("language.own"), href=f"/language/{language}", lang=language, hreflang=language,
-            aria_current="true" if language == current else None,
-        )  # fmt: skip
-
-    return el("span", join(*(one(language) for language in LANGUAGES)), class_="vw-languages")
 
 
 def _signed_in(user: str | None, t: Words) -> Html | None:

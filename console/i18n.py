@@ -13,7 +13,7 @@ Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 Words = Callable[..., str]
 
-# key: (English, Chinese)
+# What a key means in English and in Chinese.
 MESSAGES: dict[str, tuple[str, str]] = {
     # frame
     "language.own": ("English", "中文"),
@@ -67,7 +67,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "search.nothing_typed": ("Type a word or a sentence first.", "请先输入一个词或一句话。"),
     "search.no_hits": ("This knowledge base has no entries yet.", "该知识库还没有条目。"),
     "search.low": (
-        "Nothing here seems to be about that. Try other words, or ask whoever looks after this knowledge base to add an entry.",
+        "Nothing here seems to be about that. Try other words, or "
+        "ask whoever looks after this knowledge base to add an entry.",
         "似乎没有与此相关的内容。请换个说法，或请知识库维护人员添加相应条目。",
     ),
     "search.score": ("Similarity", "相似度"),
@@ -124,7 +125,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     "knowledge.changed_title": ("Somebody else changed this base meanwhile", "其他人同时修改了该知识库"),
     "knowledge.changed_text": (
-        "Nothing was saved, and your text is still here. Bring their changes into your text (yours stay), look at the difference, then save.",
+        "Nothing was saved, and your text is still here. Bring their "
+        "changes into your text (yours stay), look at the difference, then save.",
         "尚未保存任何内容，您的文本仍在。请将对方的改动并入您的文本（您的改动会保留），查看差异后再保存。",
     ),
     "knowledge.merge": ("Bring in the other changes", "并入对方的改动"),
@@ -167,11 +169,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "table.added": ("The entry was added as {id}.", "条目已添加，编号 {id}。"),
     "table.deleted": ("Entry {id} was deleted.", "条目 {id} 已删除。"),
     "table.changed": (
-        "Somebody else changed this base meanwhile, so nothing was saved. Your text is still here; look at the table, then press save again.",
+        "Somebody else changed this base meanwhile, so nothing was saved. Your "
+        "text is still here; look at the table, then press save again.",
         "其他人同时修改了该知识库，因此尚未保存。您的文本仍在；请查看表格后再次点击保存。",
     ),
     "table.changed_delete": (
-        "Somebody else changed this base meanwhile, so nothing was deleted. The table is up to date now; look again, then delete.",
+        "Somebody else changed this base meanwhile, so nothing was deleted. "
+        "The table is up to date now; look again, then delete.",
         "其他人同时修改了该知识库，因此没有删除任何内容。表格已更新，请查看后再删除。",
     ),
     "table.bad_metadata": (
@@ -214,7 +218,8 @@ MESSAGES: dict[str, tuple[str, str]] = {
     ),
     # vectors
     "vector.intro": (
-        "The model turns every text into a list of numbers, a vector. Texts that mean the same get vectors that point the same way.",
+        "The model turns every text into a list of numbers, a vector. "
+        "Texts that mean the same get vectors that point the same way.",
         "模型把每段文本变成一串数字，即向量。意思相近的文本，其向量方向也相近。",
     ),
     "vector.source": ("Look at", "查看"),
@@ -235,7 +240,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "vector.empty": ("Choose an entry or type a text to see its vector.", "选择条目或输入文本以查看其向量。"),
     "vector.pick": ("Choose an entry first.", "请先选择一个条目。"),
     # status
-    "status.intro": ("Every knowledge base has its own process. This page refreshes itself.", "每个知识库都有独立的进程。本页自动刷新。"),
+    "status.intro": (
+        "Every knowledge base has its own process. This page refreshes itself.",
+        "每个知识库都有独立的进程。本页自动刷新。",
+    ),
     "status.start": ("Start", "启动"),
     "status.stop": ("Stop", "停止"),
     "status.restart": ("Restart", "重启"),
@@ -300,7 +308,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "error.too-many-attempts": ("Too many attempts", "尝试次数过多"),
     "error.forbidden": ("You may not do that", "您没有此权限"),
     "error.not-found": ("That does not exist", "不存在"),
-    "error.unknown-tenant": ("This knowledge base does not exist, or is not open to you", "该知识库不存在或未对您开放"),
+    "error.unknown-tenant": (
+        "This knowledge base does not exist, or is not open to you",
+        "该知识库不存在或未对您开放",
+    ),
     "error.unknown-entry": ("This entry does not exist any more", "该条目已不存在"),
     "error.unknown-operation": ("This operation is not known any more", "该操作已不存在"),
     "error.method-not-allowed": ("That is not possible here", "此处不支持该操作"),
@@ -314,12 +325,24 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "error.disk-full": ("There is no room left for more entries", "存储空间不足"),
     "error.unavailable": ("Not available right now, please try again shortly", "暂时不可用，请稍后再试"),
     "error.tenant-starting": ("Still starting, please try again in a moment", "正在启动，请稍后再试"),
-    "error.tenant-failed": ("This knowledge base cannot start; an administrator must look at it", "该知识库无法启动，请联系管理员"),
-    "error.encoder-hung": ("Computing resources are tight, please try again shortly", "计算资源紧张，请稍后重试"),
+    "error.tenant-failed": (
+        "This knowledge base cannot start; an administrator must look at it",
+        "该知识库无法启动，请联系管理员",
+    ),
+    "error.encoder-hung": (
+        "Computing resources are tight, please try again shortly",
+        "计算资源紧张，请稍后重试",
+    ),
     "error.encoder-lost": ("The answer was lost on its way, please try again", "响应中断，请重试"),
-    "error.re-embedding": ("The model has changed and reads all entries anew; please try again later", "模型已更换，正在重新处理全部条目，请稍后再试"),
+    "error.re-embedding": (
+        "The model has changed and reads all entries anew; please try again later",
+        "模型已更换，正在重新处理全部条目，请稍后再试",
+    ),
     "error.start-refused": ("It could not be started", "无法启动"),
-    "error.daemon-unreachable": ("The service does not answer; an administrator must look at it", "服务没有响应，请联系管理员"),
+    "error.daemon-unreachable": (
+        "The service does not answer; an administrator must look at it",
+        "服务没有响应，请联系管理员",
+    ),
     "error.internal": ("Something went wrong inside the service", "服务内部出错"),
 }  # fmt: skip
 

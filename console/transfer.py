@@ -17,9 +17,8 @@ from console.auth import User
 from console.backend import Backend
 from console.components.files import FORMATS
 from console.i18n import choose_language, words
-from daemon.core import wire
 from daemon.core.errors import Unauthenticated, UnsupportedMediaType, VecwardError
-from daemon.core.http_status import status_of, to_problem
+from daemon.core.http_status import PROBLEM_TYPE, status_of, to_problem
 
 MEDIA_TYPES = {
     ".txt": "text/plain",
@@ -34,45 +33,52 @@ Format = Literal["txt", "csv", "jsonl"]
 
 
 def router(backend: Backend) -> APIRouter:
+    transfer = _Transfer(backend)
     routes = APIRouter(include_in_schema=False)
-    room = asyncio.Semaphore(_AT_ONCE)
+    routes.add_api_route("/export/{tenant}", transfer.export)
+    routes.add_api_route("/import/{tenant}", transfer.import_file, methods=["POST"])
+    return routes
 
-    def user_of(request: Request) -> User:
-        user = backend.cookies.user_of(request.cookies)
-        if user is None:
-            raise Unauthenticated("cannot answer: you are not signed in (any more); sign in again")
-        return user
 
-    @routes.get("/export/{tenant}")
-    async def export(tenant: str, request: Request) -> Response:
+class _Transfer:
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._room = asyncio.Semaphore(_AT_ONCE)
+
+    async def export(self, tenant: str, request: Request) -> Response:
         asked = request.query_params.get("format", "txt")
         try:
             if asked not in FORMATS:
-                raise UnsupportedMediaType(f"cannot export as {wire.shorten(asked, 20)}: choose {', '.join(FORMATS)}")
-            return await _download(backend, user_of(request), tenant, cast(Format, asked))
+                raise UnsupportedMediaType(f"cannot export as {asked[:20]}: choose {', '.join(FORMATS)}")
+            return await _download(self._backend, self._user(request), tenant, cast(Format, asked))
         except VecwardError as error:
-            return JSONResponse(to_problem(error), status_of(error), media_type="application/problem+json")
+            return JSONResponse(to_problem(error), status_of(error), media_type=PROBLEM_TYPE)
 
-    @routes.post("/import/{tenant}")
-    async def import_file(tenant: str, request: Request) -> Response:
-        """The file as the body, its name in ?name=; answers {operation, encoding} or a problem."""
-        language = choose_language(
-            request.cookies.get(backend.cookies.language), request.headers.get("accept-language")
-        )
+    async def import_file(self, tenant: str, request: Request) -> Response:
+        """The file as the body, its name in ?name=; answers {operation, encoding} or {kind, detail}."""
         try:
-            user = user_of(request)
-            suffix = PurePosixPath(request.query_params.get("name", "")).suffix.lower()
-            if suffix not in MEDIA_TYPES:
-                raise UnsupportedMediaType(words(language)("file.bad_type"))
-            async with room:
+            user, media_type = self._user(request), self._media_type(request)
+            async with self._room:
                 data, encoding = to_utf8(await request.body())
-                async with backend.as_(user, _TRANSFER_S) as client:
-                    operation = await client.import_entries(tenant, data, MEDIA_TYPES[suffix])
+                async with self._backend.as_(user, _TRANSFER_S) as client:
+                    operation = await client.import_entries(tenant, data, media_type)
         except VecwardError as error:
             return JSONResponse({"kind": error.kind, "detail": error.message}, status_of(error))
         return JSONResponse({"operation": operation.id, "encoding": encoding}, 202)
 
-    return routes
+    def _user(self, request: Request) -> User:
+        user = self._backend.cookies.user_of(request.cookies)
+        if user is None:
+            raise Unauthenticated("cannot answer: you are not signed in (any more); sign in again")
+        return user
+
+    def _media_type(self, request: Request) -> str:
+        suffix = PurePosixPath(request.query_params.get("name", "")).suffix.lower()
+        if suffix not in MEDIA_TYPES:
+            chosen = request.cookies.get(self._backend.cookies.language)
+            t = words(choose_language(chosen, request.headers.get("accept-language")))
+            raise UnsupportedMediaType(t("file.bad_type"))
+        return MEDIA_TYPES[suffix]
 
 
 async def _download(backend: Backend, user: User, tenant: str, asked: Format) -> Response:

@@ -16,10 +16,8 @@ FORMATS = ("txt", "csv", "jsonl")
 
 
 def files(tenant: str, t: Words) -> Html:
-    links = (
-        el("a", t(f"file.{one}"), href=f"/export/{quote(tenant, safe='')}?format={one}", class_="vw-button", download=True)
-        for one in FORMATS
-    )
+    export = f"/export/{quote(tenant, safe='')}?format="
+    links = (el("a", t(f"file.{one}"), href=f"{export}{one}", class_="vw-button", download=True) for one in FORMATS)
     field = el(
         "label",
         el("span", t("file.choose"), class_="vw-button"),

@@ -15,13 +15,14 @@ def tenant_cards(tenants: Sequence[wire.TenantView], language: Language, t: Word
 
 
 def _card(tenant: wire.TenantView, language: Language, t: Words) -> Html:
+    facts = (el("div", el("dt", label), el("dd", value)) for label, value in _facts(tenant, t))
     return el(
         "li",
         _head(tenant, language, t),
         el("p", show_controls(tenant.reason), class_="vw-reason", dir="auto") if tenant.reason else None,
         [el("p", show_controls(warning), class_="vw-warning", dir="auto") for warning in tenant.warnings],
         _progress(tenant, t),
-        el("dl", (el("div", el("dt", label), el("dd", value)) for label, value in _facts(tenant, t)), class_="vw-facts"),
+        el("dl", facts, class_="vw-facts"),
         el("div", (_button(action, tenant, language, t) for action in actions(tenant)), class_="vw-row-buttons"),
         class_=f"vw-tenant vw-tone-{tone(tenant.state)}",
         data_tenant=tenant.name,
@@ -76,16 +77,22 @@ def _progress(tenant: wire.TenantView, t: Words) -> Html | None:
         return None
     percent = min(100, round(100 * progress.done / progress.total))
     said = t("status.progress", done=progress.done, total=progress.total, unit=progress.unit)
-    return el("div", el("p", said), el("div", el("div", class_="vw-bar-fill", style=f"width:{percent}%"), class_="vw-bar"),
-              class_="vw-progress")  # fmt: skip
+    bar = el("div", el("div", class_="vw-bar-fill", style=f"width:{percent}%"), class_="vw-bar")
+    return el("div", el("p", said), bar, class_="vw-progress")
 
 
 def _button(action: str, tenant: wire.TenantView, language: Language, t: Words) -> Html:
     sure = t("status.stop_sure", title=title_of(tenant, language)) if action == "stop" else None
     return el(
-        "button", t(f"status.{action}"), type="button", class_="vw-button" + (" vw-danger" if action == "stop" else ""),
-        data_action=action, data_tenant=tenant.name, data_sure=sure, data_key=f"{action} {tenant.name}",
-    )  # fmt: skip
+        "button",
+        t(f"status.{action}"),
+        type="button",
+        class_="vw-button vw-danger" if sure else "vw-button",
+        data_action=action,
+        data_tenant=tenant.name,
+        data_sure=sure,
+        data_key=f"{action} {tenant.name}",
+    )
 
 
 def host(memory: wire.HostMemory | None, gpus: wire.GpuList | None, t: Words) -> Html | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from console.components.files import ended, encoding_note, progress, refusal
+from console.components.files import encoding_note, ended, progress, refusal
 from console.components.markup import Html, join
 from console.components.notices import problem
 from console.page import Page, clicked

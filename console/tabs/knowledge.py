@@ -40,8 +40,10 @@ class Parts:
     def outputs(self) -> list[Any]:
         lines, table, files = self.lines, self.table, self.files
         return [
-            self.note, self.status, self.view, self.reload, lines.group, lines.desk, lines.text, lines.said, lines.merge,
-            table.group, table.browsing, table.rows, table.said, files.group, files.links, files.said,
+            self.note, self.status, self.view, self.reload,
+            lines.group, lines.desk, lines.text, lines.said, lines.merge,
+            table.group, table.browsing, table.rows, table.said,
+            files.group, files.links, files.said,
         ]  # fmt: skip
 
 
@@ -51,7 +53,8 @@ def knowledge_tab(page: Page, tab: gr.Tab) -> None:
         with gr.Column(scale=7, min_width=340):
             parts = _editor(page)
         with gr.Column(scale=5, min_width=320, elem_classes="vw-try"):
-            gr.HTML(el("div", el("h3", t("try.title")), el("p", t("try.text"), class_="vw-hint")), apply_default_css=False)
+            title = el("div", el("h3", t("try.title")), el("p", t("try.text"), class_="vw-hint"))
+            gr.HTML(title, apply_default_css=False)
             search_box(page, name="try", lines_of_help=False)
     _wire(page, tab, parts)
 
@@ -131,6 +134,7 @@ class Opening:
     ) -> Updates:
         """From the saved entries, whatever was typed: the page has asked whether that is meant."""
         drafts = {name: draft for name, draft in desk.drafts.items() if name != tenant}
+        del typed, browsing  # that is the point
         return await self.open(tenant, "", Desk(drafts=drafts), mode, Browsing(), request)
 
     async def after_import(

@@ -51,7 +51,9 @@ def search_box(page: Page, *, name: str, lines_of_help: bool) -> SearchBox:
             max_lines=1, max_length=4000, autofocus=lines_of_help,
         )  # fmt: skip
         button = gr.Button(t("search.button"), variant="primary", elem_id=f"{name}-button", scale=1, min_width=110)
-    k = gr.Slider(1, MAX_SHOWN, value=5, step=1, buttons=[], label=t("search.k"), elem_id=f"{name}-k", elem_classes="vw-k")
+    k = gr.Slider(
+        1, MAX_SHOWN, value=5, step=1, buttons=[], label=t("search.k"), elem_id=f"{name}-k", elem_classes="vw-k"
+    )
     results = gr.HTML(
         cards.empty(page.language, t) if lines_of_help else "", js_on_load=CLICKS, elem_id=f"{name}-results",
         apply_default_css=False,
@@ -60,9 +62,7 @@ def search_box(page: Page, *, name: str, lines_of_help: bool) -> SearchBox:
     async def search(tenant: str | None, query: str, k: float, request: gr.Request) -> str:
         return await find(page, tenant, query, k, request)
 
-    async def example(
-        tenant: str | None, k: float, request: gr.Request, event: gr.EventData
-    ) -> tuple[object, object]:
+    async def example(tenant: str | None, k: float, request: gr.Request, event: gr.EventData) -> tuple[object, object]:
         asked = clicked(event).get("query")
         if asked is None:
             return gr.skip(), gr.skip()

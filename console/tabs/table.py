@@ -98,11 +98,11 @@ def _wire(page: Page, table: Table, form: Form, new: gr.Button) -> None:
 
 async def show(client: AsyncClient, page: Page, browsing: Browsing) -> tuple[Browsing, Html, Html]:
     """The page of entries where `browsing` is: what it is now, its rows, and the line above them."""
-    assert browsing.tenant is not None
-    found = await client.entries(browsing.tenant, after=browsing.starts[-1], limit=PAGE, q=browsing.q or None)
+    tenant = browsing.tenant or ""
+    found = await client.entries(tenant, after=browsing.starts[-1], limit=PAGE, q=browsing.q or None)
     browsing = replace(browsing, revision=found.revision, following=found.next)
     rows = entry_table(Shown(found, len(browsing.starts)), page.t)
-    total = found.total if not browsing.q else (await client.tenant(browsing.tenant)).entries or found.total
+    total = found.total if not browsing.q else (await client.tenant(tenant)).entries or found.total
     return browsing, rows, status(total, found.revision, page.t, clean=True)
 
 
@@ -116,9 +116,7 @@ class Handlers:
         self._page = page
         self._t = page.t
 
-    async def find(
-        self, tenant: str | None, q: str, browsing: Browsing, request: gr.Request
-    ) -> tuple[object, ...]:
+    async def find(self, tenant: str | None, q: str, browsing: Browsing, request: gr.Request) -> tuple[object, ...]:
         return await self._show(Browsing(tenant, q=q.strip(), editing=browsing.editing), "", request)
 
     async def clicked(
@@ -162,9 +160,7 @@ class Handlers:
             return browsing, gr.skip(), problem(error, self._t), gr.skip(), gr.skip()
         return *await self._show(replace(browsing, editing=None), said, request), gr.update(visible=False)
 
-    async def _write(
-        self, browsing: Browsing, text: str, metadata: wire.Metadata, request: gr.Request
-    ) -> Html:
+    async def _write(self, browsing: Browsing, text: str, metadata: wire.Metadata, request: gr.Request) -> Html:
         if browsing.tenant is None or browsing.revision is None:
             raise RevisionChanged("cannot save: this page was idle for too long; look at the table again")
         async with self._page.backend.as_user(request) as client:
@@ -180,9 +176,9 @@ class Handlers:
         return notice(self._t("table.added", id=added.added[0]), "good")
 
     async def _delete(self, browsing: Browsing, entry: int, request: gr.Request) -> tuple[object, ...]:
+        if browsing.tenant is None or browsing.revision is None:
+            return await self._show(browsing, notice(self._t("table.changed_delete"), "warn"), request)
         try:
-            if browsing.tenant is None or browsing.revision is None:
-                raise RevisionChanged("cannot delete: this page was idle for too long; look at the table again")
             async with self._page.backend.as_user(request) as client:
                 await client.delete(browsing.tenant, [entry], if_match=browsing.revision)
         except RevisionChanged:
@@ -196,14 +192,13 @@ class Handlers:
             found = await self._entry(browsing, entry, request)
         except VecwardError as error:
             return browsing, gr.skip(), problem(error, self._t), gr.skip(), *_KEEP
-        opened = gr.update(visible=True), self._title(self._t("table.editing", id=entry))
-        opened += found.text, metadata_text(found.metadata)
-        return replace(browsing, editing=entry), gr.skip(), "", gr.skip(), *opened
+        kept = replace(browsing, editing=entry), gr.skip(), "", gr.skip()
+        title = self._title(self._t("table.editing", id=entry))
+        return *kept, gr.update(visible=True), title, found.text, metadata_text(found.metadata)
 
     async def _entry(self, browsing: Browsing, entry: int, request: gr.Request) -> wire.Entry:
-        assert browsing.tenant is not None
         async with self._page.backend.as_user(request) as client:
-            page = await client.entries(browsing.tenant, after=entry - 1, limit=1)
+            page = await client.entries(browsing.tenant or "", after=entry - 1, limit=1)
         if not page.entries or page.entries[0].id != entry:
             raise UnknownEntry(f"cannot edit the entry {entry}: it does not exist any more; load the table again")
         return page.entries[0]

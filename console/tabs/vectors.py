@@ -28,17 +28,16 @@ def vectors_tab(page: Page) -> None:
         [(t("vector.of_text"), "text"), (t("vector.of_entry"), "entry")], value="text", label=t("vector.source"),
         elem_id="vector-source",
     )  # fmt: skip
-    with gr.Column() as typed:
-        with gr.Row(elem_classes="vw-query-row", equal_height=True):
-            text = gr.Textbox(
-                label=t("vector.text"), placeholder=t("vector.text_placeholder"), elem_id="vector-text", scale=6,
-                max_lines=4, max_length=65_536,
-            )  # fmt: skip
-            kind = gr.Radio(
-                [(t("vector.query"), "query"), (t("vector.document"), "document")], value="query",
-                label=t("vector.kind"), elem_id="vector-kind", scale=2, min_width=200,
-            )  # fmt: skip
-            show = gr.Button(t("vector.show"), variant="primary", elem_id="vector-show", scale=1, min_width=130)
+    with gr.Column() as typed, gr.Row(elem_classes="vw-query-row", equal_height=True):
+        text = gr.Textbox(
+            label=t("vector.text"), placeholder=t("vector.text_placeholder"), elem_id="vector-text", scale=6,
+            max_lines=4, max_length=65_536,
+        )  # fmt: skip
+        kind = gr.Radio(
+            [(t("vector.query"), "query"), (t("vector.document"), "document")], value="query",
+            label=t("vector.kind"), elem_id="vector-kind", scale=2, min_width=200,
+        )  # fmt: skip
+        show = gr.Button(t("vector.show"), variant="primary", elem_id="vector-show", scale=1, min_width=130)
     with gr.Column(visible=False) as picked, gr.Row(elem_classes="vw-query-row", equal_height=True):
         find = gr.Textbox(
             label=t("vector.find"), placeholder=t("table.find_placeholder"), elem_id="vector-find", max_lines=1,

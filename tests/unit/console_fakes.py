@@ -80,7 +80,9 @@ class FakeClient:
     async def __aenter__(self) -> FakeClient:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         return None
 
     def _name(self, did: str) -> str:
@@ -148,7 +150,9 @@ class FakeClient:
             results=best, revision=base.revision, timing=wire.Timing(queue_ms=0.1, encode_ms=2.5, search_ms=0.2)
         )
 
-    async def entries(self, tenant: str, after: int | None = None, limit: int | None = None, q: str | None = None) -> wire.EntryPage:
+    async def entries(
+        self, tenant: str, after: int | None = None, limit: int | None = None, q: str | None = None
+    ) -> wire.EntryPage:
         base = self._base(tenant, "entries")
         found = [one for one in base.entries.values() if not q or q.casefold() in one.text.casefold()]
         rest = [one for one in found if one.id > (after or 0)]
@@ -156,7 +160,9 @@ class FakeClient:
         following = page[-1].id if len(rest) > len(page) else None
         return wire.EntryPage(entries=page, next=following, total=len(found), revision=base.revision)
 
-    async def set_texts(self, tenant: str, texts: Iterable[str], if_match: int | None = None, dry_run: bool = False) -> wire.SetResult:
+    async def set_texts(
+        self, tenant: str, texts: Iterable[str], if_match: int | None = None, dry_run: bool = False
+    ) -> wire.SetResult:
         base, texts = self._base(tenant, "set"), list(texts)
         base.check(if_match)
         refused = base.refused(texts)
@@ -185,7 +191,12 @@ class FakeClient:
         return wire.Added(added=ids, refused=refused, revision=base.revision)
 
     async def edit(
-        self, tenant: str, entry: int, text: str | None = None, metadata: wire.Metadata | None = None, if_match: int | None = None
+        self,
+        tenant: str,
+        entry: int,
+        text: str | None = None,
+        metadata: wire.Metadata | None = None,
+        if_match: int | None = None,
     ) -> wire.Entry:
         base = self._base(tenant, "edit")
         base.check(if_match)
@@ -195,7 +206,9 @@ class FakeClient:
         base.revision += 1
         return base.put(text or old.text, old.metadata if metadata is None else metadata, entry)
 
-    async def delete(self, tenant: str, ids: Iterable[int], forget: bool = False, if_match: int | None = None) -> wire.Deleted:
+    async def delete(
+        self, tenant: str, ids: Iterable[int], forget: bool = False, if_match: int | None = None
+    ) -> wire.Deleted:
         base = self._base(tenant, "delete")
         base.check(if_match)
         known = [one for one in ids if base.entries.pop(one, None)]
@@ -216,7 +229,9 @@ class FakeClient:
         for one in self._base(tenant, f"export-{format}").entries.values():
             yield (one.text if format == "txt" else json.dumps({"text": one.text})).encode() + b"\n"
 
-    async def import_entries(self, tenant: str, data: bytes, media_type: str, mode: str = "add", if_match: int | None = None) -> wire.Operation:
+    async def import_entries(
+        self, tenant: str, data: bytes, media_type: str, mode: str = "add", if_match: int | None = None
+    ) -> wire.Operation:
         base = self._base(tenant, f"import {media_type} {mode}")
         texts = data.decode().splitlines()
         refused = base.refused(texts)
@@ -242,7 +257,7 @@ class FakeClient:
         waiting = self._daemon.operations[operation]
         return waiting.pop(0) if len(waiting) > 1 else waiting[0]
 
-    async def wait(self, tenant: str, operation: str, timeout: float = 30) -> wire.Operation:
+    async def wait(self, tenant: str, operation: str, timeout: float = 30) -> wire.Operation:  # noqa: ASYNC109
         return await self.operation(tenant, operation)
 
 
