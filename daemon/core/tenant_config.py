@@ -49,7 +49,9 @@ class TitleConfig(ConfigModel):
 class FakeConfig(ConfigModel):
     """The shipped fake encoder's behaviour (tests): what goes wrong, and after how many queries."""
 
-    mode: Literal["ok", "slow", "never-ready", "crash-at-start", "crash-on-request", "hang", "spin", "leak"] = "ok"
+    mode: Literal[
+        "ok", "slow", "never-ready", "crash-at-start", "crash-on-request", "hang", "spin", "leak", "drift"
+    ] = "ok"
     delay_ms: Annotated[float, Field(ge=0, le=600_000)] = 0
     after: Annotated[int, Field(ge=0)] = 0  # behaves well for this many queries first
     dimension: Annotated[int, Field(ge=2, le=4096)] = 64

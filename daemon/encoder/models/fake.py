@@ -34,6 +34,7 @@ class FakeBackend:
         self._max_document = config.max_tokens or 1 << 20
         self._queries = 0
         self._leaked: list[bytearray] = []
+        self._shift = 0  # by how many places every vector is off
         self.dimension = self._fake.dimension
         self.fingerprint = f"fake v1 d{self.dimension} t{self._max_document}"
         self._fail_at_start()
@@ -74,13 +75,15 @@ class FakeBackend:
             spin()
         if mode == "leak":
             self._leaked.append(bytearray(os.urandom(1024)) * (_LEAK_BYTES // 1024))
+        if mode == "drift":
+            self._shift = 1
 
     def _encode(self, texts: Sequence[str], limit: int) -> Encoded:
         """A character is a token."""
         vectors: Matrix = np.zeros((len(texts), self.dimension), np.float32)
         for row, text in zip(vectors, texts, strict=True):
             counts = np.bincount(_buckets(text[:limit], self.dimension), minlength=self.dimension)
-            row[:] = counts
+            row[:] = np.roll(counts, self._shift)
         truncated = frozenset(at for at, text in enumerate(texts) if len(text) > limit)
         tokens = sum(min(len(text), limit) for text in texts)
         return Encoded(unit_rows(vectors), tokens, truncated)
