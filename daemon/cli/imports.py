@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from daemon.client import Client
     from daemon.core.wire import Operation
 
-_DRAW_EVERY_S = 0.2
+_DRAW_EVERY_S = 1.0  # an encoder's long polls take whole seconds
 _INTERRUPTED = 130
 
 

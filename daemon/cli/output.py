@@ -66,17 +66,26 @@ def print_json(value: BaseModel | dict[str, Any]) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()) -> None:
-    """Rows under a head, aligned by display width; None is shown as a dash. `right`: columns of numbers."""
+    """Rows under a head, aligned by display width; None is shown as a dash, a column of empty texts not at all.
+
+    `right`: the columns of numbers.
+    """
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    cells = [["–" if cell is None else clean(cell) for cell in row] for row in rows]
+    shown = [at for at in range(len(columns)) if not cells or any(row[at] for row in cells)]
     numbers = set(right)
-    for column in columns:
-        drawn.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*(Text("–" if cell is None else clean(cell)) for cell in row))
-    console().print(drawn)
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for at in shown:
+        drawn.add_column(columns[at], justify="right" if columns[at] in numbers else "left", overflow="fold")
+    for row in cells:
+        drawn.add_row(*(Text(row[at]) for at in shown))
+    printer = console()
+    with printer.capture() as capture:
+        printer.print(drawn)
+    for text in capture.get().splitlines():
+        print(text.rstrip())
 
 
 def console(*, stderr: bool = False) -> Console:

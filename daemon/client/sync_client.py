@@ -110,6 +110,9 @@ class Client:
     follow_events = _stream(AsyncClient.follow_events)
 
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        if self._loop.is_closed():
+            coroutine.close()
+            raise RuntimeError("cannot use this client: it is closed")
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         try:
             return future.result()
@@ -127,7 +130,8 @@ class Client:
             while (item := self._run(following())) is not end:
                 yield item  # type: ignore[misc]
         finally:
-            self._run(_close(stream))
+            if not self._loop.is_closed():  # a stream left alone ends with its client, and is collected later
+                self._run(_close(stream))
 
 
 async def _close(stream: AsyncIterator[Any]) -> None:

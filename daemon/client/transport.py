@@ -34,7 +34,10 @@ def with_query(path: str, **parameters: str | float | bool | None) -> str:
 
 
 def _parameter(value: str | float | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """true, false; 30 rather than 30.0, since some parameters are whole numbers."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 def to_json(value: Any) -> bytes:
@@ -75,9 +78,7 @@ class Transport:
     DaemonUnreachable when nobody answers.
     """
 
-    def __init__(
-        self, socket: Path, *, user: str | None, session: str | None, address: str | None = None
-    ) -> None:
+    def __init__(self, socket: Path, *, user: str | None, session: str | None, address: str | None = None) -> None:
         check_socket_length(socket)
         self.socket = socket
         self._pool = Pool(socket)
@@ -152,9 +153,7 @@ def _start_command(socket: Path) -> str:
 def _error_of(status: int, media_type: bytes | None, body: bytes) -> VecwardError:
     problem = _problem(body) if media_type and media_type.startswith(PROBLEM_TYPE.encode()) else None
     if problem is None:
-        return InternalError(
-            f"cannot understand the answer: status {status}, no problem document", status=status
-        )
+        return InternalError(f"cannot understand the answer: status {status}, no problem document", status=status)
     return from_problem(problem)
 
 

@@ -62,6 +62,22 @@ def test_a_stream_is_an_iterator_that_can_be_left(stub: Stub) -> None:
         assert client.health().version == "0.1.0"
 
 
+def test_a_stream_left_alone_ends_with_its_client(stub: Stub) -> None:
+    stub.answers[LOGS] = Told([b'{"n": 1}\n{"n": 2}\n'], hold=True)
+    with Client(stub.socket) as client:
+        following = client.follow_logs("acme")
+        next(following)
+    wait_for(lambda: stub.gone == 1, what="the connection to be closed")
+    del following  # its last lines run now, on a loop that is gone
+
+
+def test_a_closed_client_says_so(stub: Stub) -> None:
+    client = Client(stub.socket)
+    client.close()
+    with pytest.raises(RuntimeError, match="it is closed"):
+        client.health()
+
+
 def test_a_stream_ends(stub: Stub) -> None:
     stub.answers[LOGS] = Told([b'{"n": 1}\n'])
     with Client(stub.socket) as client:
