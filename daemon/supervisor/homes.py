@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from daemon.core.errors import StartRefused, VecwardError
+from daemon.core.errors import InternalError, StartRefused
 from daemon.supervisor import seccomp
 from daemon.supervisor.sandbox import Sandbox, write_accounts
 
@@ -22,12 +22,6 @@ CHORE_TIMEOUT_S = 600.0
 # Changing owners needs these even in the sandbox, where root's own `find` and `chown` run with nothing else.
 _OWNER_CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER")
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
-
-
-class ChoreFailed(VecwardError):
-    """A child that worked in a tenant's folder failed; the message has its last words."""
-
-    kind = "chore-failed"
 
 
 @dataclass(frozen=True)
@@ -54,7 +48,7 @@ class Home:
             os.chown(self.data, 0, 0, follow_symlinks=False)
 
     def destroy(self) -> None:
-        """Everything below by the owner's hand, then the folder itself by root's. Raises ChoreFailed, OSError."""
+        """Everything below by the owner's hand, then the folder itself by root's. Raises InternalError, OSError."""
         if os.geteuid() != 0:
             shutil.rmtree(self.data)
             return
@@ -90,7 +84,7 @@ class Home:
 def as_tenant(
     sandbox: Sandbox, command: Sequence[str], *, check: bool = True, timeout_s: float = CHORE_TIMEOUT_S
 ) -> str:
-    """Runs a command in the sandbox with its uid, and answers what it printed. Raises ChoreFailed."""
+    """Runs a command in the sandbox with its uid, and answers what it printed. Raises InternalError."""
     seccomp_fd = seccomp.memfd() if seccomp.supported() else None
     try:
         done = subprocess.run(  # noqa: S603  (commands are ours)
@@ -105,11 +99,11 @@ def as_tenant(
             umask=0o077,
         )
     except subprocess.TimeoutExpired as error:
-        raise ChoreFailed(f"cannot finish {command[0]} in {sandbox.data} within {timeout_s:g} s") from error
+        raise InternalError(f"cannot finish {command[0]} in {sandbox.data} within {timeout_s:g} s") from error
     finally:
         if seccomp_fd is not None:
             os.close(seccomp_fd)
     if check and done.returncode != 0:
         words = done.stderr.decode("utf-8", "replace").strip()[-1000:]
-        raise ChoreFailed(f"cannot finish {command[0]} in {sandbox.data}: {words or f'exit code {done.returncode}'}")
+        raise InternalError(f"cannot finish {command[0]} in {sandbox.data}: {words or f'exit code {done.returncode}'}")
     return done.stdout.decode("utf-8", "replace")

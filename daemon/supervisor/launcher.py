@@ -91,7 +91,7 @@ class Launcher:
         return Home(name, self._paths.tenant(name).data, accounts_folder(self._paths, name))
 
     async def destroy_data(self, name: str) -> None:
-        """Purges the tenant's data folder by its owner's hand. Raises ChoreFailed, OSError."""
+        """Purges the tenant's data folder by its owner's hand. Raises InternalError, OSError."""
         home = self._home(name)
         if home.data.exists():
             await asyncio.to_thread(home.destroy)
