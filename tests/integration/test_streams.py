@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from typing import Any
 
 from tests.raw_http import UnixConnection
@@ -50,9 +49,8 @@ def test_followers_see_all_and_end_with_the_daemon(daemon: RunningDaemon) -> Non
         client.wait("acme", restarting.id)
     wait_for(lambda: states(events).count("ready") == 2, what="the second start in the events")
     wait_for(lambda: sum(line["event"] == "ready" for line in logs.objects()) == 2, what="the second start in the log")
-    began = time.monotonic()
     assert daemon.stop() == 0
-    assert time.monotonic() - began < 4, "followers must not hold up the end"
+    assert "graceful shutdown exceeded" not in daemon.output(), "followers held up the end"
     events.join()
     logs.join()
     numbers = [event["id"] for event in events.events()]
