@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -125,6 +127,25 @@ def test_what_a_part_leaves_in_its_group_is_ended_too(up: Up) -> None:
     process.terminate()
     process.wait(10)
     wait_for(lambda: gone(left.pid), what="the grandchild's end")
+
+
+# Parts that run as another user, which only root can ask for; the kernel's word is in /proc.
+# `sleep`, because another user may not get at this interpreter.
+RUN_AS = RUN.replace('[sys.executable, "-c", code])', '["sleep", code], "nobody" if name == "console" else None)')
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts the console as another user")
+def test_the_console_runs_as_its_own_user_and_still_dies_with_up() -> None:
+    command = [sys.executable, "-c", RUN_AS, json.dumps({"daemon": "600", "console": "600"})]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        children = pids(process)
+        nobody = pwd.getpwnam("nobody")
+        console = psutil.Process(children["console"])
+        assert set(console.uids()) == {nobody.pw_uid}
+        assert set(console.gids()) == {nobody.pw_gid}
+        assert "Groups:\t \n" in Path(f"/proc/{console.pid}/status").read_text()
+        process.kill()
+        wait_for(lambda: all(map(gone, children.values())), what="the end of both")
 
 
 # --- the console's port ---------------------------------------------------------------------------
