@@ -175,3 +175,20 @@ def test_a_hanging_driver_stops_nobody_else(stub: StubNvml, start_daemon: StartD
         assert "has not answered" in str(client.gpus().note)
         assert client.search("globex", "apples").results == []
     assert daemon.stop() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="strict isolation needs a daemon that is root")
+def test_in_a_sandbox_the_gpu_is_the_same_and_its_process_known_by_the_hosts_pid(
+    stub: StubNvml, start_daemon: StartDaemon
+):
+    tenants = {"acme": on_gpu("cuda:1")}
+    daemon = start_daemon(tenants, isolation="strict", health={"every_s": 0.2}).ready("acme")
+    pid = pid_of(daemon)
+    assert psutil.Process(pid).environ()["CUDA_VISIBLE_DEVICES"] == stub.gpus[1].uuid
+    stub.change(1, processes={pid: 900})
+    wait_for(lambda: daemon.tenant("acme").gpu_memory_mb == 900, what="the figure in the status")
+    assert daemon.tenant("acme").warnings == []  # not foreign
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: daemon.tenant("acme").state == "starting", what="the wait for the GPU")
+    stub.change(1, processes={})
+    daemon.ready("acme")
