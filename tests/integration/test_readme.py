@@ -36,7 +36,7 @@ def test_examples_run(demo: RunningDaemon, language: str, text: str):
         [*command, as_here(text, demo.root)], cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False
     )
     assert found.returncode == 0, found.stdout + found.stderr
-    assert '"kind"' not in found.stdout
+    assert "urn:vecward" not in found.stdout  # curl exits with 0 on a problem document, too
     assert found.stdout
 
 
@@ -47,7 +47,7 @@ def test_all_kinds_of_examples_were_found():
 @pytest.mark.parametrize(
     ("tenant", "query", "expected"),
     [
-        ("life-zh", "我想吃点东西", ("水果", "香蕉", "番茄", "好吃", "饭", "面", "火锅", "早餐", "菜", "饿")),
+        ("life-zh", "我想吃点东西", ("吃",)),
         ("life-zh", "客户说收不到验证码", ("验证码",)),
         ("life-zh", "怎么重置密码", ("密码",)),
         ("it-support", "客户说收不到验证码", ("code",)),
