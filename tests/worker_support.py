@@ -102,7 +102,7 @@ async def bench(
         backend,
         index,
         ProgressWriter(backend.page),
-        lambda ids: {id_: entries[id_] for id_ in ids},
+        lambda ids: {id_: (entries[id_], {}) for id_ in ids},
         QueryCache(cache),
         pace or Pace(0.001, batch_tokens),
     )

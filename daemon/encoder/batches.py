@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from daemon.core import wire
 from daemon.core.progress_page import CallKind, ProgressWriter
 from daemon.encoder.index import ExactIndex
 from daemon.encoder.jobs import DocumentsJob, Found, QueryJob
@@ -17,7 +18,8 @@ from daemon.encoder.models.backend import Matrix
 from daemon.encoder.pacing import Pace
 from daemon.encoder.query_cache import QueryCache
 
-Entries = Callable[[list[int]], Mapping[int, Any]]
+Entry = tuple[str, wire.Metadata]
+Entries = Callable[[list[int]], Mapping[int, Entry]]
 
 
 @dataclass(slots=True)

@@ -11,17 +11,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from daemon.core import wire
+
 Matrix = npt.NDArray[np.float32]
 SMALL = 8  # jobs of at most this many texts go before imports
 
 
 @dataclass(slots=True)
 class Found:
-    """A search's outcome: ids and scores best first, the entries as of then, and where the time went."""
+    """A search's outcome: ids and scores best first, (text, metadata) by id, and where the time went."""
 
     ids: list[int]
     scores: list[float]
-    entries: Mapping[int, Any]
+    entries: Mapping[int, tuple[str, wire.Metadata]]
     truncated: bool
     queue_ms: float
     encode_ms: float

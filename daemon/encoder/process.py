@@ -107,7 +107,7 @@ def _batches(options: Options, config: TenantConfig, parts: Parts) -> Batches:
         parts.backend,
         parts.restored.index,
         ProgressWriter(options.progress_fd),
-        parts.knowledge.get_many,
+        parts.knowledge.hits,
         QueryCache(config.encoder.query_cache),
         Pace(parts.query_s, _batch_tokens(config, parts)),
     )

@@ -43,7 +43,7 @@ class Searching:
         """A wire.SearchResult as a dict: building the models would double the answer's cost."""
         result: dict[str, Any] = {
             "results": [
-                {"id": id_, "text": entry.text, "metadata": entry.metadata, "score": score}
+                {"id": id_, "text": entry[0], "metadata": entry[1], "score": score}
                 for id_, score in zip(found.ids, found.scores, strict=True)
                 if (entry := found.entries.get(id_)) is not None and (min_score is None or score >= min_score)
             ],

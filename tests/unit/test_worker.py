@@ -20,7 +20,7 @@ async def test_a_search_finds_the_nearest_with_its_entry() -> None:
         b.backend.open()
         found = await b.worker.search("reset the password", 2)
         assert found.ids[0] == 2
-        assert found.entries[2] == "a reset password"
+        assert found.entries[2] == ("a reset password", {})
         assert len(found.ids) == 2
         assert found.scores == sorted(found.scores, reverse=True)
         assert min(found.queue_ms, found.encode_ms, found.search_ms) >= 0

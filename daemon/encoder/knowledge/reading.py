@@ -29,7 +29,7 @@ def to_entry(row: Sequence[Any]) -> wire.Entry:
         return wire.Entry(
             id=row[0],
             text=row[1],
-            metadata={} if row[2] == "{}" else json.loads(row[2]),
+            metadata=_metadata(row[2]),
             created_at=moment(row[3]),
             updated_at=moment(row[4]),
         )
@@ -71,6 +71,19 @@ def entries_of(db: sqlite3.Connection, ids: Iterable[int]) -> dict[int, wire.Ent
         query = f"SELECT {_COLUMNS} FROM entries WHERE id IN ({marks(part)})"  # noqa: S608
         found.update((row[0], to_entry(row)) for row in db.execute(query, part))
     return found
+
+
+def hits_of(db: sqlite3.Connection, ids: Iterable[int]) -> dict[int, tuple[str, wire.Metadata]]:
+    """(text, metadata) by id: what a search shows, at a fifth of what whole entries cost."""
+    found: dict[int, tuple[str, wire.Metadata]] = {}
+    for part in chunks(list(ids), 500):
+        query = f"SELECT id, text, metadata FROM entries WHERE id IN ({marks(part)})"  # noqa: S608
+        found.update((id_, (text, _metadata(dumped))) for id_, text, dumped in db.execute(query, part))
+    return found
+
+
+def _metadata(dumped: str) -> wire.Metadata:
+    return {} if dumped == "{}" else json.loads(dumped)
 
 
 _TYPES = {str: "'text'", bool: "'true','false'", type(None): "'null'"}

@@ -85,6 +85,11 @@ class Knowledge:
         with self._database.read() as db:
             return reading.entries_of(db, ids)
 
+    def hits(self, ids: Iterable[int]) -> dict[int, tuple[str, wire.Metadata]]:
+        """(text, metadata) of the entries that exist, by id."""
+        with self._database.read() as db:
+            return reading.hits_of(db, ids)
+
     def ids_with(self, metadata: wire.Metadata) -> list[int]:
         """Ids of the entries whose metadata has all these values; reads the metadata of every entry."""
         with self._database.read() as db:
