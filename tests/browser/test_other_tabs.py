@@ -1,0 +1,78 @@
+"""Vectors and status."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from tests.browser.conftest import Visit
+from tests.support import wait_for
+
+
+def test_a_vector_as_facts_numbers_and_bars(visit: Visit) -> None:
+    visitor = visit("zh-CN").arrive("demo", "生活与客服")
+    visitor.tab("向量")
+    page = visitor.page
+    page.fill("#vector-text textarea, #vector-text input", "红烧肉")
+    page.click("#vector-show")
+    page.wait_for_selector(".vw-vector")
+    facts = page.inner_text(".vw-facts")
+    assert "512" in facts
+    assert "1.0000" in facts
+    assert "use-multilingual" in facts
+    values = [float(text) for text in page.locator(".vw-value").all_inner_texts()]
+    assert len(values) == 50
+    assert page.locator(".vw-chart i").count() == 50
+    plus = page.locator(".vw-values .vw-plus").count()
+    assert plus == sum(value > 0 or math.copysign(1, value) > 0 for value in values)
+    visitor.shot("vectors-zh")
+
+
+def test_the_vector_of_an_entry(visit: Visit) -> None:
+    visitor = visit().arrive("demo", "IT support")
+    visitor.tab("Vectors")
+    page = visitor.page
+    page.click("#vector-source >> text=an entry")
+    page.fill("#vector-find textarea, #vector-find input", "authenticator")
+    page.click("#vector-entry input")
+    page.get_by_role("option", name=re.compile("authenticator")).first.click()
+    page.wait_for_selector(".vw-vector")
+    assert page.locator(".vw-value").count() == 50
+    visitor.shot("vectors-entry-en")
+
+
+def test_restarting_and_stopping_a_tenant(visit: Visit) -> None:
+    visitor = visit().arrive("admin")
+    daemon, page = visitor.console.daemon, visitor.page
+    before = daemon.tenant("play").pid
+    visitor.tab("Status")
+    card = page.locator(".vw-tenant[data-tenant=play]")
+    card.get_by_role("button", name="Restart").click()
+    page.wait_for_selector("#status-said .vw-good")
+    wait_for(lambda: daemon.tenant("play").pid not in (None, before), 30, "another process")
+    page.wait_for_selector(".vw-tenant[data-tenant=play][data-state=ready]")
+    assert "no sandbox" in card.inner_text()
+    assert "no GPU on this host" in page.inner_text(".vw-host") or "GPU" in page.inner_text(".vw-host")
+    visitor.shot("status-en")
+
+    card.get_by_role("button", name="Stop").click()
+    dialog = page.locator("dialog")
+    assert "Playground" in dialog.inner_text()
+    visitor.shot("status-stop-asks-en")
+    dialog.get_by_role("button", name="Cancel").click()
+    assert daemon.tenant("play").goal == "up"
+    card.get_by_role("button", name="Stop").click()
+    dialog.get_by_role("button", name="Yes, go ahead").click()
+    page.wait_for_selector(".vw-tenant[data-tenant=play][data-state=stopped]")
+
+    visitor.choose("Playground")
+    visitor.tab("Search")
+    page.fill("#search-query textarea, #search-query input", "anything")
+    page.press("#search-query textarea, #search-query input", "Enter")
+    page.wait_for_selector("#search-results .vw-bad")
+    assert "switched off" in page.inner_text("#search-results .vw-bad")
+    visitor.shot("search-stopped-en")
+
+    visitor.tab("Status")
+    card.get_by_role("button", name="Start").click()
+    page.wait_for_selector(".vw-tenant[data-tenant=play][data-state=ready]")
