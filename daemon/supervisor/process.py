@@ -26,6 +26,7 @@ from daemon.core import progress_page
 from daemon.core.control import MAX_PACKET_BYTES, FromEncoder, Refused, Stop, from_encoder
 from daemon.core.progress_page import ProgressReader
 from daemon.supervisor.tenant_log import MAX_LINE_BYTES, TenantLog
+from daemon.supervisor.throttle import Throttle, ThrottledReader
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,13 @@ SO_PASSCRED = 16  # asm-generic/socket.h; Python has it from 3.12 on some builds
 SCM_CREDENTIALS = 2
 _UCRED = struct.Struct("3i")
 _MAX_BUFFER = 4 * MAX_LINE_BYTES
+_MAX_BAD_MESSAGES = 100
+# What one encoder may keep the event loop busy with: control packets a second, and bytes of its log, of which each
+# line counts as one KiB at least. A chunk of the shortest lines takes some 20 ms.
+_CONTROL_RATE, _CONTROL_BURST = 500, 1000
+_LOG_RATE, _LOG_BURST = 4 << 20, 4 << 20
+_LOG_CHUNK_BYTES = 4096
+_LINE_COST = 1024
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,7 @@ class EncoderProcess:
         self.start_problem: str | None = None
         self.ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
         self._pidfd: int | None = None
+        self._bad_messages = 0
         progress_fd = progress_page.create()
         self.progress = ProgressReader(progress_fd)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
@@ -149,19 +158,21 @@ class EncoderProcess:
         self._line = bytearray()
         os.set_blocking(self._stderr, False)
         self._wait_fd = os.pidfd_open(self._process.pid)
-        loop.add_reader(self._stderr, self._read_stderr)
-        loop.add_reader(self._control.fileno(), self._read_control)
+        log_pace, control_pace = Throttle(_LOG_RATE, _LOG_BURST), Throttle(_CONTROL_RATE, _CONTROL_BURST)
+        self._stderr_reader = ThrottledReader(self._stderr, self._read_stderr, log_pace)
+        self._control_reader = ThrottledReader(self._control.fileno(), self._read_control, control_pace)
         loop.add_reader(self._wait_fd, self._reap)
 
-    def _read_stderr(self) -> None:
+    def _read_stderr(self) -> float:
         try:
-            chunk = os.read(self._stderr, 65536)
+            chunk = os.read(self._stderr, _LOG_CHUNK_BYTES)
         except BlockingIOError:
-            return
+            return 0
         if not chunk:
-            asyncio.get_running_loop().remove_reader(self._stderr)
-            return
+            self._stderr_reader.stop()
+            return 0
         self._take_lines(chunk)
+        return max(len(chunk), _LINE_COST * chunk.count(b"\n"))
 
     def _take_lines(self, chunk: bytes) -> None:
         self._line += chunk
@@ -182,7 +193,7 @@ class EncoderProcess:
         except OSError:
             packet, ancillary, flags = b"", [], 0
         if not packet:
-            self._stop_reading_control()
+            self._control_reader.stop()
             return False
         self._learn_pid(ancillary)
         self._take_message(packet, flags)
@@ -192,37 +203,48 @@ class EncoderProcess:
         try:
             message = from_encoder.validate_json(packet)
         except ValidationError:
-            log.warning(
-                "control-message-refused",
-                extra={"tenant": self.launch.tenant, "bytes": len(packet), "flags": flags},
-            )
+            self._on_bad_message(len(packet), flags)
             return
+        if self.refusal is not None:
+            return  # it has said its last word
         if isinstance(message, Refused):
             self.refusal = message
         self._on_message(self, message)
+
+    def _on_bad_message(self, size: int, flags: int) -> None:
+        self._bad_messages += 1
+        if self._bad_messages == 1:
+            log.warning("control-message-refused", extra={"tenant": self.launch.tenant, "bytes": size, "flags": flags})
+        elif self._bad_messages == _MAX_BAD_MESSAGES:
+            self.start_problem = f"it sent {_MAX_BAD_MESSAGES} control messages that are none"
+            self.kill()
 
     def _learn_pid(self, ancillary: list[tuple[int, int, bytes]]) -> None:
         if self.pid is not None:
             return
         for level, kind, data in ancillary:
             if level == socket.SOL_SOCKET and kind == SCM_CREDENTIALS:
-                pid = _UCRED.unpack(data[: _UCRED.size])[0]
-                if _descends_from(pid, self._process.pid):
-                    self.pid = pid
-                    self._pidfd = os.pidfd_open(pid)
+                self._believe(_UCRED.unpack(data[: _UCRED.size])[0])
 
-    def _stop_reading_control(self) -> None:
-        if self._control.fileno() >= 0:
-            asyncio.get_running_loop().remove_reader(self._control.fileno())
+    def _believe(self, pid: int) -> None:
+        """Looks after opening: should the number have a new owner by then, the descriptor is the old one's."""
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            return  # a child of the encoder's that has ended; the next message tells
+        if _descends_from(pid, self._process.pid):
+            self.pid, self._pidfd = pid, pidfd
+        else:
+            os.close(pidfd)
 
     def _reap(self) -> None:
         loop = asyncio.get_running_loop()
         code = self._process.wait()  # pidfd is readable: it has ended
         loop.remove_reader(self._wait_fd)
-        loop.remove_reader(self._stderr)
+        self._stderr_reader.stop()
         self._drain_control()
         self._drain_stderr()
-        self._stop_reading_control()
+        self._control_reader.stop()
         self._control.close()
         os.close(self._wait_fd)
         if self._pidfd is not None:

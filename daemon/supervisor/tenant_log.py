@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 KEPT_DAYS = 30
+MAX_DAY_BYTES = 256 * 1024 * 1024  # an encoder that raves must not fill the disk by root's hand
 MAX_LINE_BYTES = 64 * 1024
 _TAIL_BYTES = 4 * 1024 * 1024
 
@@ -31,6 +32,7 @@ class TenantLog:
         self._now = now
         self._file: BinaryIO | None = None
         self._day: date | None = None
+        self._size = 0
         self._recent: deque[str] = deque(maxlen=20)
         self._followers: set[asyncio.Queue[dict[str, Any]]] = set()
 
@@ -41,12 +43,25 @@ class TenantLog:
     def write(self, line: dict[str, Any]) -> None:
         text = json.dumps(line, ensure_ascii=False, default=str)
         self._recent.append(text)
-        self._open_for_today().write(text.encode("utf-8", "replace") + b"\n")
+        if not self._append(text.encode("utf-8", "replace") + b"\n"):
+            return
         for queue in list(self._followers):
             if queue.full():
                 self._followers.discard(queue)  # it reads the file again with `tail`
             else:
                 queue.put_nowait(line)
+
+    def _append(self, raw: bytes) -> bool:
+        """False when the day's file is full; its last line says so."""
+        file = self._open_for_today()
+        if self._size > MAX_DAY_BYTES:
+            return False
+        self._size += len(raw)
+        if self._size > MAX_DAY_BYTES:
+            about = {"at": self._now().isoformat(timespec="milliseconds"), "event": "log-full", "bytes": MAX_DAY_BYTES}
+            raw = json.dumps(about).encode() + b"\n"
+        file.write(raw)
+        return True
 
     def recent(self, count: int = 5) -> list[str]:
         """The last lines of this daemon's life, for a crash's report."""
@@ -84,6 +99,7 @@ class TenantLog:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
         self._rotate(today)
         self._file = self._path.open("ab", buffering=0)
+        self._size = self._file.tell()
         self._path.chmod(0o640)
         self._day = today
         return self._file
