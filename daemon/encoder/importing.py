@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -18,6 +19,7 @@ from daemon.encoder.models.backend import Matrix
 from daemon.encoder.operations import Handle, Operations, new_id, shown
 
 CHUNK = 256  # entries committed at a time; edits get in between
+AHEAD = 3  # chunks on their way to the model while one is committed
 SHOWN = 100  # refused entries that the result holds; `refused_total` counts all
 _TEXT = formats.TEXT
 
@@ -108,7 +110,7 @@ def _count(body: bytes, media_type: str, *, with_metadata: bool) -> int:
 
 
 class _Import:
-    """One running import. The next chunk is encoded while one is committed."""
+    """One running import. While a chunk is committed, the next ones are read and encoded: the model never waits."""
 
     def __init__(
         self, knowledge: Knowledge, changes: Changes, who: Who, body: bytes, media_type: str, total: int
@@ -120,25 +122,31 @@ class _Import:
         self._media_type = media_type
         self._total = total
         self._tally = Tally(revision=knowledge.revision)
+        self._reading = asyncio.Lock()
 
     async def add(self, handle: Handle) -> dict[str, Any]:
         items = formats.read(io.BytesIO(self._body), self._media_type)
         handle.progress(0, self._total)
         done = 0
-        ahead = asyncio.create_task(self._prepare(items))
+        ahead = deque(asyncio.create_task(self._prepare(items)) for _ in range(AHEAD))
         try:
-            while len((prepared := await ahead)[0]):
-                ahead = asyncio.create_task(self._prepare(items))
+            while len((prepared := await ahead[0])[0]):
+                ahead.popleft()
+                ahead.append(asyncio.create_task(self._prepare(items)))
                 done += len(prepared[0])
                 await _whole(self._commit(*prepared))
                 handle.progress(done, self._total)
         finally:
-            ahead.cancel()
+            for task in ahead:
+                task.cancel()
+            await asyncio.gather(*ahead, return_exceptions=True)
             handle.result(self._tally.result())  # of a cancelled import, too
         return self._tally.result()
 
     async def _prepare(self, items: Iterator[formats.Item]) -> tuple[Chunk, dict[str, Matrix]]:
-        chunk = Chunk.of(await self._changes.read(lambda: list(islice(items, CHUNK))))
+        """The next chunk and its vectors; an empty chunk at the end of the file."""
+        async with self._reading:
+            chunk = Chunk.of(await self._changes.read(lambda: list(islice(items, CHUNK))))
         unconditional = replace(self._who, if_match=None)
         _, vectors = await self._changes.prepare(unconditional, lambda: texts_of(self._knowledge, chunk.entries))
         return chunk, vectors
