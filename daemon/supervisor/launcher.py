@@ -26,6 +26,7 @@ from daemon.supervisor.state_db import StateDb
 from daemon.supervisor.tenant import Tenant
 
 _MAX_TMP_MB = 256
+_NOT_MODELS = ("/", "/etc", "/root", "/home", "/var", "/dev", "/run")
 
 Place = Callable[[Tenant, TenantConfig], Awaitable[Placement]]
 
@@ -179,10 +180,13 @@ def model_folders(paths: Paths, tenant: TenantPaths, config: TenantConfig) -> tu
     named = config.encoder.model
     if named is None or not named.startswith("/") or os.path.normpath(named).startswith(f"{tenant.data}/"):
         return ()
-    folder = Path(named).resolve()
     ours = (paths.etc, paths.log, paths.run, paths.state / "tenants", paths.state_db, Path("/proc"), Path("/sys"))
-    system = any(folder == Path(path) for path in ("/", "/etc", "/root", "/home", "/var", "/dev", "/run"))
-    if system or any(overlap(folder, path.resolve()) for path in ours):
+    try:
+        folder = Path(named).resolve()
+        hidden = any(folder == Path(path) for path in _NOT_MODELS) or any(overlap(folder, p.resolve()) for p in ours)
+    except OSError:  # a link in /proc, or one that leads in circles
+        folder, hidden = Path(named), True
+    if hidden:
         raise StartRefused(
             f"cannot start {tenant.data.name}: encoder.model {named} leads to {folder}, which no encoder may see; "
             "name a folder that holds a model and nothing else"
