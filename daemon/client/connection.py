@@ -69,6 +69,18 @@ class Response:
             return body
         return b"".join([chunk async for chunk in self.chunks()])
 
+    async def read_at_most(self, limit: int) -> bytes:
+        """The body of a peer that is not trusted to be brief; raises ConnectionLost when it is longer."""
+        body = bytearray()
+        try:
+            async for chunk in self.chunks():
+                body += chunk
+                if len(body) > limit:
+                    raise ConnectionLost(before_response=False, reason=f"more than {limit} bytes")
+        finally:
+            await self.aclose()
+        return bytes(body)
+
     async def wait_complete(self) -> None:
         """Waits until the whole body has come, for bodies known to be small; raises ConnectionLost."""
         while not self.complete:
@@ -121,6 +133,7 @@ class _Connection(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None
         self._got_bytes = False
         self._head_bytes = 0
+        self._barren_bytes = 0  # received since the last piece of a body: heads, trailers, sizes of chunks
         self.idle_since = 0.0
 
     # --- asyncio.Protocol -------------------------------------------------------------------------
@@ -133,11 +146,18 @@ class _Connection(asyncio.Protocol):
             self.abort()  # bytes that nobody asked for
             return
         self._got_bytes = True
+        self._barren_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+            self._check_fertile()
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._lose(f"not HTTP: {type(error).__name__}")
             self.abort()
+
+    def _check_fertile(self) -> None:
+        """The parser itself takes a head or a trailer without end."""
+        if self._barren_bytes > _MAX_HEAD_BYTES and self._parser is not None:
+            raise httptools.HttpParserError("no end of the head")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -171,11 +191,14 @@ class _Connection(asyncio.Protocol):
         if status < 200:  # 1xx: the real head follows
             self._response.headers.clear()
             return
+        if status >= 600:
+            raise httptools.HttpParserError("no such status")
         self._response.status = status
         if not self._head.done():
             self._head.set_result(self._response)
 
     def on_body(self, body: bytes) -> None:
+        self._barren_bytes = 0
         if self._response is not None:
             self._response._feed(body)
 
@@ -199,7 +222,7 @@ class _Connection(asyncio.Protocol):
         self._response = Response(self)
         self._head = asyncio.get_running_loop().create_future()
         self._got_bytes = False
-        self._head_bytes = 0
+        self._head_bytes = self._barren_bytes = 0
         waiting = self._head
         try:
             if isinstance(body, bytes):

@@ -20,6 +20,7 @@ from daemon.supervisor.tenant import Tenant
 
 EVERY_S = 20.0
 _ASK_S = 2.0
+_MAX_ANSWER_BYTES = 4096
 _COUNTERS = ("queries", "texts", "tokens", "encoder_s")
 
 log = logging.getLogger(__name__)
@@ -54,10 +55,10 @@ class Metering:
         try:
             async with asyncio.timeout(_ASK_S):
                 response = await tenant.pool.send("GET", "/internal/usage", [], b"")
-                counters = json.loads(await response.read())
-            if tenant.process is process and response.status == 200:
+                counters = json.loads(await response.read_at_most(_MAX_ANSWER_BYTES))
+            if tenant.process is process and response.status == 200 and isinstance(counters, dict):
                 self._add(tenant.name, process, counters)
-        except (TimeoutError, OSError, ConnectionLost, ValueError, TypeError) as error:
+        except (TimeoutError, OSError, ConnectionLost, ValueError, TypeError, RecursionError) as error:
             log.info("usage-not-told", extra={"tenant": tenant.name, "reason": str(error) or type(error).__name__})
 
     def _add(self, tenant: str, process: EncoderProcess, counters: dict[str, object]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -102,7 +103,18 @@ async def test_a_peer_that_goes_within_the_body(tmp_path: Path):
         assert not caught.value.before_response
 
 
-@pytest.mark.parametrize("junk", [b"hello\r\n\r\n", b"HTTP/1.1 200 OK\r\nx: " + b"y" * 100_000 + b"\r\n\r\n"])
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"hello\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx: " + b"y" * 100_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx: " + b"y" * 1_000_000,
+        b"HTTP/1.1 200 OK\r\n" + b"y" * 1_000_000,
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 50_000,
+        b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n" + b"z" * 1000,
+        b"HTTP/1.1 999 OK\r\ncontent-length: 0\r\n\r\n",
+    ],
+)
 async def test_an_answer_that_is_not_http(tmp_path: Path, junk: bytes):
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
@@ -131,3 +143,30 @@ async def test_dropping_the_pool_frees_who_waits(tmp_path: Path):
 async def test_nobody_listens(tmp_path: Path):
     with pytest.raises(OSError, match="No such file"):
         await Pool(tmp_path / "none").send("GET", "/", [], b"")
+
+
+@pytest.mark.parametrize("trailer", [b"x: " + b"y" * 1_000_000, b"x: y\r\n" * 100_000])
+async def test_a_body_that_ends_in_endless_trailers(tmp_path: Path, trailer: bytes):
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n" + trailer)
+
+    async with serving(tmp_path / "s", talk) as pool:
+        response = await pool.send("GET", "/x", [], b"")
+        with pytest.raises(ConnectionLost):
+            await response.read()
+
+
+async def test_an_endless_body_is_given_up(tmp_path: Path):
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"10\r\n0123456789abcdef\r\n")
+                await writer.drain()
+
+    async with serving(tmp_path / "s", talk) as pool:
+        response = await pool.send("GET", "/x", [], b"")
+        with pytest.raises(ConnectionLost, match="more than 4096 bytes"):
+            await response.read_at_most(4096)
