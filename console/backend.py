@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import gradio as gr
 
@@ -16,6 +16,7 @@ from daemon.core.errors import Unauthenticated, Unavailable
 
 CALL_S = 90.0  # longer than the daemon lets a request wait for a tenant that wakes up (wake_wait_s)
 MAX_TENANTS = 1000
+AT_ONCE = 64  # calls of the daemon at a time; the others wait for their turn
 
 OpenClient = Callable[[User | None, str | None], AsyncClient]
 
@@ -26,6 +27,7 @@ class Backend:
 
     cookies: Cookies
     open_client: OpenClient
+    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     def user_of(self, request: gr.Request) -> User:
         """Raises Unauthenticated; the daemon decides what the user may do."""
@@ -42,7 +44,7 @@ class Backend:
         self, user: User | None, seconds: float = CALL_S, *, address: str | None = None
     ) -> AsyncIterator[AsyncClient]:
         try:
-            async with asyncio.timeout(seconds), self.open_client(user, address) as client:
+            async with asyncio.timeout(seconds), self._room, self.open_client(user, address) as client:
                 yield client
         except TimeoutError:
             raise Unavailable(f"cannot wait any longer: no answer within {seconds:.0f} s; try again") from None

@@ -57,8 +57,7 @@ def build(backend: Backend, language: Language, title: str) -> gr.Blocks:
             return _header(title, user.name, language, t), chosen, edits, watches, say
 
         blocks.load(arrive, None, [header, tenant, knowledge, status, message], **QUIET)
-    # One line for all handlers, bounded: what is beyond it waits, and past max_size is refused in words.
-    blocks.queue(api_open=False, max_size=512, default_concurrency_limit=32)
+    blocks.queue(api_open=False, max_size=256, default_concurrency_limit=16)
     return blocks
 
 

@@ -31,7 +31,7 @@ _MOUNTED = re.compile(rf"/({'|'.join(LANGUAGES)})(/.*)")
 _OPEN = re.compile(r"/(assets|static)/[^?]+")
 _PASSED = re.compile(
     r"/(config|theme\.css|svelte/.+"
-    r"|gradio_api/(queue/(join|data)|heartbeat/\w+|cancel|reset|startup-events|app_id|info|theme\.css))?/?"
+    r"|gradio_api/(run/\w[\w-]*|queue/(join|data)|heartbeat/\w+|cancel|reset|startup-events|app_id|info|theme\.css))?/?"
 )
 _SESSION_IN_PATH = re.compile(r"/gradio_api/heartbeat/(\w+)")
 

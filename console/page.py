@@ -10,10 +10,12 @@ import gradio as gr
 from console.backend import Backend
 from console.i18n import Language, Words
 
-# A handler that Gradio shows nobody and that waits in no line of its own. Private protects nothing: each
-# handler may be called by whoever has signed in, so each calls the daemon as exactly that user.
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-BUSY: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal"}
+# A handler: one POST, one answer. Gradio's queue would answer over an event stream that it opens and drops per
+# event, and lost an answer now and then on a busy host; only what tells its progress needs it (`STREAMED`).
+# Private protects nothing: whoever has signed in may call any handler, so each calls the daemon as that user.
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+BUSY: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", "queue": False}
+STREAMED: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 16}
 
 
 @dataclass(frozen=True)

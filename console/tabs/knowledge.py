@@ -11,7 +11,7 @@ import gradio as gr
 from console.components.files import files
 from console.components.markup import Html, el
 from console.components.notices import notice, problem
-from console.page import BUSY, QUIET, Page
+from console.page import BUSY, QUIET, STREAMED, Page
 from console.tabs.files import Files, files_part, follow
 from console.tabs.lines import Desk, Lines, Loaded, lines_editor, put_away, status
 from console.tabs.search import search_box
@@ -100,7 +100,7 @@ def _wire(page: Page, tab: gr.Tab, parts: Parts) -> None:
     parts.view.input(opening.open, inputs, outputs, **QUIET)
     parts.reload.click(opening.again, inputs, outputs, **BUSY)
     after_import = [one for one in outputs if one is not parts.files.said]
-    parts.files.links.submit(imported, None, parts.files.said, **QUIET).then(
+    parts.files.links.submit(imported, None, parts.files.said, **STREAMED).then(
         opening.after_import, inputs, after_import, **QUIET
     )
 

@@ -51,7 +51,7 @@ def vectors_tab(page: Page) -> None:
     entry.input(looking.at_entry, [page.tenant, entry], shown, **BUSY)
     source.input(looking.switch, [page.tenant, source], [typed, picked, entry, shown], **QUIET)
     find.change(looking.choices, [page.tenant, find], [entry, shown], **QUIET, trigger_mode="always_last")
-    page.tenant.change(looking.other_tenant, None, [source, typed, picked, find, shown], **QUIET)
+    page.tenant.change(looking.other_tenant, [page.tenant, source], [find, entry, shown], **QUIET)
 
 
 class Looking:
@@ -95,10 +95,11 @@ class Looking:
             return gr.update(visible=False), gr.update(visible=True), *await self.choices(tenant, "", request)
         return gr.update(visible=True), gr.update(visible=False), gr.skip(), notice(self._t("vector.empty"))
 
-    async def other_tenant(self) -> tuple[Any, ...]:
-        """Back to the start: no vector of another tenant stays on the page."""
-        empty = notice(self._t("vector.empty"))
-        return gr.update(value="text"), gr.update(visible=True), gr.update(visible=False), "", empty
+    async def other_tenant(self, tenant: str | None, source: str, request: gr.Request) -> tuple[Any, ...]:
+        """No vector, and no choice, of another tenant stays on the page."""
+        if source == "entry":
+            return "", *await self.choices(tenant, "", request)
+        return "", gr.update(choices=[], value=None), notice(self._t("vector.empty"))
 
     def _drawn(self, found: Vector) -> str:
         return vector(vector_view(found), self._t)

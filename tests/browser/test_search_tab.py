@@ -21,7 +21,9 @@ def test_food_comes_first_in_chinese(visit: Visit) -> None:
     assert "vw-strong" in (first.get_attribute("class") or "")
     width = first.locator(".vw-bar-fill").evaluate("e => e.style.width")
     assert abs(float(width.rstrip("%")) - 100 * float(scores[0])) < 0.01
-    assert re.search(r"排队 [\d.]+ ms\s*编码 [\d.]+ ms\s*检索 [\d.]+ ms\s*总计 [\d.]+ ms", page.inner_text(".vw-timing"))
+    assert re.search(
+        r"排队 [\d.]+ ms\s*编码 [\d.]+ ms\s*检索 [\d.]+ ms\s*总计 [\d.]+ ms", page.inner_text(".vw-timing")
+    )
     visitor.shot("search-zh")
 
 
@@ -50,8 +52,8 @@ def test_low_scores_come_with_help_and_grey_bars(visit: Visit) -> None:
 def test_what_people_typed_is_shown_as_text(visit: Visit) -> None:
     """No tag, Markdown, control character or link scheme of an entry does anything."""
     visitor = visit()
-    hostile = "hostile <img src=x onerror=\"window.hit=1\"> <script>window.hit=1</script> **b** ${1} {{x}} \x01‮txt"
-    metadata = {"source": "javascript:window.hit=1", "url": "https://example.org/?a=1&b=\"2\"", "<b>k</b>": "<i>v</i>"}
+    hostile = 'hostile <img src=x onerror="window.hit=1"> <script>window.hit=1</script> **b** ${1} {{x}} \x01‮txt'
+    metadata = {"source": "javascript:window.hit=1", "url": 'https://example.org/?a=1&b="2"', "<b>k</b>": "<i>v</i>"}
     with visitor.console.daemon.client() as client:
         added = client.add("play", [NewEntry(text=hostile, metadata=metadata)])
     try:

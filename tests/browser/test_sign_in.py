@@ -50,7 +50,7 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(visit: Visit) -> 
 def test_the_language_is_the_browsers_until_the_switch_says_otherwise(visit: Visit) -> None:
     visitor = visit("zh-CN").arrive("demo")
     assert visitor.page.url.endswith("/zh/")
-    assert visitor.page.get_attribute("html", "lang") == "zh"
+    assert (visitor.page.get_attribute("html", "lang") or "").startswith("zh")
     assert visitor.page.is_visible("text=您想找什么？")
     visitor.page.click(".vw-languages >> text=English")
     visitor.page.wait_for_url(re.compile("/en/$"))
