@@ -35,11 +35,12 @@ SCM_CREDENTIALS = 2
 _UCRED = struct.Struct("3i")
 _MAX_BUFFER = 4 * MAX_LINE_BYTES
 _MAX_BAD_MESSAGES = 100
+_SANDBOX_DEPTH = 2  # bubblewrap, its first process inside, the encoder; an encoder's own children are further down
 # What one encoder may keep the event loop busy with: control packets a second, and bytes of its log, of which each
-# line counts as one KiB at least. A chunk of the shortest lines takes some 20 ms.
+# line counts as one KiB at least. A chunk of the shortest lines takes some 20 ms on a busy machine.
 _CONTROL_RATE, _CONTROL_BURST = 500, 1000
-_LOG_RATE, _LOG_BURST = 4 << 20, 4 << 20
-_LOG_CHUNK_BYTES = 4096
+_LOG_RATE, _LOG_BURST = 2 << 20, 2 << 20
+_LOG_CHUNK_BYTES = 1024
 _LINE_COST = 1024
 
 
@@ -232,7 +233,7 @@ class EncoderProcess:
             pidfd = os.pidfd_open(pid)
         except OSError:
             return  # a child of the encoder's that has ended; the next message tells
-        if _descends_from(pid, self._process.pid):
+        if _descends_from(pid, self._process.pid, _SANDBOX_DEPTH if self.launch.prefix else 0):
             self.pid, self._pidfd = pid, pidfd
         else:
             os.close(pidfd)
@@ -329,9 +330,9 @@ def _memfd(content: bytes) -> int:
     return fd
 
 
-def _descends_from(pid: int, ancestor: int) -> bool:
-    """Whether `pid` is `ancestor` or below it, by /proc: a forged pid is not believed."""
-    for _ in range(8):
+def _descends_from(pid: int, ancestor: int, generations: int) -> bool:
+    """Whether `pid` is `ancestor` or at most so far below it, by /proc: a forged pid is not believed."""
+    for _ in range(generations):
         if pid == ancestor:
             return True
         try:
@@ -339,4 +340,4 @@ def _descends_from(pid: int, ancestor: int) -> bool:
         except OSError:
             return False
         pid = int(stat.rpartition(")")[2].split()[1])
-    return False
+    return pid == ancestor
