@@ -42,7 +42,7 @@ def start(options: Options, config: TenantConfig, tell: Tell) -> Parts:
     tell(control.Warming(step="opening the knowledge base"))
     knowledge = open_knowledge(options, config)
     tell(control.Warming(step="loading the model"))
-    backend = models.load(config.encoder, options.paths)
+    backend = models.load(config.encoder, options.paths, config.limits)
     tell(control.Warming(step="warming up"))
     canary = backend.encode_queries(CANARIES).vectors
     query_s = time_queries(backend, config)

@@ -6,30 +6,31 @@ from collections.abc import Callable, Mapping
 
 from daemon.core.errors import StartRefused
 from daemon.core.paths import TenantPaths
-from daemon.core.tenant_config import EncoderConfig
+from daemon.core.tenant_config import EncoderConfig, LimitsConfig
 from daemon.encoder.models.backend import Backend
 
-Loader = Callable[[EncoderConfig, TenantPaths], Backend]
+Loader = Callable[[EncoderConfig, TenantPaths, LimitsConfig], Backend]
 
 
-def _fake(config: EncoderConfig, _paths: TenantPaths) -> Backend:
+def _fake(config: EncoderConfig, _paths: TenantPaths, _limits: LimitsConfig) -> Backend:
     from daemon.encoder.models.fake import FakeBackend
 
     return FakeBackend(config)
 
 
-def _use_multilingual(config: EncoderConfig, _paths: TenantPaths) -> Backend:
+def _use_multilingual(config: EncoderConfig, _paths: TenantPaths, _limits: LimitsConfig) -> Backend:
     from daemon.encoder.models.use_multilingual import UseMultilingual
 
     return UseMultilingual(config)
 
 
-def _sentence_transformers(config: EncoderConfig, _paths: TenantPaths) -> Backend:
-    raise StartRefused(
-        f"cannot load {config.model}: this version has no sentence-transformers backend yet; "
-        "set encoder.backend to use-multilingual",
-        backend=config.backend,
-    )
+def _sentence_transformers(config: EncoderConfig, paths: TenantPaths, limits: LimitsConfig) -> Backend:
+    from daemon.encoder.models import places
+
+    places.find(config, paths)  # a missing model is said even where the libraries are missing, too
+    from daemon.encoder.models.sentence_transformers.backend import SentenceTransformersBackend
+
+    return SentenceTransformersBackend(config, paths, limits)
 
 
 LOADERS: Mapping[str, Loader] = {
@@ -39,13 +40,13 @@ LOADERS: Mapping[str, Loader] = {
 }
 
 
-def load(config: EncoderConfig, paths: TenantPaths) -> Backend:
+def load(config: EncoderConfig, paths: TenantPaths, limits: LimitsConfig = LimitsConfig()) -> Backend:  # noqa: B008  (frozen)
     """The tenant's model, in memory and ready to encode. Raises StartRefused.
 
     Each backend's libraries are imported here and not before: a tenant pays for its own model alone.
     """
     try:
-        return LOADERS[config.backend](config, paths)
+        return LOADERS[config.backend](config, paths, limits)
     except ImportError as error:
         raise StartRefused(
             f"cannot load the backend {config.backend}: the Python package {error.name} is missing; "

@@ -1,0 +1,37 @@
+"""Which texts go through the model together: texts of like length, so that little is computed on padding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+
+def groups(lengths: Sequence[int], apart: float, most: float) -> Iterator[list[int]]:
+    """Positions of each group's texts, shortest first.
+
+    `apart`: what a call of the model costs, in tokens; a group ends where its padding would cost more.
+    `most`: tokens in a group with its padding; one text alone may have more.
+    """
+    group: list[int] = []
+    width, wasted = 0, 0
+    for at in sorted(range(len(lengths)), key=lengths.__getitem__):
+        wasted += (lengths[at] - width) * len(group)
+        width = lengths[at]
+        if group and (wasted > apart or width * (len(group) + 1) > most):
+            yield group
+            group, wasted = [], 0
+        group.append(at)
+    if group:
+        yield group
+
+
+def fixed_cost(seconds: Callable[[int], float], tokens: int) -> float:
+    """What a call costs by itself, in tokens; `seconds(n)` is the time of n texts of `tokens` tokens each."""
+    many = 16
+    one, all_ = seconds(1), seconds(many)
+    each = (all_ - one) / ((many - 1) * tokens)
+    if each <= 0:
+        return _MOST_FIXED
+    return min(_MOST_FIXED, max(_LEAST_FIXED, one / each - tokens))
+
+
+_LEAST_FIXED, _MOST_FIXED = 4.0, 4096.0
