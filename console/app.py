@@ -24,6 +24,7 @@ from console.backend import Backend, OpenClient
 from console.frame import build
 from console.gate import Gate
 from console.i18n import LANGUAGES
+from console.protocol import MAX_CONNECTIONS, BrowserProtocol
 from console.theme import theme
 from daemon.client import AsyncClient
 from daemon.core import logs
@@ -110,8 +111,9 @@ def _serve(paths: Paths, config: ConsoleConfig, port: int) -> None:
         app = create_app(cookies, client_of(paths), config.title)
         server = uvicorn.Server(
             uvicorn.Config(
-                app, log_config=None, access_log=False, server_header=False, proxy_headers=False, ws="none",
-                timeout_graceful_shutdown=3, timeout_keep_alive=30, limit_concurrency=2000,
+                app, http=BrowserProtocol, log_config=None, access_log=False, server_header=False,
+                proxy_headers=False, ws="none", timeout_graceful_shutdown=3, timeout_keep_alive=30,
+                limit_concurrency=MAX_CONNECTIONS,
             )
         )  # fmt: skip
         log.info("console-listening", extra={"host": config.host, "port": port})

@@ -14,10 +14,27 @@ from uvicorn.server import ServerState
 
 from daemon.api import protocol
 from daemon.api.connection_info import SCOPE_KEY
+from daemon.core import bounded_http
+
+waits_for_its_end: list[tuple[asyncio.Event, asyncio.Event]] = []
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """Answers which socket it was asked on; /slow first takes its time, /upload reads its body."""
+    if scope["path"] == "/until-gone":
+        waiting, told = waits_for_its_end.pop()
+        waiting.set()
+        await receive()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        told.set()
+        return
+    if scope["path"] == "/half":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"99")]})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        return
     if scope["path"] == "/slow":
         await asyncio.sleep(0.5)
     while scope["path"] == "/upload" and (await receive()).get("more_body"):
@@ -29,8 +46,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.fixture
 async def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
-    monkeypatch.setattr(protocol, "LOOK_EVERY_S", 0.02)
-    monkeypatch.setattr(protocol, "STALLED_S", 0.1)
+    monkeypatch.setattr(bounded_http, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(bounded_http, "STALLED_S", 0.1)
     config = Config(app, http=protocol.server_protocol, ws="none", lifespan="off", log_config=None, access_log=False)
     config.load()
     loop = asyncio.get_running_loop()
@@ -90,3 +107,62 @@ async def test_connections_are_counted_until_they_close(folder: Path, monkeypatc
         ):
             pass
     assert not protocol.ServerProtocol._open
+
+
+# --- what has no end --------------------------------------------------------------------------------
+
+_CHUNKED = b"POST /upload HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "more"),
+    [
+        (b"GET / HTTP/1.1\r\nX: ", b"y"),
+        (b"GET / HTTP/1.1\r\n", b"X: y\r\n"),
+        (b"GET /", b"x"),
+        (_CHUNKED + b"1\r\nx\r\n0\r\n", b"X: y\r\n"),
+        (_CHUNKED + b"1\r\nx\r\n0\r\n", b"X"),
+        (_CHUNKED + b"1;", b"x"),
+        (_CHUNKED + b"0\r\nX: ", b"y"),
+    ],
+    ids=["value", "headers", "path", "trailers", "trailer-name", "chunk-extension", "trailer-value"],
+)
+async def test_what_has_no_end_is_refused(folder: Path, start: bytes, more: bytes) -> None:
+    answer = await talk(folder / "daemon.sock", start + more * (200_000 // len(more)))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_body_in_the_smallest_chunks_is_taken(folder: Path) -> None:
+    end = b"POST /upload HTTP/1.1\r\nConnection: close\r\n" + _CHUNKED.split(b"\r\n", 1)[1]
+    answer = await talk(folder / "daemon.sock", end + b"1\r\nx\r\n" * 100_000 + b"0\r\n\r\n")
+    assert answer.endswith(b"daemon")
+
+
+async def test_requests_sent_ahead_are_few(folder: Path) -> None:
+    few = b"GET /slow HTTP/1.1\r\n\r\n" + b"GET / HTTP/1.1\r\n\r\n" * 2 + b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n"
+    assert (await talk(folder / "daemon.sock", few)).count(b"HTTP/1.1 200") == 4
+    many = b"GET /slow HTTP/1.1\r\n\r\n" + b"GET / HTTP/1.1\r\n\r\n" * 1000
+    assert (await talk(folder / "daemon.sock", many)).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_all_requests_of_a_lost_connection_are_told(folder: Path) -> None:
+    """uvicorn tells the last one alone; a followed log would go on for nobody."""
+    waiting, told = asyncio.Event(), asyncio.Event()
+    waits_for_its_end.append((waiting, told))
+    _, writer = await asyncio.open_unix_connection(folder / "daemon.sock")
+    writer.write(b"GET /until-gone HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n")
+    async with asyncio.timeout(5):
+        await waiting.wait()
+        writer.close()
+        await told.wait()
+
+
+async def test_nothing_follows_an_answer_that_is_cut_off(folder: Path) -> None:
+    start = b"POST /half HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    reader, writer = await asyncio.open_unix_connection(folder / "daemon.sock")
+    writer.write(start)
+    async with asyncio.timeout(5):
+        await reader.readuntil(b"half")
+        writer.write(b"no size of a chunk\r\n")
+        assert await reader.read() == b""
+    writer.close()
