@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from daemon.cli.output import clean, line, print_json
+from daemon.cli.output import clean, line, note, print_json, table
 from daemon.cli.settings import Json, settings
 
 
-def doctor(ctx: typer.Context, as_json: Json = False) -> None:
+def doctor(
+    ctx: typer.Context,
+    attack: Annotated[
+        bool, typer.Option("--attack", help="Try to break out of a tenant's sandbox instead; needs root.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Check this host and this installation; exit code 1 when something has to be done."""
+    if attack:
+        _attack(settings(ctx).root, as_json)
+        return
     from daemon.cli.checks import Verdict, all_checks
 
     found = all_checks(settings(ctx))
@@ -23,4 +34,23 @@ def doctor(ctx: typer.Context, as_json: Json = False) -> None:
             way_out = f"; {check.way_out}" if check.way_out else ""
             line(f"{check.verdict:<4}  {check.name}: {clean(check.words + way_out)}")
     if failed:
+        raise typer.Exit(1)
+
+
+def _attack(root: Path | None, as_json: bool) -> None:
+    """Exit code 1 when an attack succeeded; what this host can't prove is told and is no failure."""
+    from daemon.supervisor.attacks.run import run_attacks
+
+    rows = run_attacks(root)
+    broken = sum(row.verdict == "broken" for row in rows)
+    if as_json:
+        print_json({"ok": not broken, "attacks": [asdict(row) for row in rows]})
+    else:
+        table(
+            ("attack", "tries to", "verdict", "because"),
+            [(row.name, row.tries, row.verdict, row.words) for row in rows],
+        )
+        unproven = sum(row.verdict == "unproven" for row in rows)
+        note(f"{len(rows)} attacks, {broken} broken; {unproven} unproven, failing here without protection, too")
+    if broken:
         raise typer.Exit(1)

@@ -177,6 +177,8 @@ class EncoderProcess:
 
     def _take_lines(self, chunk: bytes) -> None:
         self._line += chunk
+        if b"\n" not in chunk and len(self._line) <= _MAX_BUFFER:
+            return
         *lines, rest = bytes(self._line).split(b"\n")
         if len(rest) > _MAX_BUFFER:  # an endless line: cut it here, with its mark
             lines, rest = [*lines, rest], b""

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 KEPT_DAYS = 30
 MAX_DAY_BYTES = 256 * 1024 * 1024  # an encoder that raves must not fill the disk by root's hand
 MAX_LINE_BYTES = 64 * 1024
+_MAX_NESTING = 200  # brackets in a line; deep nesting exhausts the parser's stack
 _TAIL_BYTES = 4 * 1024 * 1024
 
 
@@ -132,12 +133,17 @@ def _is_day(path: Path) -> bool:
     return True
 
 
+def _no_number(name: str) -> float:
+    """NaN and the infinities are no JSON: whoever reads the log could not parse them."""
+    raise ValueError(name)
+
+
 def _as_object(raw: bytes, now: datetime) -> dict[str, Any]:
     cut = len(raw) > MAX_LINE_BYTES
     text = raw[:MAX_LINE_BYTES].decode("utf-8", "replace")
-    if not cut and text.startswith("{"):
+    if not cut and text.startswith("{") and text.count("{") + text.count("[") <= _MAX_NESTING:
         try:
-            found = json.loads(text)
+            found = json.loads(text, parse_constant=_no_number)
         except ValueError:
             found = None
         if isinstance(found, dict):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
+from daemon.core.errors import StartRefused
 from daemon.supervisor.attacks import probing
 from daemon.supervisor.attacks.probe import PROBES
-from daemon.supervisor.attacks.run import Row, judge, play, run_attacks
+from daemon.supervisor.attacks.run import judge, play, run_attacks
 from daemon.supervisor.attacks.stage import ATTACKER, Outcome, Stage
 from daemon.supervisor.attacks.table import ATTACKS, Attack
 from tests.isolation.conftest import needs_root
@@ -95,12 +99,19 @@ def test_doctors_attacks_leave_the_installation_alone(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc" / "users.yaml").write_text("users: {}\n")
     before = _tree(tmp_path)
-    rows = run_attacks(tmp_path)
+    command = [str(Path(sys.executable).parent / "vecward"), "--root", str(tmp_path), "doctor", "--attack", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
     assert _tree(tmp_path) == before
-    assert {row.verdict for row in rows} == {"held"}, [row for row in rows if row.verdict != "held"]
-    assert {row.name for row in rows} == {attack.name for attack in ATTACKS if not attack.exhausts}
-    assert all(dataclasses.asdict(row) for row in rows)
-    assert isinstance(rows[0], Row)
+    rows = json.loads(done.stdout)["attacks"]
+    assert [row for row in rows if row["verdict"] != "held"] == []
+    assert {row["name"] for row in rows} == {attack.name for attack in ATTACKS if not attack.exhausts}
+
+
+def test_doctors_attacks_need_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(StartRefused, match="run it with sudo"):
+        run_attacks()
 
 
 def _tree(root: Path) -> dict[str, tuple[int, int]]:

@@ -285,6 +285,16 @@ def test_a_full_log_says_so_and_goes_on_the_next_day(tmp_path: Path, monkeypatch
     again.close()
 
 
+@pytest.mark.parametrize(
+    "line", [b'{"a":' * 10_000, b'{"a":' * 900 + b"1" + b"}" * 900, b'{"a":NaN}', b'{"a":-Infinity}', b"{" * 60_000]
+)
+def test_a_log_line_that_json_chokes_on_is_kept_as_text(tmp_path: Path, line: bytes) -> None:
+    log = TenantLog(tmp_path / "log" / "encoder.log")
+    log.write_raw(line)
+    assert log.tail(1)[0]["text"] == line.decode()
+    log.close()
+
+
 # --- the real encoder, over what was planted in its folder ---------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from daemon.supervisor.attacks.probe import PROBES, Target
 __all__ = ["exhaustion", "files", "network", "privilege", "processes", "shared"]  # importing fills PROBES
 
 PROBE_TIMEOUT_S = 20
+_NUMBER = re.compile(r"\[Errno \d+\] ")
 
 
 def attempt(name: str, target: Target) -> dict[str, Any]:
@@ -38,7 +40,7 @@ def _outcome(name: str, target: Target) -> dict[str, Any]:
     try:
         return {"reached": True, "words": PROBES[name](target)[:500]}
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        return {"reached": False, "words": str(error)[:500]}
+        return {"reached": False, "words": _NUMBER.sub("", str(error))[:500]}
     except Exception:  # noqa: BLE001  (a probe with a bug proves nothing: its traceback is told)
         return {"reached": None, "words": traceback.format_exc()[-1000:]}
 
