@@ -17,7 +17,6 @@ from typing import Any, BinaryIO
 KEPT_DAYS = 30
 MAX_DAY_BYTES = 256 * 1024 * 1024  # an encoder that raves must not fill the disk by root's hand
 MAX_LINE_BYTES = 64 * 1024
-_MAX_NESTING = 200  # brackets in a line; deep nesting exhausts the parser's stack
 _TAIL_BYTES = 4 * 1024 * 1024
 
 
@@ -39,7 +38,10 @@ class TenantLog:
 
     def write_raw(self, raw: bytes) -> None:
         """One line of an encoder's stderr."""
-        self.write(_as_object(raw, self._now()))
+        try:
+            self.write(_as_object(raw, self._now()))
+        except RecursionError:  # read just so, but not to be written
+            self.write({"at": self._now().isoformat(timespec="milliseconds"), "event": "stderr", "text": _text(raw)})
 
     def write(self, line: dict[str, Any]) -> None:
         text = json.dumps(line, ensure_ascii=False, default=str)
@@ -138,13 +140,17 @@ def _no_number(name: str) -> float:
     raise ValueError(name)
 
 
+def _text(raw: bytes) -> str:
+    return raw[:MAX_LINE_BYTES].decode("utf-8", "replace")
+
+
 def _as_object(raw: bytes, now: datetime) -> dict[str, Any]:
     cut = len(raw) > MAX_LINE_BYTES
-    text = raw[:MAX_LINE_BYTES].decode("utf-8", "replace")
-    if not cut and text.startswith("{") and text.count("{") + text.count("[") <= _MAX_NESTING:
+    text = _text(raw)
+    if not cut and text.startswith("{"):
         try:
             found = json.loads(text, parse_constant=_no_number)
-        except ValueError:
+        except (ValueError, RecursionError):  # nested too deeply, too, is no log line
             found = None
         if isinstance(found, dict):
             return found

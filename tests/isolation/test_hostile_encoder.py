@@ -285,13 +285,19 @@ def test_a_full_log_says_so_and_goes_on_the_next_day(tmp_path: Path, monkeypatch
     again.close()
 
 
-@pytest.mark.parametrize(
-    "line", [b'{"a":' * 10_000, b'{"a":' * 900 + b"1" + b"}" * 900, b'{"a":NaN}', b'{"a":-Infinity}', b"{" * 60_000]
-)
+@pytest.mark.parametrize("line", [b'{"a":' * 10_000, b'{"a":NaN}', b'{"a":-Infinity}', b"{" * 30_000])
 def test_a_log_line_that_json_chokes_on_is_kept_as_text(tmp_path: Path, line: bytes) -> None:
     log = TenantLog(tmp_path / "log" / "encoder.log")
     log.write_raw(line)
     assert log.tail(1)[0]["text"] == line.decode()
+    log.close()
+
+
+def test_log_lines_of_any_depth_are_taken_and_told(tmp_path: Path) -> None:
+    log = TenantLog(tmp_path / "log" / "encoder.log")
+    for depth in range(1, 1200, 7):
+        log.write_raw(b'{"a":' * depth + b"1" + b"}" * depth)
+    assert len(log.tail(1000)) == len(range(1, 1200, 7))
     log.close()
 
 
