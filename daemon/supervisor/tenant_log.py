@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 KEPT_DAYS = 30
 MAX_DAY_BYTES = 256 * 1024 * 1024  # an encoder that raves must not fill the disk by root's hand
 MAX_LINE_BYTES = 64 * 1024
+_WRITTEN_BYTES = 7 * MAX_LINE_BYTES  # a cut line of control characters, each six bytes in JSON
 _TAIL_BYTES = 4 * 1024 * 1024
 
 
@@ -140,13 +141,13 @@ def _no_number(name: str) -> float:
     raise ValueError(name)
 
 
-def _text(raw: bytes) -> str:
-    return raw[:MAX_LINE_BYTES].decode("utf-8", "replace")
+def _text(raw: bytes, limit: int = MAX_LINE_BYTES) -> str:
+    return raw[:limit].decode("utf-8", "replace")
 
 
-def _as_object(raw: bytes, now: datetime) -> dict[str, Any]:
-    cut = len(raw) > MAX_LINE_BYTES
-    text = _text(raw)
+def _as_object(raw: bytes, now: datetime, limit: int = MAX_LINE_BYTES) -> dict[str, Any]:
+    cut = len(raw) > limit
+    text = _text(raw, limit)
     if not cut and text.startswith("{"):
         try:
             found = json.loads(text, parse_constant=_no_number)
@@ -155,7 +156,7 @@ def _as_object(raw: bytes, now: datetime) -> dict[str, Any]:
         if isinstance(found, dict):
             return found
     line: dict[str, Any] = {"at": now.isoformat(timespec="milliseconds"), "event": "stderr", "text": text}
-    return {**line, "cut_bytes": len(raw) - MAX_LINE_BYTES} if cut else line
+    return {**line, "cut_bytes": len(raw) - limit} if cut else line
 
 
 def _last_lines(path: Path, count: int) -> list[dict[str, Any]]:
@@ -169,4 +170,4 @@ def _last_lines(path: Path, count: int) -> list[dict[str, Any]]:
     if size > _TAIL_BYTES:
         lines = lines[1:]  # the first one may be torn
     now = utc_now()
-    return [_as_object(line, now) for line in lines if line][-count:] if count else []
+    return [_as_object(line, now, _WRITTEN_BYTES) for line in lines if line][-count:] if count else []
