@@ -231,14 +231,12 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "vector.query": ("a question", "问题"),
     "vector.document": ("an entry", "条目"),
     "vector.find": ("Find an entry", "查找条目"),
-    "vector.entry": ("Entry", "条目"),
     "vector.show": ("Show the vector", "显示向量"),
     "vector.dimension": ("Dimension", "维度"),
     "vector.norm": ("Length (L2 norm)", "长度（L2 范数）"),
     "vector.fingerprint": ("Made with", "生成方式"),
     "vector.first": ("The first {n} of {dimension} values", "前 {n} 个值（共 {dimension} 个）"),
     "vector.empty": ("Choose an entry or type a text to see its vector.", "选择条目或输入文本以查看其向量。"),
-    "vector.pick": ("Choose an entry first.", "请先选择一个条目。"),
     # status
     "status.intro": (
         "Every knowledge base has its own process. This page refreshes itself.",

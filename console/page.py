@@ -41,3 +41,8 @@ def clicked(event: gr.EventData) -> dict[str, str]:
     """The data-… attributes of what was clicked; whoever calls by hand may send anything, so only text passes."""
     data = event._data if isinstance(event._data, dict) else {}
     return {str(key): value for key, value in data.items() if isinstance(value, str)}
+
+
+def number(text: str | None) -> int | None:
+    """An entry's id as a click brings it; None: it is none."""
+    return int(text) if text is not None and text.isascii() and text.isdecimal() and len(text) < 19 else None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from console.components.cards import detail
 from console.components.markup import Html, el, user_text
 from console.components.notices import notice
 from console.i18n import Words
-from console.view_models import scalar_text
+from console.view_models import one_line, scalar_text
 from daemon.core import wire
 
 
@@ -62,3 +63,16 @@ def _row(entry: wire.Entry, t: Words) -> Html:
 
 def _turn(action: str, label: str, *, enabled: bool) -> Html:
     return el("button", label, type="button", class_="vw-button", data_action=action, disabled=not enabled)
+
+
+def entry_list(entries: Sequence[wire.Entry], chosen: int | None, t: Words) -> Html:
+    """Entries to choose one from."""
+    if not entries:
+        return notice(t("table.none"))
+    return el("ul", (_choice(entry, entry.id == chosen) for entry in entries), class_="vw-choices")
+
+
+def _choice(entry: wire.Entry, chosen: bool) -> Html:
+    shown = el("span", entry.id, class_="vw-id"), user_text(one_line(entry.text, 160), "span", class_="vw-line-text")
+    pressed = "true" if chosen else "false"
+    return el("li", el("button", shown, type="button", data_action="show", data_id=entry.id, aria_pressed=pressed))

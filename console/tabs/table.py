@@ -9,7 +9,7 @@ import gradio as gr
 from console.components.entry_table import Shown, entry_table
 from console.components.markup import Html, el
 from console.components.notices import notice, problem
-from console.page import BUSY, CLICKS, Page, clicked
+from console.page import BUSY, CLICKS, Page, clicked, number
 from console.tabs.lines import status
 from console.view_models import BadMetadata, metadata_of, metadata_text
 from daemon.client import AsyncClient
@@ -123,7 +123,7 @@ class Handlers:
         self, tenant: str | None, browsing: Browsing, request: gr.Request, event: gr.EventData
     ) -> tuple[object, ...]:
         data = clicked(event)
-        action, entry = data.get("action"), _number(data.get("id"))
+        action, entry = data.get("action"), number(data.get("id"))
         browsing = browsing if browsing.tenant == tenant else Browsing(tenant)
         if action == "next" and browsing.following is not None:
             forward = replace(browsing, starts=(*browsing.starts, browsing.following))
@@ -220,7 +220,3 @@ class Handlers:
 def refusal(one: wire.Refused) -> VecwardError:
     """The error that a refused entry would have been, had it been alone."""
     return all_kinds().get(one.kind, Invalid)(one.reason)
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdecimal() and len(text) < 19 else None

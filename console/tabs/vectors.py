@@ -6,11 +6,12 @@ from typing import Any, Literal, cast
 
 import gradio as gr
 
+from console.components.entry_table import entry_list
 from console.components.markup import el
 from console.components.notices import notice, problem
 from console.components.vector import vector
-from console.page import BUSY, QUIET, Page
-from console.view_models import one_line, vector_view
+from console.page import BUSY, CLICKS, QUIET, Page, clicked, number
+from console.view_models import vector_view
 from daemon.core.errors import VecwardError
 from daemon.core.wire import Vector
 
@@ -38,20 +39,20 @@ def vectors_tab(page: Page) -> None:
             label=t("vector.kind"), elem_id="vector-kind", scale=2, min_width=200,
         )  # fmt: skip
         show = gr.Button(t("vector.show"), variant="primary", elem_id="vector-show", scale=1, min_width=130)
-    with gr.Column(visible=False) as picked, gr.Row(elem_classes="vw-query-row", equal_height=True):
+    with gr.Column(visible=False) as picked:
         find = gr.Textbox(
             label=t("vector.find"), placeholder=t("table.find_placeholder"), elem_id="vector-find", max_lines=1,
-            max_length=1000, scale=2,
+            max_length=1000,
         )  # fmt: skip
-        entry = gr.Dropdown([], label=t("vector.entry"), elem_id="vector-entry", filterable=False, scale=3)
+        entries = gr.HTML("", js_on_load=CLICKS, elem_id="vector-entries", apply_default_css=False)
     shown = gr.HTML(notice(t("vector.empty")), elem_id="vector-shown", apply_default_css=False)
 
     gr.on([text.submit, show.click], looking.at_text, [page.tenant, text, kind], shown, **BUSY)
     kind.input(looking.at_text, [page.tenant, text, kind], shown, **QUIET)
-    entry.input(looking.at_entry, [page.tenant, entry], shown, **BUSY)
-    source.input(looking.switch, [page.tenant, source], [typed, picked, entry, shown], **QUIET)
-    find.change(looking.choices, [page.tenant, find], [entry, shown], **QUIET, trigger_mode="always_last")
-    page.tenant.change(looking.other_tenant, [page.tenant, source], [find, entry, shown], **QUIET)
+    source.input(looking.switch, [page.tenant, source, find], [typed, picked, entries, shown], **QUIET)
+    find.change(looking.choices, [page.tenant, find], entries, **QUIET, trigger_mode="always_last")
+    entries.click(looking.at_entry, [page.tenant, find], [entries, shown], **BUSY)
+    page.tenant.change(looking.other_tenant, [page.tenant, source], [find, entries, shown], **QUIET)
 
 
 class Looking:
@@ -68,38 +69,40 @@ class Looking:
         except VecwardError as error:
             return problem(error, self._t)
 
-    async def at_entry(self, tenant: str | None, entry: str | None, request: gr.Request) -> str:
-        if not tenant or not entry or not entry.isdecimal():
-            return notice(self._t("vector.pick"))
+    async def at_entry(self, tenant: str | None, q: str, request: gr.Request, event: gr.EventData) -> tuple[Any, Any]:
+        entry = number(clicked(event).get("id"))
+        if not tenant or entry is None:
+            return gr.skip(), gr.skip()
         try:
             async with self._page.backend.as_user(request) as client:
-                return self._drawn(await client.entry_vector(tenant, int(entry), DIMS))
+                found = await client.entry_vector(tenant, entry, DIMS)
+                page = await client.entries(tenant, limit=CHOICES, q=q.strip() or None)
         except VecwardError as error:
-            return problem(error, self._t)
+            return gr.skip(), problem(error, self._t)
+        return entry_list(page.entries, entry, self._t), self._drawn(found)
 
-    async def choices(self, tenant: str | None, q: str, request: gr.Request) -> tuple[Any, Any]:
+    async def choices(self, tenant: str | None, q: str, request: gr.Request) -> Any:
         """The first entries that contain `q`, to choose from."""
         if not tenant:
-            return gr.update(choices=[], value=None), notice(self._t("frame.no_tenants"))
+            return notice(self._t("frame.no_tenants"))
         try:
             async with self._page.backend.as_user(request) as client:
                 page = await client.entries(tenant, limit=CHOICES, q=q.strip() or None)
         except VecwardError as error:
-            return gr.update(choices=[], value=None), problem(error, self._t)
-        found = [(f"{entry.id} · {one_line(entry.text)}", str(entry.id)) for entry in page.entries]
-        said = notice(self._t("vector.pick" if found else "table.none"))
-        return gr.update(choices=found, value=None), said
+            return problem(error, self._t)
+        return entry_list(page.entries, None, self._t)
 
-    async def switch(self, tenant: str | None, source: str, request: gr.Request) -> tuple[Any, ...]:
+    async def switch(self, tenant: str | None, source: str, q: str, request: gr.Request) -> tuple[Any, ...]:
+        empty = notice(self._t("vector.empty"))
         if source == "entry":
-            return gr.update(visible=False), gr.update(visible=True), *await self.choices(tenant, "", request)
-        return gr.update(visible=True), gr.update(visible=False), gr.skip(), notice(self._t("vector.empty"))
+            listed = await self.choices(tenant, q, request)
+            return gr.update(visible=False), gr.update(visible=True), listed, empty
+        return gr.update(visible=True), gr.update(visible=False), gr.skip(), empty
 
     async def other_tenant(self, tenant: str | None, source: str, request: gr.Request) -> tuple[Any, ...]:
         """No vector, and no choice, of another tenant stays on the page."""
-        if source == "entry":
-            return "", *await self.choices(tenant, "", request)
-        return "", gr.update(choices=[], value=None), notice(self._t("vector.empty"))
+        listed = await self.choices(tenant, "", request) if source == "entry" else ""
+        return "", listed, notice(self._t("vector.empty"))
 
     def _drawn(self, found: Vector) -> str:
         return vector(vector_view(found), self._t)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 
 from tests.browser.conftest import Visit
 from tests.support import wait_for
@@ -34,8 +33,10 @@ def test_the_vector_of_an_entry(visit: Visit) -> None:
     page = visitor.page
     page.click("#vector-source >> text=an entry")
     page.fill("#vector-find textarea, #vector-find input", "authenticator")
-    page.click("#vector-entry input")
-    page.get_by_role("option", name=re.compile("authenticator")).first.click()
+    page.wait_for_function(
+        "[...document.querySelectorAll('.vw-choices li')].every(e => /authenticator/i.test(e.innerText))"
+    )
+    page.locator(".vw-choices button").first.click()
     page.wait_for_selector(".vw-vector")
     assert page.locator(".vw-value").count() == 50
     visitor.shot("vectors-entry-en")
