@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import RunningDaemon, fake_tenant, running_daemon
+from tests.support_models import needs_torch, tiny_qwen3
 
 StartDaemon = Callable[..., RunningDaemon]
 
@@ -28,3 +30,10 @@ def start_daemon() -> Iterator[StartDaemon]:
 def daemon(start_daemon: StartDaemon) -> RunningDaemon:
     """One daemon with one ready tenant, `acme`, on the fake encoder."""
     return start_daemon({"acme": fake_tenant()}).ready("acme")
+
+
+@pytest.fixture(scope="session")
+def qwen3(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a two-layer random Qwen3-Embedding; nobody changes it."""
+    needs_torch()
+    return tiny_qwen3(tmp_path_factory.mktemp("models") / "Qwen3-Embedding-tiny")

@@ -5,9 +5,17 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pytest
+
+from daemon.core.paths import TenantPaths
+from daemon.core.tenant_config import EncoderConfig, LimitsConfig
 from tests.support import CHECKOUT
+
+if TYPE_CHECKING:
+    from daemon.encoder.models.sentence_transformers.backend import SentenceTransformersBackend
 
 END_TOKEN = "<|endoftext|>"
 _CHAT_END = "<|im_end|>"
@@ -18,6 +26,73 @@ QUERY_PROMPT = "Instruct: Given a web search query, retrieve relevant passages t
 _CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
 )
+
+
+# Long and short, English and Chinese; the last one needs cutting wherever a test sets a limit.
+TEXTS = [
+    "How do I reset my password?",
+    "我今天想吃香蕉",
+    "x",
+    "The printer on the third floor is out of paper, and nobody knows where the paper is kept. " * 3,
+    "Vpn",
+]
+LONG = "machine learning needs a great deal of data, " * 60
+
+
+def needs_torch() -> Any:
+    """PyTorch; skips the test, or the file, where the extra `torch` is not installed."""
+    pytest.importorskip("sentence_transformers", reason="the extra torch is not installed")
+    return pytest.importorskip("torch", reason="the extra torch is not installed")
+
+
+def load(folder: Path, limits: LimitsConfig | None = None, **changes: Any) -> SentenceTransformersBackend:
+    """The backend on a model's folder; `changes` are the configuration's, section `encoder`."""
+    from daemon.encoder import models
+    from daemon.encoder.models.sentence_transformers.backend import SentenceTransformersBackend
+
+    settings = {"backend": "sentence-transformers", "model": str(folder), "device": "cpu", "dtype": "float32"}
+    data = folder.parent / "tenant"
+    config = EncoderConfig.model_validate({**settings, **changes})
+    loaded = models.load(config, TenantPaths(data, data, data), limits or LimitsConfig())
+    assert isinstance(loaded, SentenceTransformersBackend)
+    return loaded
+
+
+def library(folder: Path, dtype: str = "float32", **options: Any) -> Any:
+    """The library itself, as Qwen3-Embedding's documentation loads it."""
+    from sentence_transformers import SentenceTransformer
+
+    processor = {} if folder == minilm() else {"padding_side": "left"}
+    return SentenceTransformer(
+        str(folder), device="cpu", model_kwargs={"dtype": dtype}, processor_kwargs=processor, **options
+    )
+
+
+def cosines(one: Any, other: Any) -> Any:
+    """Of each row with its counterpart."""
+    one, other = np.float32(one), np.float32(other)
+    return (one * other).sum(axis=1) / (np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1))
+
+
+def ending_of(backend: SentenceTransformersBackend, text: str) -> str:
+    """The last token of a long document, as the model reads it."""
+    tokens, side = backend._encoder._tokens, backend._documents  # type: ignore[attr-defined]
+    row = tokens.cut(tokens.read([text], side)[0], side.limit)
+    assert len(row) == side.limit
+    return str(tokens._inner.id_to_token(int(row[-1])))
+
+
+def copy_model(folder: Path, to: Path, without: tuple[str, ...] = ()) -> Path:
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder)
+        if path.is_file() and str(name) not in without:
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            (to / name).write_bytes(path.read_bytes())
+    return to
+
+
+def edit_json(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
 def minilm() -> Path:

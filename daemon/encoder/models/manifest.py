@@ -24,7 +24,7 @@ _TEXTS = frozenset({".json", ".txt", ".model", ".jinja", ".py"})
 # The same weights for other libraries, and folders that tools keep beside a model.
 _OTHER_FOLDERS = frozenset({"onnx", "openvino", "coreml", "original", "gguf", "__pycache__"})
 # These say nothing about a document's vector; its prompt is in the fingerprint by itself.
-_NO_MATTER = frozenset({"config_sentence_transformers.json", "generation_config.json", "data_config.json", MANIFEST})
+_NO_MATTER = frozenset({"config_sentence_transformers.json", "generation_config.json", "data_config.json"})
 
 
 class File(BaseModel):
@@ -55,7 +55,7 @@ def wanted(paths: Iterable[str], *, pickled: bool) -> list[str]:
 def _kind(path: str) -> str:
     """The suffix of a file that could matter, else nothing."""
     parts = PurePosixPath(path).parts
-    if any(part in _OTHER_FOLDERS or part.startswith(".") for part in parts):
+    if parts[-1] == MANIFEST or any(part in _OTHER_FOLDERS or part.startswith(".") for part in parts):
         return ""
     return PurePosixPath(path).suffix.lower()
 

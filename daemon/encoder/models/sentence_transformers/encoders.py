@@ -79,7 +79,8 @@ class PlainEncoder:
         self.batch_tokens = batch_tokens
 
     def count(self, text: str) -> int:
-        return _guess(text) if text else 0
+        """With the special tokens, if there are any: a few more than needed."""
+        return int(self._model.preprocess([text])["input_ids"].numel()) if text else 0
 
     def measure(self, texts: Sequence[str], side: Side) -> list[int]:
         return [min(side.limit, _guess(side.prompt + text)) for text in texts]

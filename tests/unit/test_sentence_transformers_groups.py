@@ -1,0 +1,40 @@
+"""Which texts share a call of the model."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.encoder.models.sentence_transformers.groups import fixed_cost, groups
+
+
+def test_long_and_short_are_kept_apart() -> None:
+    assert list(groups([5, 200, 6, 190, 5], apart=16, most=4096)) == [[0, 4, 2], [3, 1]]
+
+
+def test_like_lengths_stay_together() -> None:
+    assert list(groups([10, 11, 12, 13], apart=16, most=4096)) == [[0, 1, 2, 3]]
+
+
+def test_a_long_text_goes_alone_whatever_the_budget() -> None:
+    assert list(groups([10, 5000], apart=1e9, most=100)) == [[0], [1]]
+
+
+def test_nothing_makes_no_group() -> None:
+    assert list(groups([], apart=16, most=4096)) == []
+
+
+@given(st.lists(st.integers(1, 600), max_size=60), st.floats(0, 200), st.integers(1, 4096))
+def test_every_text_is_in_one_group_within_both_bounds(lengths: list[int], apart: float, most: int) -> None:
+    made = list(groups(lengths, apart, most))
+    assert sorted(at for group in made for at in group) == list(range(len(lengths)))
+    for group in made:
+        width = max(lengths[at] for at in group)
+        assert len(group) == 1 or width * len(group) <= most
+        assert sum(width - lengths[at] for at in group) <= apart or len(group) == 1
+
+
+def test_the_fixed_cost_is_told_in_tokens() -> None:
+    assert round(fixed_cost(lambda texts: 0.010 + texts * 8 * 0.0001, 8)) == 100
+    assert fixed_cost(lambda texts: texts * 8 * 0.1, 8) == 4
+    assert fixed_cost(lambda _: 0.01, 8) == 4096
