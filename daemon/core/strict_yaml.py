@@ -8,10 +8,12 @@ from typing import Any, NoReturn
 
 import yaml
 
+from daemon.core import plain_file
 from daemon.core.errors import InvalidConfig
 from daemon.core.wire import shorten
 
 MAX_FILE_BYTES = 1024 * 1024
+MAX_DEPTH = 20
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 
 Location = tuple[str | int, ...]
@@ -48,7 +50,7 @@ def load(path: Path) -> Document:
     Raises InvalidConfig, which names file, line, field, value and what is allowed.
     """
     try:
-        raw = path.read_bytes()
+        raw = plain_file.read_at_most(path, MAX_FILE_BYTES + 1)
     except OSError as error:
         refuse(path, 1, "file", error.strerror or "", "a readable file", f"cannot be read ({error.strerror})")
     return parse(raw, path)
@@ -57,7 +59,7 @@ def load(path: Path) -> Document:
 def parse(raw: bytes, path: Path) -> Document:
     """As `load`, of bytes that stand in, or would stand in, the file `path`."""
     if len(raw) > MAX_FILE_BYTES:
-        refuse(path, 1, "file", f"{len(raw)} bytes", f"at most {MAX_FILE_BYTES} bytes", "is too large")
+        refuse(path, 1, "file", f"{len(raw)} bytes or more", f"at most {MAX_FILE_BYTES} bytes", "is too large")
     try:
         text = raw.decode("utf-8")
         node = _compose(text, path)
@@ -80,12 +82,17 @@ def parse(raw: bytes, path: Path) -> Document:
     return document
 
 
-def _line(node: yaml.Node | yaml.AliasEvent) -> int:
+def _line(node: yaml.Node | yaml.Event) -> int:
     return node.start_mark.line + 1 if node.start_mark else 1
 
 
 def _compose(text: str, path: Path) -> yaml.Node | None:
+    """Looks before it builds: what nests deep takes the builder's time by the square, and its stack."""
+    depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            refuse(path, _line(event), "syntax", "…", f"at most {MAX_DEPTH} levels", "is nested too deep")
         if isinstance(event, yaml.AliasEvent):
             refuse(path, _line(event), f"*{event.anchor}", f"*{event.anchor}",
                    "the value written out", "aliases are not allowed")  # fmt: skip

@@ -194,12 +194,26 @@ def load_tenant(path: Path) -> TenantFile:
         if not NAME.fullmatch(name):
             strict_yaml.refuse(path, 1, "file name", name, NAME_ALLOWED, "can't name a tenant")
         config = check(TenantConfig, strict_yaml.load(path))
-        seed = config.knowledge.seed
-        if seed is not None and not (path.parent / seed).is_file():
-            strict_yaml.refuse(path, 1, "knowledge.seed", seed, "a file beside the YAML", "is not there")
+        check_seed(path, config)
     except InvalidConfig as error:
         return TenantFile(name, path, error=error)
     return TenantFile(name, path, config=config)
+
+
+def check_seed(path: Path, config: TenantConfig) -> None:
+    """Raises InvalidConfig when the seed that stands in the tenant's file `path` can't be used."""
+    seed = config.knowledge.seed
+    if seed is not None and (problem := _seed_problem(path.parent / seed)):
+        strict_yaml.refuse(path, 1, "knowledge.seed", seed, "a file beside the YAML", problem)
+
+
+def _seed_problem(path: Path) -> str | None:
+    """Root opens it and hands it to the tenant: a link could lead to another's file."""
+    if path.is_symlink():
+        return "is a link"
+    if not path.exists():
+        return "is not there"
+    return None if path.is_file() else "is not a regular file"
 
 
 def load_tenants(folder: Path) -> dict[str, TenantFile]:

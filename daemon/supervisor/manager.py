@@ -17,7 +17,7 @@ from daemon.core.errors import (
     UnknownTenant,
 )
 from daemon.core.paths import Paths
-from daemon.core.tenant_config import TenantConfig, TenantFile, check_name, load_tenant, load_tenants, parse_tenant
+from daemon.core.tenant_config import TenantConfig, TenantFile, check_name, check_seed, load_tenants, parse_tenant
 from daemon.core.wire import GpuList, Operation, TenantView
 from daemon.supervisor import views
 from daemon.supervisor.events import EventLog, EventName
@@ -167,26 +167,30 @@ class Manager:
 
     async def start(self, name: str) -> Operation:
         tenant = self.get(name)
+        operation = self.operations.begin("start", name, lambda handle: self._until_up(tenant, handle))
         tenant.want(Goal.UP)
-        return self.operations.begin("start", name, lambda handle: self._until_up(tenant, handle))
+        return operation
 
     async def stop(self, name: str) -> Operation:
         tenant = self.get(name)
+        operation = self.operations.begin("stop", name, lambda _: self._until_rest(tenant, State.STOPPED))
         tenant.want(Goal.DOWN)
-        return self.operations.begin("stop", name, lambda _: self._until_rest(tenant, State.STOPPED))
+        return operation
 
     async def restart(self, name: str) -> Operation:
         tenant = self.get(name)
         before = tenant.process
+        operation = self.operations.begin("restart", name, lambda handle: self._until_up(tenant, handle, before))
         tenant.goal = Goal.UP
         self.state_db.set_goal(name, Goal.UP)
         tenant.tell(Happening.RESTART)
-        return self.operations.begin("restart", name, lambda handle: self._until_up(tenant, handle, before))
+        return operation
 
     async def park(self, name: str) -> Operation:
         tenant = self.get(name)
+        operation = self.operations.begin("park", name, lambda _: self._until_rest(tenant, State.PARKED))
         tenant.tell(Happening.PARK)
-        return self.operations.begin("park", name, lambda _: self._until_rest(tenant, State.PARKED))
+        return operation
 
     async def _until_up(self, tenant: Tenant, handle: Handle, before: object = None) -> dict[str, Any]:
         await asyncio.sleep(0)  # the run loop takes the command first
@@ -217,7 +221,8 @@ class Manager:
         """Creates or changes a tenant from YAML; the file is written whole or not at all."""
         check_name(name)
         path = self.tenants_dir / f"{name}.yaml"
-        parse_tenant(raw, path)
+        config = await asyncio.to_thread(parse_tenant, raw, path)  # a large file takes seconds
+        check_seed(path, config)
         known = name in self.tenants
         if not known and not adopt and self.paths.tenant(name).data.exists():
             raise DataExists(
@@ -226,9 +231,7 @@ class Manager:
                 tenant=name,
             )
         _write_whole(path, raw)
-        file = load_tenant(path)
-        if file.error is not None:
-            raise file.error
+        file = TenantFile(name, path, config=config)
         if known:
             self.reload.change(self.tenants[name], file)
             return self.tenants[name]
@@ -246,8 +249,8 @@ class Manager:
         if purge:
             await self.launcher.destroy_data(name)
             await asyncio.to_thread(_destroy, self.paths.tenant(name).log)
-        self.state_db.forget_tenant(name)
         self.events.emit(EventName.TENANT_DELETED, name, purged=purge)
+        self.state_db.forget_tenant(name, purged=not data.exists())
 
     async def _remove(self, tenant: Tenant) -> None:
         """Out of tenants.d, out of memory; its process and listener go with it."""
@@ -258,6 +261,7 @@ class Manager:
         loop = self._loops.pop(tenant.name)
         loop.cancel()
         await asyncio.wait([loop])
+        await self.operations.end_all_of(tenant.name)
         await tenant.close()
         self._release(tenant)
         del self.tenants[tenant.name]

@@ -44,8 +44,7 @@ class Metering:
 
     async def collect(self) -> None:
         """Asks every ready encoder now."""
-        for tenant in list(self._live()):
-            await self.ask(tenant)
+        await asyncio.gather(*(self.ask(tenant) for tenant in self._live()))
 
     async def ask(self, tenant: Tenant) -> None:
         """Adds what this encoder did since it was last asked; one that does not answer is asked again later."""

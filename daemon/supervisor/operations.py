@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from daemon.core.errors import InternalError, UnknownOperation, VecwardError
+from daemon.core.errors import InternalError, QueueFull, UnknownOperation, VecwardError
 from daemon.core.http_status import to_problem
 from daemon.core.wire import Operation, OperationState, Progress
 from daemon.supervisor.state_db import StateDb
 
 KEPT_S = 7 * 86_400.0
+MAX_KEPT = 500  # of one tenant
+MAX_RUNNING = 32  # of one tenant
 
 Work = Callable[["Handle"], Awaitable[dict[str, Any] | None]]
 
@@ -39,6 +41,14 @@ class Operations:
         self._db.execute("DELETE FROM operations WHERE at < ?", (time.time() - KEPT_S,))
 
     def begin(self, kind: str, tenant: str, work: Work) -> Operation:
+        """Raises QueueFull: what a caller asks for again and again must not pile up."""
+        running = sum(operation.tenant == tenant for operation, _ in self._running.values())
+        if running >= MAX_RUNNING:
+            raise QueueFull(
+                f"cannot {kind} {tenant}: {running} operations on it have not ended; wait for them, or cancel one",
+                retry_after=1,
+            )
+        self._prune(tenant)
         operation = Operation(
             id=f"d-{uuid4().hex}",
             kind=kind,
@@ -48,6 +58,8 @@ class Operations:
         )
         task = asyncio.create_task(self._run(operation.id, work), name=f"operation {kind} {tenant}")
         self._running[operation.id] = (operation, task)
+        # A task that is cancelled before it began never gets to its own end.
+        task.add_done_callback(lambda _: self._finish(operation.id, self._when_cancelled))
         self._save(operation)
         return operation
 
@@ -72,6 +84,14 @@ class Operations:
             task.cancel()
             await asyncio.wait([task], timeout=5)
         return self.get(operation_id)
+
+    async def end_all_of(self, tenant: str) -> None:
+        """The tenant goes: nothing is waited for any more."""
+        tasks = [task for operation, task in self._running.values() if operation.tenant == tenant]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=5)
 
     async def close(self) -> None:
         self._when_cancelled = OperationState.INTERRUPTED
@@ -117,6 +137,14 @@ class Operations:
                 operation.ended_at is None,
                 time.time(),
             ),
+        )
+
+    def _prune(self, tenant: str) -> None:
+        """The newest stay: who asks often fills their own share of the table."""
+        self._db.execute(
+            "DELETE FROM operations WHERE id IN (SELECT id FROM operations WHERE tenant = ? AND NOT running "
+            "ORDER BY at DESC LIMIT -1 OFFSET ?)",
+            (tenant, MAX_KEPT),
         )
 
     def _interrupt_left_over(self) -> None:

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from daemon.core import progress_page
 from daemon.core.control import MAX_PACKET_BYTES, FromEncoder, Refused, Stop, from_encoder
+from daemon.core.plain_file import open_plain
 from daemon.core.progress_page import ProgressReader
 from daemon.supervisor.tenant_log import MAX_LINE_BYTES, TenantLog
 from daemon.supervisor.throttle import Throttle, ThrottledReader
@@ -116,7 +117,7 @@ class EncoderProcess:
     def _spawn(self, control: socket.socket, progress_fd: int) -> subprocess.Popen[bytes]:
         launch = self.launch
         config_fd = _memfd(launch.config_json)
-        seed_fd = os.open(launch.seed, os.O_RDONLY | os.O_CLOEXEC) if launch.seed else None
+        seed_fd = open_plain(launch.seed) if launch.seed else None
         fds = {"--listen-fd": launch.listener.fileno(), "--control-fd": control.fileno(),
                "--progress-fd": progress_fd, "--config-fd": config_fd}  # fmt: skip
         if seed_fd is not None:

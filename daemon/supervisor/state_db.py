@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 from daemon.core.errors import StartRefused
@@ -65,10 +66,21 @@ class StateDb:
             (tenant, goal.value),
         )
 
-    def forget_tenant(self, tenant: str) -> None:
-        """The goal goes; the uid is retired, never handed out again."""
+    def forget_tenant(self, tenant: str, *, purged: bool) -> None:
+        """The goal goes; the uid is retired, never handed out again.
+
+        Purged: a later tenant of this name is another one. What was kept of this one goes by another name.
+        """
         self.connection.execute("DELETE FROM tenants WHERE name = ?", (tenant,))
         self.connection.execute("UPDATE uids SET retired = 1 WHERE tenant = ?", (tenant,))
+        if purged:
+            self._set_aside(tenant)
+
+    def _set_aside(self, tenant: str) -> None:
+        former = f"{tenant} (destroyed {datetime.now(UTC).isoformat(timespec='microseconds')})"
+        self.connection.execute("DELETE FROM operations WHERE tenant = ? AND NOT running", (tenant,))
+        self.connection.execute("UPDATE events SET tenant = ? WHERE tenant = ?", (former, tenant))
+        self.connection.execute("UPDATE usage SET tenant = ? WHERE tenant = ?", (former, tenant))
 
     def uid(self, tenant: str, first: int, last: int) -> int:
         """The tenant's numeric uid, taken from [first, last] at the first call."""

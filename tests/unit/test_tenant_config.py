@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from daemon.core.config import DaemonConfig, load_config
 from daemon.core.errors import Invalid, InvalidConfig
 from daemon.core.paths import Paths, check_socket_length
+from daemon.core.plain_file import open_plain
 from daemon.core.tenant_config import check_name, load_tenant, load_tenants, parse_tenant
 
 DEMO = Path(__file__).parents[2] / "tenants.d"
@@ -46,6 +48,7 @@ BAD = {
     "no principal": ("encoder: {backend: fake}\naccess:\n  searchers: [bob]\n", 3, "access.searchers.0"),
     "a device": ("encoder:\n  backend: fake\n  device: gpu0\n", 3, "encoder.device"),
     "a seed elsewhere": ("encoder: {backend: fake}\nknowledge:\n  seed: ../other.txt\n", 3, "knowledge.seed"),
+    "nesting without end": ("encoder: " + "[" * 500_000, 1, "syntax"),
     "a control character": ("encoder: {backend: fake}\ntitle: {en: 'a\x00'}\n", 1, "syntax"),
 }
 
@@ -129,3 +132,41 @@ def test_every_field_is_documented_in_the_demo_tenants():
 def test_a_long_socket_path_is_refused_with_the_way_out():
     with pytest.raises(InvalidConfig, match="choose a shorter --root"):
         check_socket_length(Paths.under(Path("/tmp") / ("x" * 100)).daemon_socket)
+
+
+def _seeded(folder: Path) -> InvalidConfig | None:
+    (folder / "acme.yaml").write_text("{encoder: {backend: fake}, knowledge: {seed: acme.txt}}")
+    return load_tenant(folder / "acme.yaml").error
+
+
+def test_a_seed_is_a_file_of_its_own(tmp_path: Path):
+    seed = tmp_path / "acme.txt"
+    seed.write_text("an entry")
+    assert _seeded(tmp_path) is None
+
+
+@pytest.mark.parametrize("planted", ["link", "dangling", "folder", "pipe"])
+def test_a_seed_that_leads_elsewhere_is_refused(tmp_path: Path, planted: str):
+    """Root opens it and gives it to the tenant."""
+    seed, other = tmp_path / "acme.txt", tmp_path / "another-tenants-file"
+    other.write_text("a secret of another tenant")
+    {
+        "link": lambda: seed.symlink_to(other),
+        "dangling": lambda: seed.symlink_to(tmp_path / "nowhere"),
+        "folder": seed.mkdir,
+        "pipe": lambda: os.mkfifo(seed),
+    }[planted]()
+    error = _seeded(tmp_path)
+    assert error is not None
+    assert error.details["field"] == "knowledge.seed"
+    with pytest.raises(OSError, match=r"symbolic links|not a regular file"):  # should it be exchanged after the check
+        open_plain(seed)
+
+
+@pytest.mark.parametrize("endless", ["pipe", "device"])
+def test_a_tenant_file_that_never_ends_is_refused(tmp_path: Path, endless: str):
+    path = tmp_path / "acme.yaml"
+    os.mkfifo(path) if endless == "pipe" else path.symlink_to("/dev/zero")
+    error = load_tenant(path).error
+    assert error is not None
+    assert "regular file" in error.message
