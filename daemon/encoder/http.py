@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from pydantic import BaseModel
 from pydantic_core import to_json
@@ -46,7 +46,8 @@ class Request:
 
     @property
     def actor(self) -> str:
-        return self.header(b"vecward-actor") or "unknown"
+        """As the daemon names the caller; it quotes what a header can't hold."""
+        return unquote(self.header(b"vecward-actor") or "unknown")
 
     async def body(self) -> bytes:
         """Raises BodyTooLarge; the rest of such a body is not read."""

@@ -39,13 +39,13 @@ def test_changes_are_told_over_the_control_channel(encoder: RunningEncoder) -> N
 
 
 def test_a_write_is_answered_once(encoder: RunningEncoder) -> None:
-    headers = {"vecward-request": "r-1", "vecward-actor": "user:demo", "if-match": '"1"'}
+    headers = {"vecward-request": "r-1", "vecward-actor": "user:%E6%9D%8E", "if-match": '"1"'}
     body = {"entries": [{"text": "added only once"}]}
     first = encoder.ask("POST", "entries", body, headers)
     again = encoder.ask("POST", "entries", body, headers)
     assert (first.status, first.body) == (again.status, again.body)
     assert first.status == 201
-    assert encoder.ok("GET", "history?limit=1")["changes"][0]["actor"] == "user:demo"
+    assert encoder.ok("GET", "history?limit=1")["changes"][0]["actor"] == "user:李"
     assert encoder.ok("GET", "entries")["total"] == 6
 
 
