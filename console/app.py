@@ -49,9 +49,10 @@ def create_app(cookies: Cookies, open_client: OpenClient, title: str) -> FastAPI
         user = cookies.user_of(request.cookies)
         return None if user is None else user.name
 
-    for language in LANGUAGES:
+    pages = {language: build(backend, language, title) for language in LANGUAGES}
+    for language, page in pages.items():
         gr.mount_gradio_app(
-            app, build(backend, language, title), f"/{language}", auth_dependency=name_of, theme=theme(),
+            app, page, f"/{language}", auth_dependency=name_of, theme=theme(),
             footer_links=[], run_history=False, show_error=False, ssr_mode=False, mcp_server=False, pwa=False,
             enable_monitoring=False, allowed_paths=[], blocked_paths=["/"], max_file_size=0,
         )  # fmt: skip
@@ -67,7 +68,8 @@ def create_app(cookies: Cookies, open_client: OpenClient, title: str) -> FastAPI
             log.warning("session-not-checked", extra={"kind": error.kind, "reason": error.message})
         return True
 
-    app.add_middleware(Gate, cookies=cookies, still_signed_in=still_signed_in)
+    handlers: dict[str, frozenset[int]] = {language: frozenset(page.fns) for language, page in pages.items()}
+    app.add_middleware(Gate, cookies=cookies, handlers=handlers, still_signed_in=still_signed_in)
     return app
 
 

@@ -67,6 +67,8 @@ def _header(title: str, user: str | None, language: Language, t: Words) -> Html:
         el("span", title, class_="vw-brand"),
         el("nav", el("span", language_links(language), class_="vw-languages"), _signed_in(user, t), class_="vw-nav"),
         class_="vw-header",
+        data_cancel=t("dialog.cancel"),
+        data_go=t("dialog.confirm"),
     )
 
 

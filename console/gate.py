@@ -10,7 +10,7 @@ import ipaddress
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Set
 from typing import Any
 
 from starlette.datastructures import Headers, QueryParams
@@ -47,11 +47,19 @@ class Refuse(Exception):
 
 
 class Gate:
-    """ASGI middleware. `still_signed_in` asks the daemon when a page is opened."""
+    """ASGI middleware. `handlers` are the numbers of each page's; `still_signed_in` asks the daemon when a page
+    is opened."""
 
-    def __init__(self, app: ASGIApp, cookies: Cookies, still_signed_in: StillSignedIn) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        cookies: Cookies,
+        handlers: Mapping[str, Set[int]],
+        still_signed_in: StillSignedIn,
+    ) -> None:
         self._app = app
         self._cookies = cookies
+        self._handlers = handlers
         self._still_signed_in = still_signed_in
         self._owners: OrderedDict[str, str] = OrderedDict()
 
@@ -85,7 +93,7 @@ class Gate:
             await self._check_page(user)
         elif user is None:
             raise Refuse(JSONResponse({"detail": "not signed in"}, 401))
-        return await self._check_event(scope, headers, receive, inner, user)
+        return await self._check_event(scope, headers, receive, found, user)
 
     async def _check_page(self, user: User | None) -> None:
         if user is None:
@@ -96,14 +104,17 @@ class Gate:
             raise Refuse(gone)
 
     async def _check_event(
-        self, scope: Scope, headers: Headers, receive: Receive, inner: str, user: User | None
+        self, scope: Scope, headers: Headers, receive: Receive, path: re.Match[str], user: User | None
     ) -> Receive:
         """Gradio keeps a page's values under a random number of the page's own: it stays with its user."""
         session: object = None
         if scope["method"] == "POST":
             receive, body = await _read(receive, headers, MAX_EVENT_BYTES)
-            session = _check_body(body).get("session_hash")
-        elif in_path := _SESSION_IN_PATH.fullmatch(inner):
+            event = _check_body(body)
+            session = event.get("session_hash")
+            if event.get("fn_index", 0) not in self._handlers[path[1]]:
+                raise Refuse(JSONResponse({"detail": "no such handler"}, 404))
+        elif in_path := _SESSION_IN_PATH.fullmatch(path[2]):
             session = in_path[1]
         else:
             session = QueryParams(scope["query_string"]).get("session_hash")
@@ -189,6 +200,8 @@ def _check_body(body: bytes) -> dict[str, Any]:
     if not isinstance(event, dict):
         raise Refuse(JSONResponse({"detail": "not an object"}, 400))
     data = event.get("data")
+    if not isinstance(event.get("fn_index", 0), int):
+        raise Refuse(JSONResponse({"detail": "fn_index is no number"}, 422))
     if not all(_is_plain(value) for value in (data if isinstance(data, list) else [])):
         raise Refuse(JSONResponse({"detail": "only plain values are accepted"}, 422))
     return event

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from console.components.markup import Html, el, link_target, show_controls, user_text
+from console.components.markup import Html, el, link_target, user_text
 from console.components.notices import notice
 from console.i18n import EXAMPLES, Language, Words
 from console.view_models import Card, Results
@@ -16,7 +16,7 @@ def results(found: Results, t: Words) -> Html:
     return el(
         "div",
         notice(t("search.low"), "warn") if found.low else None,
-        [notice(show_controls(warning), "warn") for warning in found.warnings],
+        [notice(warning, "warn") for warning in found.warnings],
         el("ol", (card(one, t) for one in found.cards), class_="vw-cards"),
         _footer(found, t),
         class_="vw-results",

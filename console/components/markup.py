@@ -1,5 +1,7 @@
 """The only place where HTML is put together. `gr.HTML` escapes nothing, so this does, always.
 
+Control characters are made visible on the way, and direction overrides are named: neither may act or hide.
+
 ``el("p", "1 < 2", class_="note")`` gives ``<p class="note">1 &lt; 2</p>``. What is HTML already has the type
 `Html`, which only this module makes.
 """
@@ -36,8 +38,8 @@ def join(*children: Child) -> Html:
 
 
 def user_text(text: str, tag: str = "div", **attributes: Attribute) -> Html:
-    """What somebody typed: its own direction, its line breaks, and no control character that hides."""
-    return el(tag, show_controls(text), dir="auto", **attributes)
+    """What somebody typed, in its own direction."""
+    return el(tag, text, dir="auto", **attributes)
 
 
 def show_controls(text: str) -> str:
@@ -61,7 +63,7 @@ def _attribute(name: str, value: Attribute) -> str:
     name = name.rstrip("_").replace("_", "-")
     if value is None or value is False:
         return ""
-    return f" {name}" if value is True else f' {name}="{escape(str(value))}"'
+    return f" {name}" if value is True else f' {name}="{escape(show_controls(str(value)))}"'
 
 
 def _child(child: Child) -> str:
@@ -70,7 +72,7 @@ def _child(child: Child) -> str:
     if isinstance(child, Html):
         return str(child)
     if isinstance(child, str | int):
-        return escape(str(child))
+        return escape(show_controls(str(child)))
     return join(*child)
 
 

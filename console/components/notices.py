@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from console.components.markup import Html, el, show_controls
+from console.components.markup import Html, el
 from console.i18n import Words, known
 from daemon.core.errors import Unauthenticated, VecwardError
 
@@ -20,7 +20,7 @@ def problem(error: VecwardError, t: Words) -> Html:
     return el(
         "div",
         el("p", t(known(f"error.{error.kind}", "error.error")), class_="vw-notice-title"),
-        el("p", show_controls(error.message), class_="vw-notice-detail", dir="auto"),
+        el("p", error.message, class_="vw-notice-detail", dir="auto"),
         sign_in,
         class_="vw-notice vw-bad",
         role="alert",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from console.components.markup import Html, el, show_controls
+from console.components.markup import Html, el
 from console.i18n import Language, Words, known
 from console.view_models import actions, duration, megabytes, title_of, tone
 from daemon.core import wire
@@ -19,8 +19,8 @@ def _card(tenant: wire.TenantView, language: Language, t: Words) -> Html:
     return el(
         "li",
         _head(tenant, language, t),
-        el("p", show_controls(tenant.reason), class_="vw-reason", dir="auto") if tenant.reason else None,
-        [el("p", show_controls(warning), class_="vw-warning", dir="auto") for warning in tenant.warnings],
+        el("p", tenant.reason, class_="vw-reason", dir="auto") if tenant.reason else None,
+        [el("p", warning, class_="vw-warning", dir="auto") for warning in tenant.warnings],
         _progress(tenant, t),
         el("dl", facts, class_="vw-facts"),
         el("div", (_button(action, tenant, language, t) for action in actions(tenant)), class_="vw-row-buttons"),

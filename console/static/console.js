@@ -19,11 +19,9 @@
 })();
 
 window.vecward = {
-  words: () => (location.pathname.startsWith("/zh") ? { cancel: "取消", go: "确定" } : { cancel: "Cancel", go: "Yes, go ahead" }),
-
   // Asks before something that can't be taken back easily. Escape and Cancel do nothing.
   ask(question, then) {
-    const words = this.words();
+    const words = document.querySelector("[data-go]")?.dataset ?? {};
     const dialog = document.createElement("dialog");
     dialog.className = "vw-dialog";
     const text = document.createElement("p");
@@ -71,7 +69,15 @@ window.vecward = {
   },
 };
 
-// Text that was typed and not saved is not lost by closing the page without being asked.
+// Text that was typed and not saved is not lost by closing the page without being asked: typing takes the mark
+// `data-clean` away that loading and saving set.
+document.addEventListener("input", (event) => {
+  if (!event.target.closest?.("#lines")) return;
+  const line = document.querySelector("[data-clean]");
+  line?.removeAttribute("data-clean");
+  const reload = line?.querySelector("[data-action=reload]");
+  if (reload) reload.dataset.sure = document.querySelector("[data-reload-sure]")?.dataset.reloadSure ?? "";
+});
 window.addEventListener("beforeunload", (event) => {
-  if (document.querySelector("[data-unsaved]")) event.preventDefault();
+  if (document.querySelector(".vw-status-line:not([data-clean])")) event.preventDefault();
 });

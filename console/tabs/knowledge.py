@@ -11,7 +11,7 @@ import gradio as gr
 from console.components.files import files
 from console.components.markup import Html, el
 from console.components.notices import notice, problem
-from console.page import BUSY, QUIET, STREAMED, Page
+from console.page import BUSY, CLICKS, QUIET, STREAMED, Page
 from console.tabs.files import Files, files_part, follow
 from console.tabs.lines import Desk, Lines, Loaded, lines_editor, put_away, status
 from console.tabs.search import search_box
@@ -32,7 +32,6 @@ class Parts:
     note: gr.HTML
     status: gr.HTML
     view: gr.Radio
-    reload: gr.Button
     lines: Lines
     table: Table
     files: Files
@@ -40,7 +39,7 @@ class Parts:
     def outputs(self) -> list[Any]:
         lines, table, files = self.lines, self.table, self.files
         return [
-            self.note, self.status, self.view, self.reload,
+            self.note, self.status, self.view,
             lines.group, lines.desk, lines.text, lines.said, lines.merge,
             table.group, table.browsing, table.rows, table.said,
             files.group, files.links, files.said,
@@ -63,15 +62,14 @@ def _editor(page: Page) -> Parts:
     t = page.t
     note = gr.HTML("", elem_id="knowledge-note", elem_classes="vw-slot", apply_default_css=False)
     with gr.Row(elem_classes="vw-bar-top"):
-        status_line = gr.HTML("", elem_id="knowledge-status", apply_default_css=False)
+        status_line = gr.HTML("", js_on_load=CLICKS, elem_id="knowledge-status", apply_default_css=False)
         view = gr.Radio(
             [(t("knowledge.as_lines"), LINES), (t("knowledge.as_table"), TABLE)], value=LINES, visible=False,
             show_label=False, container=False, elem_id="knowledge-view", label=t("knowledge.view"),
         )  # fmt: skip
-        reload = gr.Button(t("knowledge.reload"), size="sm", visible=False, elem_id="knowledge-reload", min_width=90)
     lines = lines_editor(page, status_line)
     table = entries_table(page, status_line)
-    return Parts(note, status_line, view, reload, lines, table, files_part(page))
+    return Parts(note, status_line, view, lines, table, files_part(page))
 
 
 def _wire(page: Page, tab: gr.Tab, parts: Parts) -> None:
@@ -98,7 +96,7 @@ def _wire(page: Page, tab: gr.Tab, parts: Parts) -> None:
     tab.select(first, inputs, [*outputs, opened], **QUIET)
     page.tenant.change(other_tenant, [*inputs, opened], [*outputs, opened], **QUIET)
     parts.view.input(opening.open, inputs, outputs, **QUIET)
-    parts.reload.click(opening.again, inputs, outputs, **BUSY)
+    parts.status.click(opening.again, inputs, outputs, **BUSY)
     after_import = [one for one in outputs if one is not parts.files.said]
     parts.files.links.submit(imported, None, parts.files.said, **STREAMED).then(
         opening.after_import, inputs, after_import, **QUIET
@@ -184,7 +182,6 @@ class Opening:
             parts.note: notice(self._t(note)) if note else "",
             parts.status: status(page.total, page.revision, self._t, clean=True),
             parts.view: gr.update(visible=fits),
-            parts.reload: gr.update(visible=True),
             parts.files.group: gr.update(visible=True),
             parts.files.links: files(view.name, self._t),
             parts.files.said: "",
@@ -192,7 +189,7 @@ class Opening:
 
     def _closed(self, said: Html, desk: Desk) -> Updates:
         parts = self._parts
-        hidden = (parts.lines.group, parts.table.group, parts.files.group, parts.view, parts.reload)
+        hidden = (parts.lines.group, parts.table.group, parts.files.group, parts.view)
         return {one: gr.update(visible=False) for one in hidden} | {
             parts.note: said, parts.status: "", parts.lines.desk: desk,
         }  # fmt: skip

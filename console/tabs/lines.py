@@ -5,6 +5,7 @@ Nothing that was typed is ever replaced without being asked: not by saving, not 
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 
 import gradio as gr
@@ -64,8 +65,13 @@ class Lines:
 
 def status(entries: int, revision: int, t: Words, *, clean: bool) -> Html:
     """`data-clean` tells the page's script that closing the page would lose nothing."""
-    said = t("knowledge.count", n=entries, revision=revision)
-    return el("p", said, class_="vw-status-line", data_clean=clean, data_revision=revision)
+    reload = el(
+        "button", t("knowledge.reload"), type="button", class_="vw-button", data_action="reload",
+        data_sure=None if clean else t("knowledge.reload_sure"), data_reload_sure=t("knowledge.reload_sure"),
+    )  # fmt: skip
+    said = el("span", t("knowledge.count", n=entries, revision=revision))
+    # The time makes it new each time: Gradio draws nothing anew that it has drawn already.
+    return el("p", said, reload, class_="vw-status-line", data_clean=clean, data_at=time.monotonic_ns())
 
 
 def put_away(desk: Desk, typed: str) -> Desk:

@@ -148,8 +148,11 @@ def test_a_damaged_manifest_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_other_libraries_read_is_not_wanted() -> None:
-    paths = ["README.md", "config.json", "model.safetensors", "pytorch_model.bin", "tf_model.h5", "onnx/model.onnx",
-             "openvino/openvino_model.bin", "1_Pooling/config.json", ".gitattributes", "tokenizer.model", manifest.MANIFEST]  # fmt: skip
+    paths = [
+        *("README.md", "config.json", "model.safetensors", "pytorch_model.bin", "tf_model.h5", "onnx/model.onnx"),
+        *("openvino/openvino_model.bin", "1_Pooling/config.json", ".gitattributes", "tokenizer.model"),
+        manifest.MANIFEST,
+    ]
     chosen = ["1_Pooling/config.json", "config.json", "model.safetensors", "tokenizer.model"]
     assert manifest.wanted(paths, pickled=False) == chosen
     assert manifest.wanted(paths, pickled=True) == chosen
