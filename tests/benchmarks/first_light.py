@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from statistics import median
 from typing import Any
@@ -26,7 +27,12 @@ ENTRIES = 10_000
 QUERIES = 200
 CLIENTS = 32
 TARGET = "/v1/tenants/bench/search"
-TENANT: dict[str, Any] = {"encoder": {"backend": "use-multilingual", "query_cache": 0}, "knowledge": {"min_chars": 1}}
+TENANT: dict[str, Any] = {
+    "encoder": {"backend": "use-multilingual", "query_cache": 0},
+    "knowledge": {"min_chars": 1},
+    # As many BLAS threads as the other side takes by itself.
+    "limits": {"cpus": os.cpu_count()},
+}
 
 
 class InProcess:

@@ -5,7 +5,6 @@ Both sides ask the same fake encoder for the same searches: directly on its own 
 
 from __future__ import annotations
 
-import asyncio
 from statistics import median
 
 import uvloop
