@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from daemon.api.access import Access
 from daemon.api.attempts import Attempts
-from daemon.api.audit import AuditLog
+from daemon.api.audit import AuditLog, Record
 from daemon.api.authenticate import Authenticator, UserBase
 from daemon.api.context import Services
 from daemon.api.front import Front
@@ -12,19 +14,34 @@ from daemon.api.metrics import Metrics
 from daemon.api.own import create_own_app
 from daemon.api.sign_in import SignIns
 from daemon.api.streams import Streams
+from daemon.core.wire import shorten
 from daemon.supervisor.manager import Manager
 
 
 def create_app(manager: Manager) -> Front:
     """Raises StartRefused when the audit log can't be written. Close what it answers when the server has ended."""
     user_base = UserBase(manager.paths.users_yaml)
+    audit = AuditLog(manager.paths.audit_log)
     services = Services(
         manager=manager,
         access=Access(manager),
         authenticator=Authenticator(manager, user_base),
         sign_ins=SignIns(user_base, Attempts(manager.state_db.connection)),
-        audit=AuditLog(manager.paths.audit_log),
+        audit=audit,
         metrics=Metrics(lambda: (tenant.state.value for tenant in manager.tenants.values())),
         streams=Streams(),
     )
+    _audit_files(manager, user_base, audit)
     return Front(services, create_own_app(services))
+
+
+def _audit_files(manager: Manager, user_base: UserBase, audit: AuditLog) -> None:
+    """What changes rights or configuration without a call of the API; the daemon can't know by whom."""
+
+    def write(action: str, outcome: str, detail: str, tenant: str | None = None) -> None:
+        audit.write(Record("file", os.getpid(), "file", action, outcome, tenant, detail=shorten(detail, 2000) or None))
+
+    user_base.refresh()
+    user_base.on_change = lambda outcome, detail: write("users-changed", outcome, detail)
+    manager.reload.on_file = lambda tenant, done, outcome, detail: write(f"tenant-file-{done}", outcome, detail, tenant)
+    write("daemon-started", "done", f"isolation: {manager.config.isolation}")

@@ -1,8 +1,10 @@
-"""The audit log: one JSON line per mutating call, sign-in and refusal, written by the daemon alone.
+"""The audit log: one JSON line per mutating call, sign-in, refusal and change of the configuration, written by the
+daemon alone.
 
-The first of equal refusals is written at once; those that follow within a minute are counted, and the
-count is written as one line when the minute is over. Mode 0640. A line that a crash tore is marked at
-the next start; lines that could not be written (full disk) are counted and told by the next one that is.
+The first of equal refusals is written at once; those that follow within a minute are counted, and the count is
+written as one line when the minute is over. Who is refused in very many ways (made-up names of tenants) is counted
+under one line, too: a caller without any right must not fill the disk. Mode 0640. A line that a crash tore is marked
+at the next start; lines that could not be written (full disk) are counted and told by the next one that is.
 """
 
 from __future__ import annotations
@@ -11,24 +13,29 @@ import asyncio
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from daemon.core import plain_json
 from daemon.core.errors import StartRefused
 
 log = logging.getLogger(__name__)
 
 REPEATS_S = 60.0
-_MAX_KINDS_OF_REFUSALS = 1024
+MAX_KINDS_OF_REFUSALS = 64  # of one principal within REPEATS_S, each with its own line
+_MAX_COUNTED = 4096
+SEVERAL = "(several)"
 _LOOK_BACK_BYTES = 4 * 1024 * 1024  # searched per page; older lines are on the following one
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """`outcome` is "done", "accepted", or the problem's kind or status."""
+    """`outcome` is "done", "accepted", or the problem's kind or status. `via` is "file" for changes of files, whose
+    author the daemon can't know; `detail` says what changed."""
 
     principal: str
     pid: int
@@ -38,6 +45,7 @@ class Record:
     tenant: str | None = None
     request: str | None = None
     address: str | None = None
+    detail: str | None = None
 
 
 class AuditLog:
@@ -48,6 +56,7 @@ class AuditLog:
         self._fd = _open(path)
         self._lost = 0
         self._repeats: dict[Record, int] = {}
+        self._kinds: Counter[str] = Counter()
         self._timer: asyncio.TimerHandle | None = None
         self._torn = _ends_torn(self._fd)
         if self._torn:
@@ -59,12 +68,16 @@ class AuditLog:
     def refused(self, record: Record) -> None:
         """As `write`, but repeats are counted; the request's id is the first one's."""
         key = replace(record, pid=0, request=None)
+        if key not in self._repeats and self._kinds[record.principal] >= MAX_KINDS_OF_REFUSALS:
+            key = replace(key, action=SEVERAL, outcome=SEVERAL, tenant=None, address=None)
+            record = replace(key, pid=record.pid, request=record.request)
         if key in self._repeats:
             self._repeats[key] += 1
             return
-        if len(self._repeats) >= _MAX_KINDS_OF_REFUSALS:
+        if len(self._repeats) >= _MAX_COUNTED:
             self.flush()
         self._repeats[key] = 0
+        self._kinds[key.principal] += 1
         self._write(_line(record))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(REPEATS_S, self.flush)
@@ -75,6 +88,7 @@ class AuditLog:
             self._timer.cancel()
             self._timer = None
         repeats, self._repeats = self._repeats, {}
+        self._kinds.clear()
         for key, count in repeats.items():
             if count:
                 self._write({**_line(key), "pid": None, "repeated": count})
@@ -98,7 +112,7 @@ class AuditLog:
         stamped = {"at": self._now().isoformat(timespec="milliseconds"), **line}
         if self._lost:
             stamped["lines_lost_before"] = self._lost
-        raw = json.dumps(stamped, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+        raw = plain_json.dumps(stamped).encode("utf-8", "backslashreplace") + b"\n"
         raw = b"\n" + raw if self._torn else raw
         try:
             written = os.write(self._fd, raw)

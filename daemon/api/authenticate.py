@@ -6,6 +6,7 @@ import hmac
 import logging
 import os
 import pwd
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -31,10 +32,11 @@ class UserBase:
         self._users: users.Users = {}
         self._broken: InvalidConfig | None = None
         self._identities: dict[str, Identity] = {}
+        self.on_change: Callable[[str, str], None] = lambda outcome, detail: None  # noqa: ARG005
 
     def hash_of(self, name: str) -> str | None:
         """None: no such user. Raises Unauthenticated while the file can't be used: then nobody gets in."""
-        self._refresh()
+        self.refresh()
         if self._broken is not None:
             raise Unauthenticated("cannot sign anybody in: users.yaml can't be used, the daemon's log says why")
         return self._users.get(name)
@@ -45,18 +47,23 @@ class UserBase:
             self._identities[name] = Identity(f"user:{name}", [f"user:{name}"])
         return self._identities[name]
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Reads the file when it changed; `on_change` is told what changed since it was last read."""
         stamp = self._read_stamp()
         if stamp == self._stamp:
             return
+        first, before = self._stamp is None, self._users
         self._stamp, self._users, self._broken, self._identities = stamp, {}, None, {}
         try:
             self._users = users.load(self._path)
         except InvalidConfig as error:
             self._broken = error
             log.exception("users-refused", extra={"reason": error.message})
+            self.on_change("refused", error.message)
         else:
             log.info("users-read", extra={"users": len(self._users)})
+            if not first and (detail := _difference(before, self._users)):
+                self.on_change("done", detail)
 
     def _read_stamp(self) -> tuple[int, ...]:
         try:
@@ -64,6 +71,16 @@ class UserBase:
         except OSError as error:
             return (error.errno or 0,)
         return (found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_size, found.st_mode)
+
+
+def _difference(before: users.Users, after: users.Users) -> str:
+    """What an edit of users.yaml did, in words; empty when nothing changed."""
+    parts = {
+        "added": after.keys() - before.keys(),
+        "removed": before.keys() - after.keys(),
+        "new password": {name for name in before.keys() & after.keys() if before[name] != after[name]},
+    }
+    return "; ".join(f"{what}: {', '.join(sorted(names))}" for what, names in parts.items() if names)
 
 
 class Authenticator:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
+
+from daemon.core import plain_json
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -57,9 +58,9 @@ def fail(kind: str, message: str) -> NoReturn:
 def print_json(value: BaseModel | dict[str, Any]) -> None:
     """One JSON document in UTF-8 and a line end; of a model just what the daemon sent."""
     if isinstance(value, dict):
-        text = json.dumps(value, ensure_ascii=False)
+        text = plain_json.dumps(value)
     else:
-        text = value.model_dump_json(exclude_unset=True)
+        text = plain_json.written_out(value.model_dump_json(exclude_unset=True))
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
     sys.stdout.buffer.flush()

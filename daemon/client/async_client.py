@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
 from daemon.client.lines import lines, server_sent
 from daemon.client.transport import M, Options, Transport, read_answer, segment, to_json, with_query
@@ -15,6 +15,14 @@ from daemon.core import wire
 ExportFormat = Literal["txt", "csv", "jsonl"]
 ImportMode = Literal["add", "set"]
 VectorKind = Literal["query", "document"]
+
+
+class AuditFilters(TypedDict, total=False):
+    """Lines of the audit log that have just these values."""
+
+    principal: str | None
+    action: str | None
+    outcome: str | None
 
 
 class AsyncClient:
@@ -69,10 +77,14 @@ class AsyncClient:
         return _object(await self._get("/v1/usage" if tenant is None else _path(tenant, "usage")))
 
     async def audit(
-        self, before: int | None = None, limit: int | None = None, tenant: str | None = None
+        self,
+        before: int | None = None,
+        limit: int | None = None,
+        tenant: str | None = None,
+        **filters: Unpack[AuditFilters],
     ) -> wire.AuditPage:
         """Who did what, newest first; `next` of a page is the `before` of the following one."""
-        target = with_query("/v1/audit", before=before, limit=limit, tenant=tenant)
+        target = with_query("/v1/audit", before=before, limit=limit, tenant=tenant, **filters)
         return await self._ask(wire.AuditPage, "GET", target)
 
     async def sign_in(self, name: str, password: str) -> wire.SignedIn:

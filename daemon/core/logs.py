@@ -6,12 +6,13 @@ is in `extra`. Never put a user's text into the message.
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, TextIO
+
+from daemon.core import plain_json
 
 tenant: ContextVar[str | None] = ContextVar("tenant", default=None)
 
@@ -30,7 +31,7 @@ class JsonFormatter(logging.Formatter):
         line.update({k: v for k, v in vars(record).items() if k not in _STANDARD})
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return plain_json.dumps(line)
 
 
 def setup(level: str = "info", stream: TextIO | None = None) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,9 +56,15 @@ def signature(folder: Path) -> Signature:
     return found
 
 
+Told = Callable[[str, str, str, str], None]  # tenant, what was done to its file, outcome, what changed
+
+
 class Reload:
+    """`on_file` is told of each file that was created, changed or removed past the API: it is audited there."""
+
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
+        self.on_file: Told = lambda tenant, done, outcome, detail: None  # noqa: ARG005
         self._seen = signature(manager.tenants_dir)
         self._asked = asyncio.Event()
 
@@ -90,37 +96,65 @@ class Reload:
                 continue
             await manager.drop(manager.tenants[name])
             manager.events.emit(EventName.TENANT_DELETED, name, purged=False)
+            self.on_file(name, "removed", "done", "")
         for name, file in files.items():
             tenant = manager.tenants.get(name)
             if tenant is None:
                 manager.add(file)
                 manager.events.emit(EventName.TENANT_CREATED, name)
-            else:
-                self.change(tenant, file)
+                self.on_file(name, "created", *_outcome(None, file))
+                continue
+            before = tenant.config
+            if self.change(tenant, file):
+                self.on_file(name, "changed", *_outcome(before, file))
 
-    def change(self, tenant: Tenant, file: TenantFile) -> None:
-        """Applies a changed file to a known tenant; what runs well goes on where the file is bad."""
+    def change(self, tenant: Tenant, file: TenantFile) -> bool:
+        """Applies a changed file to a known tenant; what runs well goes on where the file is bad.
+
+        False: there was nothing new in it.
+        """
         events = self._manager.events
         if file.error is not None:
-            self._refuse(tenant, file)
-            return
-        tenant.warnings.pop(WARNING, None)
+            return self._refuse(tenant, file)
+        mended = tenant.warnings.pop(WARNING, None) is not None
         before, tenant.file = tenant.file, file
         if before.config == file.config:
-            return
+            return mended
         events.emit(EventName.TENANT_CHANGED, tenant.name)
         restart = before.config is None or (file.config is not None and needs_restart(before.config, file.config))
         if tenant.goal is Goal.UP and restart:
             tenant.tell(Happening.RESTART if before.config is not None else Happening.START, "its file changed")
+        return True
 
-    def _refuse(self, tenant: Tenant, file: TenantFile) -> None:
+    def _refuse(self, tenant: Tenant, file: TenantFile) -> bool:
         assert file.error is not None
         reason = file.error.message
         warning = f"runs on its old configuration: {reason}"
         if tenant.config is None:
-            tenant.file = file
+            before, tenant.file = tenant.file, file
             tenant.tell(Happening.REFUSED, reason)
-        elif tenant.warnings.get(WARNING) != warning:
-            tenant.warnings[WARNING] = warning
-            log.warning("config-refused", extra={"tenant": tenant.name, "reason": reason})
-            self._manager.events.emit(EventName.CONFIG_REFUSED, tenant.name, reason=reason)
+            return before.error is None or before.error.message != reason
+        if tenant.warnings.get(WARNING) == warning:
+            return False
+        tenant.warnings[WARNING] = warning
+        log.warning("config-refused", extra={"tenant": tenant.name, "reason": reason})
+        self._manager.events.emit(EventName.CONFIG_REFUSED, tenant.name, reason=reason)
+        return True
+
+
+def _outcome(before: TenantConfig | None, file: TenantFile) -> tuple[str, str]:
+    """For the audit log: done, and which fields changed; or the refusal's kind and words."""
+    if file.error is not None:
+        return file.error.kind, file.error.message
+    if before is None or file.config is None:
+        return "done", ""
+    old, new = before.model_dump(), file.config.model_dump()
+    return "done", ", ".join(_changed(old, new))
+
+
+def _changed(old: dict[str, Any], new: dict[str, Any], at: str = "") -> Iterator[str]:
+    for key in new:
+        if isinstance(old[key], dict) and isinstance(new[key], dict):
+            yield from _changed(old[key], new[key], f"{at}{key}.")
+        elif old[key] != new[key]:
+            yield f"{at}{key}"

@@ -14,6 +14,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from daemon.core import plain_json
+
 KEPT_DAYS = 30
 MAX_DAY_BYTES = 256 * 1024 * 1024  # an encoder that raves must not fill the disk by root's hand
 MAX_LINE_BYTES = 64 * 1024
@@ -45,7 +47,7 @@ class TenantLog:
             self.write({"at": self._now().isoformat(timespec="milliseconds"), "event": "stderr", "text": _text(raw)})
 
     def write(self, line: dict[str, Any]) -> None:
-        text = json.dumps(line, ensure_ascii=False, default=str)
+        text = plain_json.dumps(line)
         self._recent.append(text)
         if not self._append(text.encode("utf-8", "replace") + b"\n"):
             return

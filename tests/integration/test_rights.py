@@ -311,6 +311,8 @@ def test_changes_refusals_and_sign_ins_are_audited() -> None:
     seen = [
         (line["principal"], line["action"], line["outcome"], line["tenant"], line.get("repeated")) for line in lines
     ]
+    assert seen.pop(0)[:3] == ("file", "daemon-started", "done")
+    lines.pop(0)
     assert seen[:5] == [
         ("user:editor", "add_entries", "done", "acme", None),
         ("user:searcher", "stop", "forbidden", "acme", None),
@@ -325,6 +327,33 @@ def test_changes_refusals_and_sign_ins_are_audited() -> None:
     assert lines[0]["request"] == added.headers["vecward-request"]
     assert [line["principal"] for line in shown] == ["user:searcher"]
     assert PASSWORD not in written
+
+
+def test_changes_of_files_are_audited() -> None:
+    """Rights can be given past the API, by whoever may write the files: that is seen, though not by whom."""
+    with running_daemon({"acme": fake_tenant(access=ACCESS)}, start=False) as daemon:
+        users.save(daemon.paths.users_yaml, {"old": users.hash_password(PASSWORD)})
+        daemon.start().ready("acme")
+
+        def line(action: str) -> dict[str, Any]:
+            found = wait_for(lambda: as_me(daemon, "GET", f"/v1/audit?action={action}").json()["lines"], what=action)
+            return dict(found[0])
+
+        daemon.write_tenant("acme", fake_tenant(access={**ACCESS, "searchers": ["user:new"]}, search={"k": 7}))
+        changed = line("tenant-file-changed")
+        assert (changed["tenant"], changed["outcome"]) == ("acme", "done")
+        assert changed["detail"] == "search.k, access.searchers"
+        daemon.write_tenant("acme", "nonsense: true")
+        wait_for(lambda: line("tenant-file-changed")["outcome"] == "invalid-config")
+        daemon.write_tenant("globex", fake_tenant())
+        assert line("tenant-file-created")["tenant"] == "globex"
+        (daemon.paths.tenants_d / "globex.yaml").unlink()
+        assert line("tenant-file-removed")["tenant"] == "globex"
+        users.add(daemon.paths.users_yaml, "new", PASSWORD)
+        users.set_password(daemon.paths.users_yaml, "old", "battery staple")
+        as_user(daemon, "new", "GET", "/v1/info")
+        assert line("users-changed")["detail"] == "added: new; new password: old"
+        assert (line("users-changed")["via"], line("daemon-started")["detail"]) == ("file", "isolation: process")
 
 
 def test_an_audit_log_torn_by_a_crash_is_marked_at_start() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from daemon.api.audit import AuditLog, Record
+from daemon.api.audit import MAX_KINDS_OF_REFUSALS, AuditLog, Record
 from daemon.core.errors import StartRefused
 
 
@@ -37,6 +37,10 @@ async def audit(path: Path) -> Any:
     log = AuditLog(path)
     yield log
     log.close()
+
+
+def raw_of(path: Path) -> str:
+    return path.read_text()
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -70,23 +74,14 @@ async def test_repeats_of_a_refusal_are_counted(audit: AuditLog, path: Path) -> 
     assert len(lines(path)) == 4, "after the minute the next one is written at once again"
 
 
-async def test_many_kinds_of_refusals_take_bounded_memory(audit: AuditLog, path: Path) -> None:
+async def test_many_refused_callers_take_bounded_memory(
+    audit: AuditLog, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.api.audit._MAX_COUNTED", 100)
     for number in range(3000):
-        audit.refused(record(outcome="unknown-tenant", tenant=f"t{number}"))
-    assert len(audit._repeats) <= 1024
+        audit.refused(record(outcome="unknown-tenant", principal=f"uid:{number}"))
+        assert len(audit._repeats) <= 100
     assert len(lines(path)) == 3000
-
-
-def test_a_torn_last_line_is_marked_at_start(path: Path) -> None:
-    path.parent.mkdir()
-    path.write_bytes(b'{"action": "start"}\n{"action": "st')
-    log = AuditLog(path)
-    log.write(record())
-    log.close()
-    raw = path.read_text().splitlines()
-    assert raw[1] == '{"action": "st'
-    assert json.loads(raw[2])["action"] == "audit-torn-line"
-    assert json.loads(raw[3])["action"] == "start"
 
 
 async def test_lines_that_could_not_be_written_are_told_by_the_next(
@@ -165,3 +160,24 @@ async def test_a_torn_line_is_shown_as_one(audit: AuditLog, path: Path) -> None:
         file.write(b'{"torn\n')
     found, _ = audit.page(None, 10, {})
     assert [line["action"] for line in found] == ["audit-torn-line"]
+
+
+async def test_a_caller_without_rights_cannot_fill_the_disk(audit: AuditLog, path: Path) -> None:
+    for number in range(5000):
+        audit.refused(record(principal="uid:7", tenant=f"made-up-{number}", outcome="unknown-tenant"))
+    audit.refused(record(principal="uid:8", outcome="forbidden"))
+    audit.flush()
+    written = lines(path)
+    assert len(written) == MAX_KINDS_OF_REFUSALS + 3
+    assert written[-2]["principal"] == "uid:8"
+    counted = written[-1]
+    assert (counted["principal"], counted["action"], counted["tenant"]) == ("uid:7", "(several)", None)
+    assert counted["repeated"] == 5000 - MAX_KINDS_OF_REFUSALS - 1
+
+
+async def test_nothing_in_a_line_moves_a_cursor(audit: AuditLog, path: Path) -> None:
+    evil = "a\x1b[2J\x9b31m\u202ecod.exe\n{}\u2028\ud800"
+    audit.write(record(principal=f"user:{evil}", detail=evil))
+    [line] = lines(path)
+    assert line["detail"] == evil
+    assert raw_of(path).rstrip("\n").isprintable()
