@@ -109,7 +109,11 @@ class Health:
         def moved() -> bool:
             return tenant.process is not process or process.progress.read().counter != before
 
-        found = await canary.look(tenant.pool, moved, tenant.config.search.deadline_s + GRACE_S)
+        tenant.daemons_own += 1
+        try:
+            found = await canary.look(tenant.pool, moved, tenant.config.search.deadline_s + GRACE_S)
+        finally:
+            tenant.daemons_own -= 1
         if found is None or tenant.process is not process or tenant.state is not State.READY:
             return  # its end is the run loop's affair
         self._notices.tell(tenant, "canary", found.canary, EventName.CANARY_FAILED)

@@ -77,7 +77,7 @@ class Launcher:
         uid = self._db.uid(name, *self._config.uid_range)
         await asyncio.to_thread(check_uid, uid, name)
         sandbox = tenant_sandbox(self._paths, name, uid, config)
-        await asyncio.to_thread(self._home(name).give_to, uid)
+        await _to_its_end(lambda: self._home(name).give_to(uid))
         write_accounts(sandbox.accounts, name, uid, sandbox.data)
         limits = CgroupLimits(config.limits.memory_mb, config.limits.cpus, sandbox.limits.processes)
         return replace(sandbox, cgroup=self._cgroups.make(name, limits))
@@ -85,7 +85,7 @@ class Launcher:
     async def _no_sandbox(self, name: str, _: TenantConfig) -> Sandbox | None:
         self._paths.tenant(name).data.mkdir(parents=True, exist_ok=True, mode=0o700)
         if os.geteuid() == 0:
-            await asyncio.to_thread(self._home(name).take_back)
+            await _to_its_end(self._home(name).take_back)
         return None
 
     def _home(self, name: str) -> Home:
@@ -130,6 +130,16 @@ class Launcher:
         if self.strict and not seccomp.supported():
             lacking.append("seccomp")
         return views.isolation_words(self._config.isolation, lacking)
+
+
+async def _to_its_end(work: Callable[[], None]) -> None:
+    """In a thread; a cancelled start waits for it: nothing may change owners behind the back of the next."""
+    done = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(done)
+    except asyncio.CancelledError:
+        await asyncio.wait([done])
+        raise
 
 
 def environment(config: TenantConfig, data: Path) -> dict[str, str]:

@@ -28,9 +28,10 @@ from daemon.supervisor.metering import Metering
 from daemon.supervisor.operations import Handle, Operations
 from daemon.supervisor.progress import HangWatch
 from daemon.supervisor.reload import Reload
+from daemon.supervisor.services import Services
 from daemon.supervisor.state_db import StateDb
 from daemon.supervisor.states import Goal, Happening, State
-from daemon.supervisor.tenant import Services, Tenant
+from daemon.supervisor.tenant import Tenant
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class Manager:
         self.events.emit(EventName.DAEMON_STARTED, pid=os.getpid())
         await self.gpu.open()
         for file in load_tenants(self.tenants_dir).values():
-            self.add(file)
+            self.add(file, rests=self._rests(file))
         for name, work in (
             ("hang watch", HangWatch(self.live).run()),
             ("reload", self.reload.run()),
@@ -105,8 +106,18 @@ class Manager:
         chosen = self.config.tenants_dir
         return self.paths.etc / chosen if chosen else self.paths.tenants_d
 
-    def add(self, file: TenantFile) -> Tenant:
-        tenant = Tenant(file, self.paths.tenant(file.name), self._services)
+    def _rests(self, file: TenantFile) -> str | None:
+        """Why a tenant begins parked with the daemon: it was parked, or it may be and nobody has asked for it yet."""
+        parked = self.state_db.parked(file.name)
+        if parked:
+            return "parked when the daemon was last up"
+        if parked is None and file.config is not None and file.config.limits.park_after_s is not None:
+            return "not asked for yet (limits.park_after_s)"
+        return None
+
+    def add(self, file: TenantFile, rests: str | None = None) -> Tenant:
+        """Sets a tenant off; `rests`: why it begins parked instead."""
+        tenant = Tenant(file, self.paths.tenant(file.name), self._services, rests)
         tenant.isolation = self.config.isolation
         self.tenants[file.name] = tenant
         if file.error is not None:
@@ -181,15 +192,13 @@ class Manager:
         tenant = self.get(name)
         before = tenant.process
         operation = self.operations.begin("restart", name, lambda handle: self._until_up(tenant, handle, before))
-        tenant.goal = Goal.UP
-        self.state_db.set_goal(name, Goal.UP)
-        tenant.tell(Happening.RESTART)
+        tenant.want(Goal.UP, Happening.RESTART)
         return operation
 
     async def park(self, name: str) -> Operation:
         tenant = self.get(name)
         operation = self.operations.begin("park", name, lambda _: self._until_rest(tenant, State.PARKED))
-        tenant.tell(Happening.PARK)
+        tenant.want(Goal.UP, Happening.PARK)
         return operation
 
     async def _until_up(self, tenant: Tenant, handle: Handle, before: object = None) -> dict[str, Any]:
@@ -210,9 +219,10 @@ class Manager:
 
     async def _until_rest(self, tenant: Tenant, state: State) -> dict[str, Any]:
         await tenant.until_taken()
-        await tenant.until(lambda t: t.state in (state, State.STOPPED, State.FAILED))
+        await tenant.until(lambda t: t.state is not State.STOPPING)
         if tenant.state is not state:
-            raise TenantFailed(f"cannot reach {state} with {tenant.name}: {tenant.reason}", tenant=tenant.name)
+            why = tenant.reason or f"it is {tenant.state} now, something else was asked meanwhile"
+            raise TenantFailed(f"cannot reach {state} with {tenant.name}: {why}", tenant=tenant.name)
         return {"state": tenant.state.value}
 
     # --- tenants.d through the API -------------------------------------------------------------------

@@ -51,6 +51,7 @@ class Metering:
         process = tenant.process
         if process is None:
             return
+        tenant.daemons_own += 1
         try:
             async with asyncio.timeout(_ASK_S):
                 response = await tenant.pool.send("GET", "/internal/usage", [], b"")
@@ -59,6 +60,8 @@ class Metering:
                 self._add(tenant.name, process, counters)
         except (TimeoutError, OSError, ConnectionLost, ValueError, TypeError, RecursionError) as error:
             log.info("usage-not-told", extra={"tenant": tenant.name, "reason": str(error) or type(error).__name__})
+        finally:
+            tenant.daemons_own -= 1
 
     def _add(self, tenant: str, process: EncoderProcess, counters: dict[str, object]) -> None:
         told = {name: _number(counters.get(name)) for name in _COUNTERS}

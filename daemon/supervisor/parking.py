@@ -33,8 +33,9 @@ class Parking:
         self._revisions = seen
 
     def _in_use(self, tenant: Tenant, process: EncoderProcess) -> bool:
-        """A request that waits for its answer, a stream being read, or an import that goes on by itself."""
-        if tenant.calls.oldest_first or tenant.pool.busy:
+        """A request that waits for its answer, a stream being read, or an import that goes on by itself; not what
+        the daemon asks."""
+        if tenant.calls.oldest_first or tenant.pool.busy > tenant.daemons_own:
             return True
         moved = self._revisions.get(process, tenant.told.revision) != tenant.told.revision
         return moved or process.progress.read().kind is CallKind.IMPORT

@@ -9,10 +9,10 @@ from pathlib import Path
 from daemon.core.errors import StartRefused
 from daemon.supervisor.states import Goal
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
-CREATE TABLE tenants (name TEXT PRIMARY KEY, goal TEXT NOT NULL);
+CREATE TABLE tenants (name TEXT PRIMARY KEY, goal TEXT NOT NULL, parked INTEGER);
 CREATE TABLE uids (uid INTEGER PRIMARY KEY, tenant TEXT NOT NULL, retired INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE events (
     id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, name TEXT NOT NULL, tenant TEXT, data TEXT NOT NULL
@@ -26,6 +26,9 @@ CREATE TABLE operations (
     id TEXT PRIMARY KEY, tenant TEXT NOT NULL, document TEXT NOT NULL, running INTEGER NOT NULL, at REAL NOT NULL
 );
 """
+
+# From each older version to the next.
+_MIGRATIONS = {1: "ALTER TABLE tenants ADD COLUMN parked INTEGER;"}
 
 
 class StateDb:
@@ -55,6 +58,8 @@ class StateDb:
             )
         if version == 0:
             self.connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+        for step in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
+            self.connection.executescript(f"BEGIN; {_MIGRATIONS[step]} PRAGMA user_version={step + 1}; COMMIT;")
 
     def goal(self, tenant: str) -> Goal:
         row = self.connection.execute("SELECT goal FROM tenants WHERE name = ?", (tenant,)).fetchone()
@@ -64,6 +69,18 @@ class StateDb:
         self.connection.execute(
             "INSERT INTO tenants (name, goal) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET goal = excluded.goal",
             (tenant, goal.value),
+        )
+
+    def parked(self, tenant: str) -> bool | None:
+        """Whether it was parked when it was last up; None: it never was."""
+        row = self.connection.execute("SELECT parked FROM tenants WHERE name = ?", (tenant,)).fetchone()
+        return None if row is None or row[0] is None else bool(row[0])
+
+    def set_parked(self, tenant: str, parked: bool) -> None:
+        self.connection.execute(
+            "INSERT INTO tenants (name, goal, parked) VALUES (?, ?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET parked = excluded.parked",
+            (tenant, Goal.UP.value, parked),
         )
 
     def forget_tenant(self, tenant: str, *, purged: bool) -> None:

@@ -38,7 +38,7 @@ class Happening(StrEnum):
     REFUSED = "refused"  # this start can't succeed
     CRASHED = "crashed"  # the process ended though nobody asked it to
     BACKOFF_OVER = "backoff-over"
-    ENDED_FOR_STOP = "ended-for-stop"  # the process ended, as asked
+    ENDED_FOR_STOP = "ended-for-stop"  # the process ended, as asked; which of these it is, is known when it is taken
     ENDED_FOR_PARK = "ended-for-park"
     ENDED_FOR_RESTART = "ended-for-restart"
     WONT_DIE = "wont-die"  # even SIGKILL did not end it
@@ -52,15 +52,19 @@ TRANSITIONS: Mapping[State, Mapping[Happening, State]] = {
         H.SAID_HELLO: S.WARMING,
         H.REFUSED: S.FAILED,
         H.CRASHED: S.BACKOFF,
+        H.WONT_DIE: S.FAILED,
         H.STOP: S.STOPPING,
         H.RESTART: S.STOPPING,
+        H.PARK: S.STOPPING,
     },
     S.WARMING: {
         H.BECAME_READY: S.READY,
         H.REFUSED: S.FAILED,
         H.CRASHED: S.BACKOFF,
+        H.WONT_DIE: S.FAILED,
         H.STOP: S.STOPPING,
         H.RESTART: S.STOPPING,
+        H.PARK: S.STOPPING,
     },
     S.READY: {
         H.CRASHED: S.BACKOFF,
@@ -68,21 +72,24 @@ TRANSITIONS: Mapping[State, Mapping[Happening, State]] = {
         H.RESTART: S.STOPPING,
         H.PARK: S.STOPPING,
         H.REFUSED: S.FAILED,
+        H.WONT_DIE: S.FAILED,
     },
     S.STOPPING: {
         H.ENDED_FOR_STOP: S.STOPPED,
         H.ENDED_FOR_PARK: S.PARKED,
         H.ENDED_FOR_RESTART: S.STARTING,
         H.WONT_DIE: S.FAILED,
-        H.START: S.STOPPING,  # these three change where it leads
+        H.START: S.STOPPING,  # these four change where it leads
         H.STOP: S.STOPPING,
         H.RESTART: S.STOPPING,
+        H.PARK: S.STOPPING,
     },
     S.BACKOFF: {
         H.BACKOFF_OVER: S.STARTING,
         H.START: S.STARTING,
         H.RESTART: S.STARTING,
         H.STOP: S.STOPPED,
+        H.PARK: S.PARKED,
         H.REFUSED: S.FAILED,
     },
     S.FAILED: {H.START: S.STARTING, H.RESTART: S.STARTING, H.STOP: S.STOPPED, H.REFUSED: S.FAILED},
@@ -90,6 +97,7 @@ TRANSITIONS: Mapping[State, Mapping[Happening, State]] = {
 }
 
 HAS_PROCESS = frozenset({S.STARTING, S.WARMING, S.READY, S.STOPPING})
+ENDINGS = frozenset({H.ENDED_FOR_STOP, H.ENDED_FOR_PARK, H.ENDED_FOR_RESTART})
 COMING_UP = frozenset({S.STARTING, S.WARMING, S.BACKOFF})
 
 

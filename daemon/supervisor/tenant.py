@@ -9,66 +9,35 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
 
 from daemon.client.connection import Pool
 from daemon.core import logs
 from daemon.core.control import SELF_REFUSED_EXIT, Changed, FromEncoder, Ready, Refused, Warming
-from daemon.core.errors import (
-    QueueFull,
-    StartRefused,
-    TenantFailed,
-    TenantStarting,
-    TenantStopped,
-    VecwardError,
-)
 from daemon.core.paths import TenantPaths
 from daemon.core.tenant_config import TenantConfig, TenantFile
 from daemon.core.wire import Progress
 from daemon.supervisor.backoff import AFTER_READY, BEFORE_READY, HEALTHY_S
-from daemon.supervisor.events import EventLog, EventName
+from daemon.supervisor.events import EventName
 from daemon.supervisor.gpu import Placement
 from daemon.supervisor.process import EncoderProcess, Ended, Launch
 from daemon.supervisor.progress import Calls, Deadlines, verdict
 from daemon.supervisor.rates import RateWindow
-from daemon.supervisor.state_db import StateDb
-from daemon.supervisor.states import COMING_UP, Goal, Happening, State, step
+from daemon.supervisor.services import Services
+from daemon.supervisor.starting import STOP_GRACE_S, Starting
+from daemon.supervisor.states import COMING_UP, ENDINGS, Goal, Happening, State, step
 from daemon.supervisor.tenant_log import TenantLog
+from daemon.supervisor.told import Told
+from daemon.supervisor.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
-STOP_GRACE_S = 10.0
-MAX_WAITING = 1000  # requests that wait for one tenant to become ready
-
-
-@dataclass(frozen=True)
-class Services:
-    """What all tenants share. `launch` prepares a start and may take a while (GPU, sandbox)."""
-
-    db: StateDb
-    events: EventLog
-    launch: Callable[[Tenant], Awaitable[Launch]]
-    release: Callable[[Tenant], None]
-
-
-@dataclass
-class Told:
-    """What the running encoder last said of itself; empty while none runs."""
-
-    entries: int | None = None
-    revision: int | None = None
-    fingerprint: str | None = None
-    dimension: int | None = None
-    device: str | None = None
-    query_ms: float | None = None
-    progress: Progress | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
+KILL_WAIT_S = 20.0  # a process that is still there so long after SIGKILL won't end
 
 
 class Tenant:
-    def __init__(self, file: TenantFile, paths: TenantPaths, services: Services) -> None:
+    def __init__(self, file: TenantFile, paths: TenantPaths, services: Services, rests: str | None = None) -> None:
+        """`rests`: why it begins parked, though it is to be up."""
         self.name = file.name
         self.file = file
         self.paths = paths
@@ -82,19 +51,25 @@ class Tenant:
         self.pool = Pool(paths.socket)
         self.calls = Calls.none()
         self.used_at = time.monotonic()
+        self.daemons_own = 0  # requests of the daemon itself that run now: health, metering
         self.warnings: dict[str, str] = {}
         self.isolation = ""
         self.placement: Placement | None = None  # where its encoder runs, as of the last start
         self.gpu_memory_mb: float | None = None  # as the last health check found it
         self.rates = RateWindow()
+        self.waiting = Waiting()
+        self.parked = services.db.parked(file.name)  # when it was last up; None: it never was
         self._services = services
-        self._inbox: asyncio.Queue[tuple[Happening, str | None]] = asyncio.Queue()
+        self._rests = rests
+        self._inbox: asyncio.Queue[tuple[Happening, str | None, EncoderProcess | None]] = asyncio.Queue()
         self._changed = asyncio.Event()
         self._crashes = 0
         self._timers: list[asyncio.TimerHandle] = []
-        self._waiting = 0
         self._taking = False
         self._stop_for = Happening.ENDED_FOR_STOP
+        self._started: EncoderProcess | None = None  # what the present start made; what another says is not heard
+        self._crashed_after_ready = False
+        self._starting = Starting(self, services, self._spawn)
         self._ladder: asyncio.Task[None] | None = None
 
     # --- what others ask -----------------------------------------------------------------------------
@@ -103,15 +78,25 @@ class Tenant:
     def config(self) -> TenantConfig | None:
         return self.file.config
 
-    def tell(self, happening: Happening, reason: str | None = None) -> None:
-        """Puts a happening into the inbox."""
-        self._inbox.put_nowait((happening, reason))
+    @property
+    def coming_up(self) -> bool:
+        return self.state in COMING_UP
 
-    def want(self, goal: Goal) -> None:
+    @property
+    def serving(self) -> EncoderProcess | None:
+        """The encoder that may be asked now."""
+        process = self.process
+        return process if self.state is State.READY and process is not None and not process.hung else None
+
+    def tell(self, happening: Happening, reason: str | None = None, source: EncoderProcess | None = None) -> None:
+        """Puts a happening into the inbox; `source` is the process that it happened to."""
+        self._inbox.put_nowait((happening, reason, source))
+
+    def want(self, goal: Goal, happening: Happening | None = None) -> None:
         """Sets and keeps the goal, and sets off for it."""
         self.goal = goal
         self._services.db.set_goal(self.name, goal)
-        self.tell(Happening.START if goal is Goal.UP else Happening.STOP)
+        self.tell(happening or (Happening.START if goal is Goal.UP else Happening.STOP))
 
     async def until_taken(self) -> None:
         """Waits until the run loop has taken everything told so far."""
@@ -138,50 +123,21 @@ class Tenant:
             TenantStopped, TenantFailed, TenantStarting (the deadline passed), QueueFull.
         """
         self.used_at = time.monotonic()
-        if self.state is State.READY and self.process is not None:
-            return self.process
+        process = self.serving
+        if process is not None:
+            return process
         if self.state is State.PARKED or self._is_parking():
             assert self.config is not None
             deadline = max(deadline, self.used_at + self.config.search.wake_wait_s)
-        return await self._wait_ready(deadline, doing)
+        return await self.waiting.ready(self, deadline, doing)
 
     def _is_parking(self) -> bool:
         return self.state is State.STOPPING and self._stop_for is Happening.ENDED_FOR_PARK
 
-    async def _wait_ready(self, deadline: float, doing: str) -> EncoderProcess:
-        if self._waiting >= MAX_WAITING:
-            raise QueueFull(
-                f"cannot {doing}: {MAX_WAITING} requests wait for tenant {self.name} already; try again later"
-            )
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                while self.state is not State.READY or self.process is None:
-                    self._refuse_if_down(doing)
-                    if self.state is State.PARKED:
-                        self.tell(Happening.START)
-                    await self._changed.wait()
-                return self.process
-        except TimeoutError:
-            why = f" ({self.reason})" if self.reason else ""
-            raise TenantStarting(
-                f"cannot {doing}: tenant {self.name} is {self.state}{why}; please try again shortly",
-                tenant=self.name, state=self.state.value,
-            ) from None  # fmt: skip
-        finally:
-            self._waiting -= 1
-
-    def _refuse_if_down(self, doing: str) -> None:
-        if self.state is State.FAILED:
-            raise TenantFailed(
-                f"cannot {doing}: tenant {self.name} has failed: {self.reason}",
-                tenant=self.name, state=self.state.value, reason=self.reason,
-            )  # fmt: skip
-        if self.goal is Goal.DOWN:
-            raise TenantStopped(
-                f"cannot {doing}: tenant {self.name} is stopped; an admin can start it (vecward start {self.name})",
-                tenant=self.name, state=self.state.value,
-            )  # fmt: skip
+    def show_progress(self, progress: Progress) -> None:
+        """Of a start."""
+        self.told.progress = progress
+        self._announce()
 
     def look_for_hang(self) -> None:
         """Kills an encoder that makes no progress; called by the hang watch."""
@@ -201,7 +157,7 @@ class Tenant:
         self.reason = f"hung: {why}"
         self._services.events.emit(EventName.TENANT_HUNG, self.name, reason=why, pid=process.pid)
         log.warning("tenant-hung", extra={"tenant": self.name, "reason": why, "pid": process.pid})
-        process.kill()
+        self._kill(process)
         self._drop_connections()
 
     # --- the run loop --------------------------------------------------------------------------------
@@ -212,12 +168,12 @@ class Tenant:
         if self.file.error is not None:
             self.tell(Happening.REFUSED, self.file.error.message)
         elif self.goal is Goal.UP:
-            self.tell(Happening.START)
+            self.tell(Happening.PARK if self._rests else Happening.START, self._rests)
         while True:
-            happening, reason = await self._inbox.get()
+            happening, reason, source = await self._inbox.get()
             self._taking = True
             try:
-                await self._take(happening, reason)
+                self._take(happening, reason, source)
             except Exception as error:  # the one broad guard: a bug in this loop must not end the others
                 log.exception("tenant-run-loop")
                 self._enter(State.FAILED, f"internal error: {type(error).__name__}; see the daemon's log")
@@ -225,7 +181,11 @@ class Tenant:
                 self._taking = False
                 self._announce()
 
-    async def _take(self, happening: Happening, reason: str | None) -> None:
+    def _take(self, happening: Happening, reason: str | None, source: EncoderProcess | None) -> None:
+        if self._is_stale(happening, source):
+            return
+        if happening in ENDINGS:  # what it ends for may have changed since it was told
+            happening = Happening.ENDED_FOR_STOP if self.goal is Goal.DOWN else self._stop_for
         following = step(self.state, happening)
         if following is None:
             return
@@ -234,13 +194,18 @@ class Tenant:
         self._set_off(happening)
         self._enter(following, reason)
         if following is State.STARTING:
-            await self._start()
+            self._started = None
+            self._starting.begin()
+
+    def _is_stale(self, happening: Happening, source: EncoderProcess | None) -> bool:
+        """It came too late: from a process of an earlier start, or upwards after somebody asked for a stop."""
+        if source is not None and source is not self._started:
+            return True
+        return self.goal is Goal.DOWN and happening in (Happening.START, Happening.RESTART, Happening.PARK)
 
     def _set_off(self, happening: Happening) -> None:
         """What leaves with the old state."""
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+        self._clear_timers()
         ends = {
             Happening.STOP: Happening.ENDED_FOR_STOP,
             Happening.PARK: Happening.ENDED_FOR_PARK,
@@ -253,14 +218,9 @@ class Tenant:
 
     def _enter(self, state: State, reason: str | None) -> None:
         before, self.state, self.reason = self.state, state, reason
-        if state is State.BACKOFF:
-            self._wait_in_backoff()
-        elif state is State.STOPPING and before is not State.STOPPING:
-            self._ladder = asyncio.create_task(self._stop_process(), name=f"stop {self.name}")
-        elif state is State.READY:
-            self._timer(HEALTHY_S, self._forget_crashes)
-        elif state is State.FAILED and self.process is not None:
-            self.process.kill()
+        self._set_in(state, before)
+        if state not in (State.STARTING, State.WARMING):
+            self._starting.release_turn()
         if state in (State.STOPPED, State.FAILED, State.PARKED, State.BACKOFF):
             self._drop_connections()
         if state in (State.STOPPED, State.FAILED):
@@ -270,12 +230,41 @@ class Tenant:
             log.info("tenant-state", extra={"state": state.value, "before": before.value, "reason": reason})
         self._announce()
 
+    def _set_in(self, state: State, before: State) -> None:
+        """What comes with the new state."""
+        if state is State.BACKOFF:
+            self._wait_in_backoff()
+        elif state is State.STOPPING and before is not State.STOPPING:
+            self._ladder = asyncio.create_task(self._stop_process(before), name=f"stop {self.name}")
+        elif state is State.WARMING:
+            self._move_start_timer()
+        elif state is State.READY:
+            self._timer(HEALTHY_S, self._forget_crashes)
+            self._remember_parked(False)
+        elif state is State.PARKED:
+            self._remember_parked(True)
+        elif state is State.FAILED:
+            self._starting.give_up()
+            if self.process is not None:
+                self.process.kill()
+
+    def _remember_parked(self, parked: bool) -> None:
+        """For the next daemon: what was parked comes back parked."""
+        if parked is not self.parked:
+            self._services.db.set_parked(self.name, parked)
+            self.parked = parked
+
     def _announce(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
     def _timer(self, seconds: float, then: Callable[[], None]) -> None:
         self._timers.append(asyncio.get_running_loop().call_later(seconds, then))
+
+    def _clear_timers(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
 
     def _forget_crashes(self) -> None:
         self._crashes = 0
@@ -286,44 +275,33 @@ class Tenant:
 
     # --- start ---------------------------------------------------------------------------------------
 
-    async def _start(self) -> None:
-        if self.file.error is not None:
-            self.tell(Happening.REFUSED, self.file.error.message)
-            return
-        try:
-            await self._predecessor_gone()
-            launch = await self._services.launch(self)
-            self.process = EncoderProcess(launch, self._on_message, self._on_end)
-        except VecwardError as error:
-            self.tell(Happening.REFUSED, error.message)
-        except OSError as error:
-            self.tell(Happening.REFUSED, f"cannot start the encoder: {error}; see the daemon's log")
-            log.exception("encoder-spawn-failed")
-        else:
-            self.told = Told()
-            self.calls = Calls.none()
-            assert self.config is not None
-            self._timer(self.config.limits.start_s, self._start_takes_too_long)
+    def _spawn(self, launch: Launch) -> None:
+        self.process = self._started = self._services.spawn(launch, self._on_message, self._on_end)
+        self.told = Told()
+        self.calls = Calls.none()
+        self._move_start_timer()
 
-    async def _predecessor_gone(self) -> None:
-        process = self.process
-        if process is not None and not await process.stop(STOP_GRACE_S):
-            raise StartRefused(f"cannot start: the previous encoder, pid {process.pid}, does not end even by SIGKILL")
+    def _move_start_timer(self) -> None:
+        """Progress (re-embedding a large base) extends the time a start may take."""
+        self._clear_timers()
+        assert self.config is not None
+        self._timer(self.config.limits.start_s, self._start_takes_too_long)
 
     def _start_takes_too_long(self) -> None:
-        if self.process is not None and self.state in (State.STARTING, State.WARMING):
+        process = self.process
+        if process is not None and self.state in (State.STARTING, State.WARMING):
             assert self.config is not None
             limit = self.config.limits.start_s
             why = f"not ready after {limit:g} s (limits.start_s)"
-            self._services.events.emit(EventName.TENANT_HUNG, self.name, reason=why, pid=self.process.pid)
-            self.process.start_problem = why
-            self.process.kill()
+            self._services.events.emit(EventName.TENANT_HUNG, self.name, reason=why, pid=process.pid)
+            process.start_problem = why
+            self._kill(process)
 
     def _on_message(self, process: EncoderProcess, message: FromEncoder) -> None:
-        if process is not self.process:
+        if process is not self._started:
             return
         if isinstance(message, Warming):
-            self._on_warming(message)
+            self._on_warming(process, message)
         elif isinstance(message, Ready):
             process.ready_at = time.monotonic()
             self.told = Told(
@@ -334,28 +312,19 @@ class Tenant:
                 message.device,
                 message.query_ms,
             )
-            self.tell(Happening.BECAME_READY)
+            self.tell(Happening.BECAME_READY, source=process)
         elif isinstance(message, Changed):
             self.told.entries, self.told.revision = message.entries, message.revision
         elif isinstance(message, Refused):
             self._services.events.emit(EventName.TENANT_REFUSED, self.name, kind=message.kind, reason=message.reason)
-            self.tell(Happening.REFUSED, message.reason)
+            self.tell(Happening.REFUSED, message.reason, process)
 
-    def _on_warming(self, message: Warming) -> None:
-        self.told.progress = Progress(done=message.done, total=message.total, unit=message.step)
-        self._announce()
+    def _on_warming(self, process: EncoderProcess, message: Warming) -> None:
+        self.show_progress(Progress(done=message.done, total=message.total, unit=message.step))
         if self.state is State.STARTING:
-            self.tell(Happening.SAID_HELLO)
+            self.tell(Happening.SAID_HELLO, source=process)
         elif self.state is State.WARMING:
             self._move_start_timer()
-
-    def _move_start_timer(self) -> None:
-        """Progress (re-embedding a large base) extends the time a start may take."""
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
-        assert self.config is not None
-        self._timer(self.config.limits.start_s, self._start_takes_too_long)
 
     # --- end -----------------------------------------------------------------------------------------
 
@@ -365,11 +334,12 @@ class Tenant:
         self.process = None
         self.told = Told(entries=self.told.entries, revision=self.told.revision)
         self._drop_connections()
-        if self.state is State.STOPPING:
-            self.tell(self._stop_for)
-        elif process.refusal is not None or ended.exit_code == SELF_REFUSED_EXIT:
+        if process is not self._started or self.state in (State.STOPPING, State.FAILED):
+            return  # a predecessor's end, or one that is waited for
+        if process.refusal is not None or ended.exit_code == SELF_REFUSED_EXIT:
             refusal = process.refusal
-            self.tell(Happening.REFUSED, refusal.reason if refusal else "the encoder refused to start; see its log")
+            reason = refusal.reason if refusal else "the encoder refused to start; see its log"
+            self.tell(Happening.REFUSED, reason, process)
         else:
             self._on_crash(process, ended)
 
@@ -381,33 +351,47 @@ class Tenant:
             EventName.TENANT_CRASHED, self.name, reason=cause, exit_code=ended.exit_code, signal=ended.signal_name,
             pid=process.pid, last_lines=last,
         )  # fmt: skip
-        self.crashed_after_ready = process.ready_at is not None
+        self._crashed_after_ready = process.ready_at is not None
         if process.ready_at is not None and time.monotonic() - process.ready_at > HEALTHY_S:
             self._crashes = 0
-        self.tell(Happening.CRASHED, cause)
-
-    crashed_after_ready = False
+        self.tell(Happening.CRASHED, cause, process)
 
     def _wait_in_backoff(self) -> None:
-        ladder = AFTER_READY if self.crashed_after_ready else BEFORE_READY
+        ladder = AFTER_READY if self._crashed_after_ready else BEFORE_READY
         self._timer(ladder.delay(self._crashes), lambda: self.tell(Happening.BACKOFF_OVER, self.reason))
 
-    async def _stop_process(self) -> None:
+    def _kill(self, process: EncoderProcess) -> None:
+        process.kill()
+        asyncio.get_running_loop().call_later(KILL_WAIT_S, self._check_killed, process)
+
+    def _check_killed(self, process: EncoderProcess) -> None:
+        if not process.ended.done():
+            self.tell(Happening.WONT_DIE, self._wont_die(process), process)
+
+    async def _stop_process(self, before: State) -> None:
+        """The one that tells how a stop ended."""
+        await self._starting.cancel()
+        if before is State.READY and self._services.before_stop is not None:
+            await self._services.before_stop(self)
         process = self.process
-        if process is None:
-            self.tell(self._stop_for)
-            return
-        if not await process.stop(STOP_GRACE_S):
-            held = f"; the GPU does not release pid {process.pid}" if self.told.device not in (None, "cpu") else ""
-            self.tell(Happening.WONT_DIE, f"cannot end the encoder, pid {process.pid}, even by SIGKILL{held}")
+        if process is None or await process.stop(STOP_GRACE_S):
+            self.tell(Happening.ENDED_FOR_STOP)
+        else:
+            self.tell(Happening.WONT_DIE, self._wont_die(process))
+
+    def _wont_die(self, process: EncoderProcess) -> str:
+        held = f"; the GPU does not release pid {process.pid}" if self.told.device not in (None, "cpu") else ""
+        return f"cannot end the encoder, pid {process.pid}, even by SIGKILL{held}"
 
     async def close(self) -> None:
         """The daemon's end: stops the encoder, keeps the goal."""
+        self._clear_timers()
+        await self._starting.cancel()
+        if self._ladder is not None and not self._ladder.done():
+            self._ladder.cancel()
+            await asyncio.wait([self._ladder])
+        self._starting.release_turn()
         if self.process is not None and not await self.process.stop(STOP_GRACE_S):
             log.error("encoder-wont-die", extra={"tenant": self.name, "pid": self.process.pid})
         await self.pool.close()
         self.log.close()
-
-    @property
-    def coming_up(self) -> bool:
-        return self.state in COMING_UP

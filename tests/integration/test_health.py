@@ -106,6 +106,8 @@ def test_an_encoder_that_does_not_answer_holds_up_no_other_check(start_daemon: S
 
 def test_an_idle_tenant_is_parked_in_spite_of_canaries_and_woken_by_a_request(start_daemon: StartDaemon):
     daemon = start_daemon({"acme": fake_tenant(limits={"park_after_s": 1})}, health=OFTEN)
+    with daemon.client() as client:
+        client.search("acme", "awake")
     view = daemon.wait_state("acme", "parked")
     assert view.pid is None
     assert "idle for 1 s (limits.park_after_s)" in str(events(daemon, "tenant-state"))

@@ -295,3 +295,20 @@ def test_a_root_with_a_long_path_is_refused(tmp_path: Path):
     )  # fmt: skip
     assert found.returncode == 1
     assert b"choose a shorter --root" in found.stderr
+
+
+def test_a_parked_tenant_comes_back_parked_and_one_with_a_limit_waits_to_be_asked(start_daemon: StartDaemon):
+    lazy = fake_tenant(limits={"park_after_s": 3600})
+    daemon = start_daemon({"parked": fake_tenant(), "up": lazy, "never-asked": lazy}).ready("parked")
+    assert "not asked for yet" in (daemon.wait_state("never-asked", "parked").reason or "")
+    with daemon.client() as client:
+        client.search("up", "wake")
+        client.wait("parked", client.park("parked").id)
+    daemon.kill()
+    daemon.start()
+    assert "parked when" in (daemon.wait_state("parked", "parked").reason or "")
+    daemon.ready("up")
+    assert daemon.tenant("never-asked").state == "parked"
+    with daemon.client() as client:
+        client.search("parked", "wake")
+    assert daemon.tenant("parked").state == "ready"

@@ -15,9 +15,10 @@ from daemon.supervisor import health as health_module
 from daemon.supervisor.events import EventLog
 from daemon.supervisor.gpu import Gpus
 from daemon.supervisor.health import Health
+from daemon.supervisor.services import Services
 from daemon.supervisor.state_db import StateDb
 from daemon.supervisor.states import State
-from daemon.supervisor.tenant import Services, Tenant
+from daemon.supervisor.tenant import Tenant
 
 
 @pytest.fixture
