@@ -21,6 +21,7 @@ from daemon.cli import (
     imports,
     lifecycle,
     logs,
+    model,
     parts,
     search,
     status,
@@ -71,6 +72,7 @@ entries.app.command("import")(imports.import_file)
 app.add_typer(entries.app)
 app.add_typer(tenants.app)
 app.add_typer(users.app)
+app.add_typer(model.app)
 
 
 def run() -> None:

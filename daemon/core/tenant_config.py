@@ -90,6 +90,8 @@ class EncoderConfig(ConfigModel):
             )
         if not self.can_use_gpu and self.device not in ("auto", "cpu"):
             raise ValueError(f"the backend {self.backend} runs on the CPU only; allowed: device auto or cpu")
+        if self.query_prompt is not None and self.query_instruction is not None:
+            raise ValueError("encoder.query_prompt and encoder.query_instruction exclude each other; allowed: one")
         if self.fake and self.backend != "fake":
             raise ValueError("encoder.fake needs backend fake; allowed: remove it")
         return self

@@ -23,6 +23,11 @@ _TOOLS = {"bwrap": "bubblewrap", "setpriv": "util-linux", "prlimit": "util-linux
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 # The linker's cache and Debian's links to chosen libraries; the number of CPUs for numerical libraries.
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/sys/devices/system/cpu")
+# Names and addresses, and whom to trust.
+_NETWORK_FILES = (
+    *("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"),
+    *("/etc/ssl", "/etc/ca-certificates", "/etc/pki"),
+)
 _MIB = 1 << 20
 _TMP, _SHM = "/tmp", "/dev/shm"  # noqa: S108  (made new in each sandbox)
 
@@ -43,7 +48,8 @@ class Limits:
 class Sandbox:
     """`accounts` holds the made-up passwd and group; `readable` are folders such as a model's; `devices` a GPU's nodes.
 
-    `keep` are capabilities that the command keeps (chores of root's own code); an encoder keeps none.
+    `keep` are capabilities that the command keeps (chores of root's own code); an encoder keeps none. `network` and
+    `writable` are for the child that fetches a model: the host's network, and these folders of `data` alone.
     """
 
     uid: int
@@ -54,12 +60,14 @@ class Sandbox:
     limits: Limits = field(default_factory=Limits)
     cgroup: Path | None = None
     keep: Sequence[str] = ()
+    network: bool = False
+    writable: Sequence[Path] | None = None
 
     def prefix(self, seccomp_fd: int | None) -> list[str]:
         """What stands in front of a command that is to run in here; `seccomp_fd` must be inherited by it."""
         return [
-            *_enter_cgroup(self.cgroup), _tool("bwrap"), *_namespaces(), *_read_only_system(), *self._made(),
-            *self._python(), *self._own(), "--chdir", "/",
+            *_enter_cgroup(self.cgroup), _tool("bwrap"), *_namespaces(self.network), *_read_only_system(),
+            *self._made(), *self._python(), *self._own(), "--chdir", "/",
             *(("--seccomp", str(seccomp_fd)) if seccomp_fd is not None else ()),
             *_flags("--cap-add", ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", *self.keep]), "--",
             _tool("prlimit"), *_rlimits(self.limits), "--", *self._become(), "--",
@@ -72,8 +80,11 @@ class Sandbox:
             *_folder("/etc"),
             "--ro-bind", str(self.accounts / "passwd"), "/etc/passwd",
             "--ro-bind", str(self.accounts / "group"), "/etc/group",
-            *(part for path in _SYSTEM_FILES for part in ("--ro-bind-try", path, path)),
+            *(part for path in self._system_files() for part in ("--ro-bind-try", path, path)),
         ]  # fmt: skip
+
+    def _system_files(self) -> tuple[str, ...]:
+        return (*_SYSTEM_FILES, *_NETWORK_FILES) if self.network else _SYSTEM_FILES
 
     def _python(self) -> list[str]:
         """Python, its packages and ours, at the paths they have outside."""
@@ -81,7 +92,10 @@ class Sandbox:
 
     def _own(self) -> list[str]:
         """What is the tenant's alone."""
-        arguments = [*_parents(self.data), "--bind", str(self.data), str(self.data)]
+        bind = "--bind" if self.writable is None else "--ro-bind"
+        arguments = [*_parents(self.data), bind, str(self.data), str(self.data)]
+        for path in self.writable or ():
+            arguments += ["--bind", str(path), str(path)]
         for path in self.readable:
             arguments += [*_parents(path), "--ro-bind", str(path), str(path)]
         for path in self.devices:
@@ -164,11 +178,11 @@ def _tool(name: str) -> str:
     return found
 
 
-def _namespaces() -> list[str]:
+def _namespaces(network: bool) -> list[str]:
     # Never --as-pid-1: an encoder that is pid 1 outlives a killed bubblewrap.
     return [
-        "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net", "--unshare-cgroup-try",
-        "--hostname", "vecward", "--die-with-parent", "--new-session",
+        "--unshare-pid", "--unshare-ipc", "--unshare-uts", *(() if network else ("--unshare-net",)),
+        "--unshare-cgroup-try", "--hostname", "vecward", "--die-with-parent", "--new-session",
     ]  # fmt: skip
 
 

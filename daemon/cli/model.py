@@ -1,0 +1,76 @@
+"""`vecward model`: bring a tenant's model to this host, and look whether it is whole. Needs no daemon."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from daemon.cli.output import clean, line, print_json
+from daemon.cli.settings import Json, Settings, TenantName, settings
+
+app = typer.Typer(name="model", help="Models: fetch, verify.", no_args_is_help=True)
+
+
+@app.command()
+def fetch(
+    ctx: typer.Context,
+    tenant: TenantName,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="FOLDER", help="Copy from this folder, not from the hub.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Bring the model that the tenant's file names into the tenant's own folder."""
+    arguments = [] if source is None else ["--from", str(source.resolve())]
+    found = _run(settings(ctx), tenant, "fetch", arguments, [] if source is None else [source.resolve()])
+    if as_json:
+        print_json(found)
+        return
+    commit = f" at {clean(found['commit'])}" if found["commit"] else ""
+    done = "fetched" if found["changed"] else "is there already"
+    line(f"{clean(found['model'])}{commit}: {done}, {found['files']} files, {_size(found['bytes'])}")
+    line(f"in {clean(found['folder'])}")
+    if found["changed"]:
+        line(f"`vecward start {tenant}` uses it from the next start on")
+
+
+@app.command()
+def verify(
+    ctx: typer.Context,
+    tenant: TenantName,
+    files_only: Annotated[bool, typer.Option("--files-only", help="Compare the files, load no model.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare the tenant's model with its checksums, and encode a text on the CPU; exit code 1 on a problem."""
+    found = _run(settings(ctx), tenant, "verify", ["--files-only"] if files_only else [], [])
+    if as_json:
+        print_json(found)
+    else:
+        _tell(found)
+    if found["problems"]:
+        raise typer.Exit(1)
+
+
+def _tell(found: dict[str, Any]) -> None:
+    line(f"{clean(found['model'])} in {clean(found['folder'])}: {found['files']} files, {_size(found['bytes'])}")
+    if not found["manifest"]:
+        line("no manifest: it was not brought by `vecward model fetch`, so there are no checksums to compare")
+    for problem in found["problems"]:
+        line(f"problem: {clean(problem)}")
+    if "fingerprint" in found:
+        line(f"a text encoded in {found['encode_ms']} ms on the CPU, {found['dimension']} dimensions")
+        line(f"fingerprint: {clean(found['fingerprint'])}")
+    if not found["problems"]:
+        line("good")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def _run(found: Settings, tenant: str, chore: str, arguments: list[str], readable: list[Path]) -> dict[str, Any]:
+    from daemon.cli.model_children import run
+
+    return run(found, tenant, chore, arguments, readable)

@@ -1,0 +1,171 @@
+"""`python -m daemon.encoder.models.fetch`: brings a tenant's model, from a hub or from a folder, checked and whole.
+
+Everything is written below the tenant's models/: first into models/.fetching, where an interrupted download goes on
+the next time, then moved to its place in one step, with a manifest of checksums.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from daemon.core import locks
+from daemon.core.errors import Conflict, DiskFull, Invalid, Unavailable
+from daemon.encoder.models import hub, manifest, places
+from daemon.encoder.models.chores import Answer, Chore, run
+from daemon.encoder.models.hub import Source
+from daemon.encoder.models.manifest import File, Manifest
+
+_MIB = 1 << 20
+_SPARE_MB = 64
+
+
+def fetch(chore: Chore) -> Answer:
+    """Raises VecwardError, OSError."""
+    config = chore.config.encoder
+    if config.model is None or config.model.startswith("/"):
+        raise Invalid(
+            f"cannot fetch for {chore.paths.data.name}: its encoder.model is "
+            f"{'not set' if config.model is None else 'a folder, which is used where it is'}; nothing is to be done",
+            field="encoder.model", value=str(config.model), allowed="an id such as Qwen/Qwen3-Embedding-0.6B",
+        )  # fmt: skip
+    home = places.fetched(config, chore.paths)
+    workshop = chore.paths.models / ".fetching"
+    with _alone(chore.paths.models):
+        source = _folder_source(chore.source) if chore.source else hub.look(config.model, config.revision, workshop)
+        names = _choose(config.model, source, pickled=config.trust_remote_code)
+        if _is_there(home, source, names):
+            return _answer(home, changed=False)
+        staging = workshop / home.relative_to(chore.paths.models).as_posix().replace("/", "--")
+        _check_room(chore, sum(source.sizes[name] for name in names), staging)
+        staging.mkdir(parents=True, exist_ok=True)
+        if chore.source:
+            _copy(chore.source, staging, names)
+        else:
+            assert source.commit is not None
+            hub.download(config.model, source.commit, staging, names)
+        _finish(staging, home, source, names, model=config.model, revision=config.revision)
+        shutil.rmtree(workshop)
+    return _answer(home, changed=True)
+
+
+@contextmanager
+def _alone(models: Path) -> Iterator[None]:
+    models.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = models / ".fetch.lock"
+    held = locks.take(path)
+    if isinstance(held, str):
+        raise Conflict(f"cannot fetch: another fetch for this tenant runs (lock {path}); wait for it")
+    try:
+        yield
+    finally:
+        locks.release(held, path)
+
+
+def _folder_source(folder: Path) -> Source:
+    if not folder.is_dir():
+        raise Invalid(f"cannot fetch from {folder}: there is no such folder", field="from", value=str(folder),
+                      allowed="a folder that holds a model")  # fmt: skip
+    known = manifest.read(folder)
+    sizes = {name: (folder / name).stat().st_size for name in manifest.files_below(folder)}
+    if known is None:
+        return Source(sizes, {}, None)
+    return Source(sizes, {name: file.sha256 for name, file in known.files.items()}, known.commit)
+
+
+def _choose(model: str, source: Source, *, pickled: bool) -> list[str]:
+    names = manifest.wanted(source.sizes, pickled=pickled)
+    if "config.json" not in names and "modules.json" not in names:
+        raise Invalid(f"cannot fetch {model}: there is no config.json and no modules.json: this is no model",
+                      field="encoder.model", value=model, allowed="a model of sentence-transformers")  # fmt: skip
+    weights = manifest.has_safe_weights(names) or any(Path(name).suffix in manifest.PICKLED for name in names)
+    if not weights:
+        raise Invalid(
+            f"cannot fetch {model}: it has no weights in the safetensors format; take a model that has, or, if you "
+            "trust whoever made it, set encoder.trust_remote_code: true to read pickled weights",
+            field="encoder.model", value=model, allowed="a model with safetensors",
+        )  # fmt: skip
+    return names
+
+
+def _is_there(home: Path, source: Source, names: list[str]) -> bool:
+    known = manifest.read(home) if home.is_dir() else None
+    if known is None or source.commit is None or known.commit != source.commit:
+        return False
+    return set(names) == set(known.files) and all(
+        (home / name).is_file() and (home / name).stat().st_size == known.files[name].size for name in names
+    )
+
+
+def _check_room(chore: Chore, needed: int, staging: Path) -> None:
+    needed = max(0, needed - _size(staging))
+    free = shutil.disk_usage(chore.paths.models).free
+    if needed + _SPARE_MB * _MIB > free:
+        raise DiskFull(f"cannot fetch: {needed // _MIB} MiB are needed and {free // _MIB} MiB are free on this disk")
+    limit = chore.config.limits.disk_mb
+    used = _size(chore.paths.data)
+    if limit is not None and used + needed > limit * _MIB:
+        raise DiskFull(
+            f"cannot fetch: {needed // _MIB} MiB more than the {used // _MIB} MiB in use pass limits.disk_mb {limit}; "
+            "raise the limit"
+        )
+
+
+def _size(folder: Path) -> int:
+    found = 0
+    for where, _, names in os.walk(folder):
+        found += sum((Path(where) / name).lstat().st_size for name in names)
+    return found
+
+
+def _copy(folder: Path, staging: Path, names: list[str]) -> None:
+    for name in names:
+        (staging / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / name, staging / name)
+
+
+def _finish(staging: Path, home: Path, source: Source, names: list[str], *, model: str, revision: str | None) -> None:
+    """Checks each file, writes the manifest and moves the whole to its place."""
+    files = {name: _checked(staging, name, source) for name in names}
+    for extra in set(manifest.files_below(staging)) - set(names):
+        (staging / extra).unlink()
+    shutil.rmtree(staging / ".cache", ignore_errors=True)  # the hub library's notes about the download
+    made = Manifest(model=model, revision=revision, commit=source.commit, files=files)
+    (staging / manifest.MANIFEST).write_text(made.model_dump_json(indent=1) + "\n")
+    _exchange(staging, home)
+
+
+def _checked(staging: Path, name: str, source: Source) -> File:
+    path = staging / name
+    found = File(size=path.stat().st_size, sha256=manifest.digest(path))
+    if found.size != source.sizes[name] or found.sha256 != source.sums.get(name, found.sha256):
+        path.unlink()
+        raise Unavailable(f"cannot use {name}: it arrived damaged and is deleted; run the command again")
+    return found
+
+
+def _exchange(staging: Path, home: Path) -> None:
+    home.parent.mkdir(parents=True, exist_ok=True)
+    old = staging.with_name(f"{staging.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if home.exists():
+        home.rename(old)
+    staging.rename(home)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _answer(home: Path, *, changed: bool) -> Answer:
+    known = manifest.read(home)
+    assert known is not None
+    return {
+        "model": known.model, "revision": known.revision, "commit": known.commit, "folder": str(home),
+        "files": len(known.files), "bytes": sum(file.size for file in known.files.values()), "changed": changed,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(run("daemon.encoder.models.fetch", fetch))
