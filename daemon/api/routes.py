@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from daemon.core import wire
+from daemon.core.bench import BenchRequest
 from daemon.core.errors import MethodNotAllowed, NotFound
 from daemon.core.roles import Role
 
@@ -110,6 +111,8 @@ ROUTES: tuple[Route, ...] = (
     _own("park", "POST /v1/tenants/{t}/park", R.TENANT_ADMIN, "Stop until the next request",
          W.OperationAnswer,
          status=202, mutating=True),
+    _own("bench", "POST /v1/tenants/{t}/bench", R.TENANT_ADMIN, "Measure its model on copies of its base",
+         W.OperationAnswer, request=BenchRequest, status=202, mutating=True),
     _own("logs", "GET /v1/tenants/{t}/logs", R.TENANT_ADMIN, "Its log; follow=true streams",
          W.LogPage, stream=True,
          query=("tail", "follow")),

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from fastapi import Query, Request, Response
 
 from daemon.api.context import C, Call, S, Services, T
+from daemon.core.bench import BenchRequest
 from daemon.core.errors import Invalid
 from daemon.core.roles import Role
 from daemon.core.tenant_config import check_name
-from daemon.core.wire import OperationAnswer, Rates, TenantPage, TenantView, shorten
+from daemon.core.wire import OperationAnswer, Rates, TenantPage, TenantView, parse, shorten
 from daemon.supervisor.states import State
 from daemon.supervisor.tenant import Tenant
 
@@ -158,4 +159,9 @@ async def park(services: S, call: C) -> OperationAnswer:
     return OperationAnswer(operation=await services.manager.park(call.tenant))
 
 
-HANDLERS = (list_tenants, tenant, put_tenant, delete_tenant, start, stop, restart, park)
+async def bench(services: S, call: C, request: Request) -> OperationAnswer:
+    asked = parse(BenchRequest, await request.body() or b"{}")
+    return OperationAnswer(operation=services.manager.bench(call.tenant, asked))
+
+
+HANDLERS = (list_tenants, tenant, put_tenant, delete_tenant, start, stop, restart, park, bench)

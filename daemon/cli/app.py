@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from daemon.cli import (
+    bench,
     doctor,
     entries,
     events,
@@ -63,7 +64,7 @@ def _settings(
 _COMMANDS: tuple[Callable[..., None], ...] = (
     up.up, parts.daemon, parts.console, status.status,
     lifecycle.start, lifecycle.stop, lifecycle.restart, lifecycle.park,
-    search.search, vector.vector, logs.logs, events.events, host.usage, host.openapi, doctor.doctor,
+    search.search, vector.vector, bench.bench, logs.logs, events.events, host.usage, host.openapi, doctor.doctor,
 )  # fmt: skip
 
 for command in _COMMANDS:

@@ -133,6 +133,18 @@ class AsyncClient:
     async def park(self, tenant: str) -> wire.Operation:
         return await self._operate("POST", _path(tenant, "park"))
 
+    async def bench(
+        self,
+        tenant: str,
+        entries: list[int] | None = None,
+        seconds: float | None = None,
+        clients: int | None = None,
+        beside: bool = False,
+    ) -> wire.Operation:
+        """Starts measuring the tenant's model on copies; the operation's result is a daemon.core.bench.Bench."""
+        body = to_json(_given(entries=entries, seconds=seconds, clients=clients, beside=beside))
+        return await self._operate("POST", _path(tenant, "bench"), body=body)
+
     # --- operations -------------------------------------------------------------------------------
 
     async def operation(self, tenant: str, operation: str) -> wire.Operation:

@@ -85,6 +85,7 @@ class Client:
     stop = _call(AsyncClient.stop)
     restart = _call(AsyncClient.restart)
     park = _call(AsyncClient.park)
+    bench = _call(AsyncClient.bench)
 
     operation = _call(AsyncClient.operation)
     wait = _call(AsyncClient.wait)

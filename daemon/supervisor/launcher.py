@@ -17,6 +17,7 @@ from daemon.core.errors import StartRefused
 from daemon.core.paths import Paths, TenantPaths
 from daemon.core.tenant_config import TenantConfig
 from daemon.supervisor import seccomp, views
+from daemon.supervisor.aside import Surroundings
 from daemon.supervisor.cgroups import CgroupLimits, Cgroups
 from daemon.supervisor.gpu import Placement
 from daemon.supervisor.homes import Home
@@ -52,26 +53,53 @@ class Launcher:
         config = tenant.config
         if config is None:
             raise StartRefused(f"cannot start {tenant.name}: its file is not valid")
-        sandbox = await (self._sandbox if self.strict else self._no_sandbox)(tenant.name, config)
+        sandbox = await self._make_sandbox(tenant.name, config, tenant.name)
         placement = await self._place(tenant, config)
+        around = self._around(tenant, config, placement, sandbox)
+        return Launch(
+            tenant=tenant.name,
+            data=tenant.paths.data,
+            config_json=around.config_json,
+            listener=self._listener(tenant),
+            log=tenant.log,
+            seed=tenant.file.seed,
+            prefix=around.prefix,
+            environment=dict(around.environment),
+            pass_fds=around.pass_fds,
+        )
+
+    async def aside(self, tenant: Tenant, config: TenantConfig, placement: Placement) -> Surroundings:
+        """For a second process beside the encoder, with limits of its own; then `aside_ended`. Raises StartRefused."""
+        sandbox = await self._make_sandbox(tenant.name, config, _aside(tenant.name))
+        return self._around(tenant, config, placement, sandbox)
+
+    def aside_ended(self, name: str) -> None:
+        self._cgroups.remove(_aside(name))
+
+    def _around(
+        self, tenant: Tenant, config: TenantConfig, placement: Placement, sandbox: Sandbox | None
+    ) -> Surroundings:
         encoder = config.encoder.model_copy(update={"device": placement.device})
         seccomp_fd = None
         if sandbox is not None:
             sandbox = replace(sandbox, devices=placement.nodes)
             seccomp_fd = seccomp.memfd() if seccomp.supported() else None
-        return Launch(
+        return Surroundings(
             tenant=tenant.name,
-            data=tenant.paths.data,
             config_json=config.model_copy(update={"encoder": encoder}).model_dump_json().encode(),
-            listener=self._listener(tenant),
             log=tenant.log,
-            seed=tenant.file.seed,
             prefix=sandbox.prefix(seccomp_fd) if sandbox is not None else (),
             environment={**environment(config, tenant.paths.data), **placement.environment},
             pass_fds=() if seccomp_fd is None else (seccomp_fd,),
         )
 
-    async def _sandbox(self, name: str, config: TenantConfig) -> Sandbox | None:
+    async def _make_sandbox(self, name: str, config: TenantConfig, cgroup: str) -> Sandbox | None:
+        if not self.strict:
+            await self._no_sandbox(name)
+            return None
+        return await self._sandbox(name, config, cgroup)
+
+    async def _sandbox(self, name: str, config: TenantConfig, cgroup: str) -> Sandbox:
         """The tenant's sandbox, its data folder being the tenant's. Raises StartRefused."""
         check_host([self._paths.etc, self._paths.state, self._paths.log, self._paths.run])
         uid = self._db.uid(name, *self._config.uid_range)
@@ -80,13 +108,12 @@ class Launcher:
         await _to_its_end(lambda: self._home(name).give_to(uid))
         write_accounts(sandbox.accounts, name, uid, sandbox.data)
         limits = CgroupLimits(config.limits.memory_mb, config.limits.cpus, sandbox.limits.processes)
-        return replace(sandbox, cgroup=self._cgroups.make(name, limits))
+        return replace(sandbox, cgroup=self._cgroups.make(cgroup, limits))
 
-    async def _no_sandbox(self, name: str, _: TenantConfig) -> Sandbox | None:
+    async def _no_sandbox(self, name: str) -> None:
         self._paths.tenant(name).data.mkdir(parents=True, exist_ok=True, mode=0o700)
         if os.geteuid() == 0:
             await _to_its_end(self._home(name).take_back)
-        return None
 
     def _home(self, name: str) -> Home:
         return Home(name, self._paths.tenant(name).data, accounts_folder(self._paths, name))
@@ -140,6 +167,10 @@ async def _to_its_end(work: Callable[[], None]) -> None:
     except asyncio.CancelledError:
         await asyncio.wait([done])
         raise
+
+
+def _aside(name: str) -> str:
+    return f"{name}.aside"  # no tenant's name has a dot
 
 
 def environment(config: TenantConfig, data: Path) -> dict[str, str]:

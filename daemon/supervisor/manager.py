@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from daemon.core.bench import BenchRequest
 from daemon.core.config import DaemonConfig
 from daemon.core.errors import (
     DataExists,
@@ -20,6 +21,7 @@ from daemon.core.paths import Paths
 from daemon.core.tenant_config import TenantConfig, TenantFile, check_name, check_seed, load_tenants, parse_tenant
 from daemon.core.wire import GpuList, Operation, TenantView
 from daemon.supervisor import views
+from daemon.supervisor.benching import Benching
 from daemon.supervisor.events import EventLog, EventName
 from daemon.supervisor.gpu import Gpus, Placement, Wanted
 from daemon.supervisor.health import Health
@@ -49,6 +51,7 @@ class Manager:
         self.operations = Operations(self.state_db)
         self.gpu = Gpus(paths.run / "gpu", self._encoder_pids, exclusive=config.gpu.exclusive_process)
         self.launcher = Launcher(paths, config, self.state_db, self._place)
+        self.benching = Benching(self.operations, self.launcher, self._place, self._release, self.tenants)
         self._services = Services(self.state_db, self.events, self.launcher.launch, self._release)
         self._loops: dict[str, asyncio.Task[None]] = {}
         self._background: list[asyncio.Task[None]] = []
@@ -151,7 +154,8 @@ class Manager:
 
     def _encoder_pids(self) -> dict[int, str]:
         running = ((tenant.process, tenant.name) for tenant in self.tenants.values())
-        return {process.pid: name for process, name in running if process is not None and process.pid is not None}
+        encoders = {process.pid: name for process, name in running if process is not None and process.pid is not None}
+        return {**encoders, **self.benching.pids()}
 
     async def gpus(self) -> GpuList:
         """Every GPU of this host, who holds it and what runs on it; never raises, `note` tells trouble."""
@@ -200,6 +204,9 @@ class Manager:
         operation = self.operations.begin("park", name, lambda _: self._until_rest(tenant, State.PARKED))
         tenant.want(Goal.UP, Happening.PARK)
         return operation
+
+    def bench(self, name: str, asked: BenchRequest) -> Operation:
+        return self.benching.begin(self.get(name), asked)
 
     async def _until_up(self, tenant: Tenant, handle: Handle, before: object = None) -> dict[str, Any]:
         await asyncio.sleep(0)  # the run loop takes the command first
@@ -268,6 +275,7 @@ class Manager:
         await self.drop(tenant)
 
     async def drop(self, tenant: Tenant) -> None:
+        await self.benching.stop(tenant)
         loop = self._loops.pop(tenant.name)
         loop.cancel()
         await asyncio.wait([loop])
