@@ -6,7 +6,7 @@ import asyncio
 import json
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -53,7 +53,7 @@ def search_body(query: str, k: int = 5) -> bytes:
     return json.dumps({"query": query, "k": k}).encode()
 
 
-async def latencies(pool: Pool, target: str, bodies: Sequence[bytes]) -> tuple[list[float], list[bytes]]:
+async def latencies(pool: Pool, target: str, bodies: Iterable[bytes]) -> tuple[list[float], list[bytes]]:
     """One client, one request after the other: milliseconds, and the answers."""
     times, answers = [], []
     for body in bodies:
@@ -67,7 +67,7 @@ async def latencies(pool: Pool, target: str, bodies: Sequence[bytes]) -> tuple[l
     return times, answers
 
 
-async def throughput(pool: Pool, target: str, bodies: Sequence[bytes], clients: int) -> tuple[float, list[float]]:
+async def throughput(pool: Pool, target: str, bodies: Iterable[bytes], clients: int) -> tuple[float, list[float]]:
     """`clients` at once: requests/s, and each request's milliseconds."""
     queue = iter(bodies)
     times: list[float] = []
