@@ -98,12 +98,10 @@ def _wire(page: Page, table: Table, form: Form, new: gr.Button) -> None:
 
 async def show(client: AsyncClient, page: Page, browsing: Browsing) -> tuple[Browsing, Html, Html]:
     """The page of entries where `browsing` is: what it is now, its rows, and the line above them."""
-    tenant = browsing.tenant or ""
-    found = await client.entries(tenant, after=browsing.starts[-1], limit=PAGE, q=browsing.q or None)
+    found = await client.entries(browsing.tenant or "", after=browsing.starts[-1], limit=PAGE, q=browsing.q or None)
     browsing = replace(browsing, revision=found.revision, following=found.next)
     rows = entry_table(Shown(found, len(browsing.starts)), page.t)
-    total = found.total if not browsing.q else (await client.tenant(tenant)).entries or found.total
-    return browsing, rows, status(total, found.revision, page.t, clean=True)
+    return browsing, rows, status(found.total, found.revision, page.t, clean=True)
 
 
 _KEEP = (gr.skip(), gr.skip(), gr.skip(), gr.skip())

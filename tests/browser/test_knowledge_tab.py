@@ -164,7 +164,7 @@ def test_files_in_and_out(visit: Visit, play: Console, tmp_path: Path) -> None:
     table = tmp_path / "条目.csv"
     table.write_bytes("text,team\n咖啡机在三楼走廊尽头,行政\n短,x\n".encode("gb18030"))
     page.set_input_files("#import-file", table)
-    page.wait_for_selector("#file-said >> text=Imported: 1 new entries.")
+    page.wait_for_selector("#file-said >> text=Imported. New entries: 1.")
     assert "GB18030" in page.inner_text("#file-said")
     assert "too short" in page.inner_text("#file-said")
     visitor.shot("knowledge-import-en")

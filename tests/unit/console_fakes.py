@@ -158,7 +158,7 @@ class FakeClient:
         rest = [one for one in found if one.id > (after or 0)]
         page = rest[: limit or 100]
         following = page[-1].id if len(rest) > len(page) else None
-        return wire.EntryPage(entries=page, next=following, total=len(found), revision=base.revision)
+        return wire.EntryPage(entries=page, next=following, total=len(base.entries), revision=base.revision)
 
     async def set_texts(
         self, tenant: str, texts: Iterable[str], if_match: int | None = None, dry_run: bool = False

@@ -198,4 +198,4 @@ def test_progress_of_an_import_with_and_without_a_total() -> None:
     assert ("style", "width:25%") in Reader(files.progress(operation, t)).attributes
     assert "5 of 20" in Reader(files.progress(operation, t)).text
     unknown = operation.model_copy(update={"progress": wire.Progress(done=5)})
-    assert "5 entries so far" in Reader(files.progress(unknown, t)).text
+    assert "Entries so far: 5" in Reader(files.progress(unknown, t)).text

@@ -77,7 +77,7 @@ def test_everything_the_daemon_says_has_words(prefix: str, names: list[str]) -> 
 
 
 def test_placeholders_are_filled() -> None:
-    assert words("en")("search.found", n=3) == "3 results"
+    assert words("en")("search.found", n=3) == "Results: 3"
     assert words("zh")("search.found", n=3) == "3 条结果"
     with pytest.raises(KeyError):
         words("en")("search.found")
