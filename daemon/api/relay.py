@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -49,12 +49,14 @@ class Body:
     large: Any = None
     size: int = 0
 
-    def to_send(self) -> bytes | AsyncIterator[bytes]:
-        return self.small if self.large is None else self._stream()
+    def to_send(self, moved: Callable[[], None]) -> bytes | AsyncIterator[bytes]:
+        """`moved` is called as parts of it go."""
+        return self.small if self.large is None else self._stream(moved)
 
-    async def _stream(self) -> AsyncIterator[bytes]:
+    async def _stream(self, moved: Callable[[], None]) -> AsyncIterator[bytes]:
         self.large.seek(0)
         while chunk := self.large.read(_CHUNK):
+            moved()
             yield chunk
 
     def close(self) -> None:
@@ -165,7 +167,8 @@ class _Request:
         number = tenant.calls.begin() if self.route.outstanding else None
         calls = tenant.calls  # a new process has new ones
         try:
-            response = await tenant.pool.send(self.scope["method"], self._target(), self.headers, self.body.to_send())
+            body = self.body.to_send(calls.moved)
+            response = await tenant.pool.send(self.scope["method"], self._target(), self.headers, body)
             length = response.header(b"content-length")
             if not response.complete and length is not None and int(length) <= _WHOLE_BYTES:
                 await response.wait_complete()

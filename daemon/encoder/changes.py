@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from daemon.core.errors import InternalError, RevisionChanged
+from daemon.core.progress_page import ProgressWriter
 from daemon.encoder.http import Request
 from daemon.encoder.index.keeper import Keeper
 from daemon.encoder.knowledge import Committed, Knowledge, MissingVectors, WriteContext
@@ -46,12 +47,20 @@ class Who:
 class Changes:
     """Commits happen on one thread, in order, and reach the index in that order.
 
-    `told` is called after each commit. A change is answered when the index has it: a search that starts
-    after the answer sees it.
+    `told` is called after each commit; `progress` learns of what runs here, beside the worker. A change is
+    answered when the index has it: a search that starts after the answer sees it.
     """
 
-    def __init__(self, knowledge: Knowledge, worker: Worker, keeper: Keeper, told: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        knowledge: Knowledge,
+        worker: Worker,
+        keeper: Keeper,
+        told: Callable[[], object],
+        progress: ProgressWriter,
+    ) -> None:
         self._knowledge = knowledge
+        self._progress = progress
         self._worker = worker
         self._keeper = keeper
         self._told = told
@@ -73,7 +82,11 @@ class Changes:
         return await self._in(self._writer, function)
 
     async def _in(self, executor: Executor, function: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(executor, function)
+        def working() -> T:
+            with self._progress.work():
+                return function()
+
+        return await asyncio.get_running_loop().run_in_executor(executor, working)
 
     async def change(
         self,

@@ -44,7 +44,7 @@ class Entries:
     # --- changing ---
 
     async def add(self, request: Request) -> Answer:
-        entries = (await request.json(wire.AddEntries)).entries
+        entries = (await request.json(wire.AddEntries, self._changes.read)).entries
         knowledge = self._knowledge
         return _whole(
             await self._changes.change(
@@ -56,7 +56,7 @@ class Entries:
         )
 
     async def set(self, request: Request) -> Answer:
-        texts = (await request.json(wire.SetTexts)).texts
+        texts = (await request.json(wire.SetTexts, self._changes.read)).texts
         if request.flag("dry_run"):
             return answer(await self._changes.read(lambda: self._would_set(texts)))
         return _whole(await self._set_texts(Who.of(request), texts))
@@ -101,7 +101,7 @@ class Entries:
         return _whole(await self._delete(request, [id_], forget, partial(_deleted_one, id_)))
 
     async def delete_many(self, request: Request) -> Answer:
-        asked = await request.json(wire.DeleteEntries)
+        asked = await request.json(wire.DeleteEntries, self._changes.read)
         return _whole(await self._delete(request, asked.ids, asked.forget, deleted))
 
     async def _delete(

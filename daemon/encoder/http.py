@@ -16,7 +16,10 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+Elsewhere = Callable[[Callable[[], Any]], Awaitable[Any]]
+
 JSON = b"application/json"
+_LARGE_BYTES = 64 * 1024
 
 
 class Request:
@@ -74,15 +77,22 @@ class Request:
             raise BadRequest("cannot read the request: the caller went away")
         return b"".join(parts)
 
-    async def json(self, model: type[wire.M]) -> wire.M:
-        """The body as a request model. Raises UnsupportedMediaType, BadRequest, Invalid."""
+    async def json(self, model: type[wire.M], elsewhere: Elsewhere | None = None) -> wire.M:
+        """The body as a request model; a large one is read `elsewhere`, off the event loop.
+
+        Raises UnsupportedMediaType, BadRequest, Invalid.
+        """
         media = self.media_type
         if media not in ("", "application/json"):
             raise UnsupportedMediaType(
                 f"cannot read a body of type {wire.shorten(media, 60)}; send application/json",
                 allowed="application/json",
             )
-        return wire.parse(model, await self.body())
+        body = await self.body()
+        if elsewhere is None or len(body) <= _LARGE_BYTES:
+            return wire.parse(model, body)
+        found: wire.M = await elsewhere(lambda: wire.parse(model, body))
+        return found
 
     @property
     def media_type(self) -> str:

@@ -50,7 +50,9 @@ async def _serve(options: Options, config: TenantConfig, channel: ControlChannel
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     channel.when_stopped(partial(loop.call_soon_threadsafe, stop.set))
     keeper = Keeper(parts.restored, parts.backend.fingerprint, snapshot_path(options))
-    batches = _batches(options, config, parts)
+    progress = ProgressWriter(options.progress_fd)
+    parts.knowledge.watch(progress.moved)
+    batches = _batches(progress, config, parts)
     worker = Worker(
         batches,
         loop,
@@ -60,7 +62,7 @@ async def _serve(options: Options, config: TenantConfig, channel: ControlChannel
     )
     worker.start()
     told = partial(_tell_changed, loop, channel, parts.knowledge)
-    changes = Changes(parts.knowledge, worker, keeper, told)
+    changes = Changes(parts.knowledge, worker, keeper, told, progress)
     operations = Operations(options.tenant, parts.knowledge, changes)
     app = App(routes.table(options.tenant, config, parts, batches, worker, changes, operations))
     server = Server(app, stop)
@@ -102,11 +104,11 @@ def _batch_tokens(config: TenantConfig, parts: Parts) -> int:
     return min(config.encoder.batch_tokens, parts.backend.batch_tokens)
 
 
-def _batches(options: Options, config: TenantConfig, parts: Parts) -> Batches:
+def _batches(progress: ProgressWriter, config: TenantConfig, parts: Parts) -> Batches:
     return Batches(
         parts.backend,
         parts.restored.index,
-        ProgressWriter(options.progress_fd),
+        progress,
         parts.knowledge.hits,
         QueryCache(config.encoder.query_cache),
         Pace(parts.query_s, _batch_tokens(config, parts)),

@@ -44,6 +44,10 @@ class Calls:
         if self.oldest_first.pop(number, None) is not None:
             self.moved_at = time.monotonic()
 
+    def moved(self) -> None:
+        """A part of a request has been taken."""
+        self.moved_at = time.monotonic()
+
     def saw(self, counter: int) -> None:
         if counter != self.counter:
             self.counter = counter
@@ -61,10 +65,16 @@ def verdict(reading: Reading, calls: Calls, deadlines: Deadlines, now: float) ->
     call_age = now - reading.started_ns / 1e9
     if reading.kind is CallKind.SEARCH and call_age > deadlines.call_s:
         return f"a search call has run for {call_age:.1f} s; the deadline is {deadlines.call_s:g} s"
-    if reading.kind is CallKind.IMPORT:
-        late = call_age > deadlines.chunk_s
-        return f"an import call has run for {call_age:.1f} s; its limit is {deadlines.chunk_s:g} s" if late else None
-    if calls.oldest_first and now - calls.moved_at > deadlines.call_s:
+    if reading.kind in (CallKind.IMPORT, CallKind.OTHER) and call_age > deadlines.chunk_s:
+        what = "import call" if reading.kind is CallKind.IMPORT else "call of the index"
+        return f"an {what} has run for {call_age:.1f} s; its limit is {deadlines.chunk_s:g} s"
+    if reading.work_moved_ns is not None:
+        still = now - reading.work_moved_ns / 1e9
+        late = still > deadlines.chunk_s
+        return (
+            f"work on the base has not moved for {still:.1f} s; the limit is {deadlines.chunk_s:g} s" if late else None
+        )
+    if reading.kind is not CallKind.IMPORT and calls.oldest_first and now - calls.moved_at > deadlines.call_s:
         return f"no progress for {now - calls.moved_at:.1f} s with {len(calls.oldest_first)} requests outstanding"
     return None
 

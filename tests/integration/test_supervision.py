@@ -312,3 +312,16 @@ def test_a_parked_tenant_comes_back_parked_and_one_with_a_limit_waits_to_be_aske
     with daemon.client() as client:
         client.search("parked", "wake")
     assert daemon.tenant("parked").state == "ready"
+
+
+def test_a_large_change_is_no_hang(start_daemon: StartDaemon):
+    """Its parsing, comparing and committing take seconds each, in which nothing else happens."""
+    daemon = start_daemon({"acme": fake_tenant(search={"deadline_s": 0.5})}).ready("acme")
+    pid = daemon.tenant("acme").pid
+    texts = [f"entry number {number} of a long list that is sent at once" for number in range(30_000)]
+    with daemon.client() as client:
+        assert client.set_texts("acme", texts).added == len(texts)
+        assert len(client.add("acme", [NewEntry(text=f"more: {text}") for text in texts]).added) == len(texts)
+        assert client.set_texts("acme", []).removed == 2 * len(texts)
+    assert daemon.tenant("acme").pid == pid
+    assert "tenant-hung" not in event_names(daemon, "acme")

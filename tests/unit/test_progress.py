@@ -70,3 +70,38 @@ def test_calls_know_when_something_moved():
     found.end(number)
     found.end(number)
     assert found.oldest_first == {}
+
+
+def test_work_beside_the_worker_is_on_the_page():
+    fd = progress_page.create()
+    writer, reader = ProgressWriter(fd), ProgressReader(fd)
+    writer.begin(CallKind.SEARCH)
+    before = reader.read()
+    assert before.work_moved_ns is None
+    with writer.work(), writer.work():
+        during = reader.read()
+        assert (during.kind, during.started_ns) == (CallKind.SEARCH, before.started_ns)
+        assert 0 <= time.monotonic_ns() - (during.work_moved_ns or 0) < 5e9
+        writer.moved()
+        assert reader.read().counter == during.counter + 1
+    after = reader.read()
+    assert after.work_moved_ns is None
+    assert after.counter > during.counter
+    os.close(fd)
+
+
+def working(kind: CallKind, moved: float, now: float = 1000.0) -> Reading:
+    return Reading(1, kind, int((now - 5) * 1e9), int((now - moved) * 1e9))
+
+
+def test_a_long_commit_is_no_hang_while_it_moves():
+    assert verdict(working(CallKind.IDLE, 59), calls(30, 30), DEADLINES, 1000.0) is None
+    assert verdict(working(CallKind.IDLE, 61), calls(30, 30), DEADLINES, 1000.0)
+
+
+def test_a_commit_excuses_no_search_call():
+    assert verdict(working(CallKind.SEARCH, 0), calls(5, 5), DEADLINES, 1000.0)
+
+
+def test_a_call_of_the_index_that_never_returns_is_hung_though_other_answers_come():
+    assert verdict(reading(CallKind.OTHER, 61), calls(0.1, 0.1), DEADLINES, 1000.0)

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from daemon.encoder.knowledge import schema
 _MB = 1024 * 1024
 _BUSY_MS = 5000
 _LOG_KEPT = 4 * _MB  # this much of the log stays allocated: on a full disk a small delete can still be written
+_STEPS = 100_000  # some milliseconds
 _SPARE = 16  # a sixteenth of disk_mb is kept for deletes, undo and operations
 _FULL, _IOERR, _CORRUPT, _NOTADB, _CANTOPEN = 13, 10, 11, 26, 14
 
@@ -104,6 +105,10 @@ class Database:
             self._readers.pop().close()
 
     # --- writing ---
+
+    def watch(self, moved: Callable[[], None]) -> None:
+        """`moved` is called after every so many steps of SQLite's machine; it tells a long write from a hung one."""
+        self._writer.set_progress_handler(moved, _STEPS)
 
     @contextmanager
     def write(self, *, spare: bool = False) -> Iterator[sqlite3.Connection]:

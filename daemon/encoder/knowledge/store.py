@@ -46,6 +46,10 @@ class Knowledge:
             raise
         return base
 
+    def watch(self, moved: Callable[[], None]) -> None:
+        """`moved` is called again and again while a write makes progress."""
+        self._database.watch(moved)
+
     def close(self) -> None:
         self._database.close()
 
