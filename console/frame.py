@@ -12,9 +12,10 @@ from console.components.notices import notice, problem
 from console.i18n import Language, Words, words
 from console.page import QUIET, Page
 from console.signin import language_links
+from console.tabs.audit import audit_tab
 from console.tabs.knowledge import knowledge_tab
 from console.tabs.search import search_tab
-from console.tabs.status import status_tab
+from console.tabs.status import rest_on, status_tab
 from console.tabs.vectors import vectors_tab
 from console.view_models import may, tenant_choices
 from daemon.core.errors import VecwardError
@@ -37,7 +38,10 @@ def build(backend: Backend, language: Language, title: str) -> gr.Blocks:
             with gr.Tab(t("tab.vectors"), id="vectors", elem_id="tab-vectors") as vectors:
                 vectors_tab(page)
             with gr.Tab(t("tab.status"), id="status", elem_id="tab-status", visible=False) as status:
-                status_tab(page, status, [search, knowledge, vectors])
+                timer = status_tab(page, status)
+            with gr.Tab(t("tab.audit"), id="audit", elem_id="tab-audit", visible=False) as audit:
+                audit_tab(page, audit)
+        rest_on([search, knowledge, vectors, audit], timer)
 
         async def arrive(request: gr.Request) -> tuple[object, ...]:
             try:
@@ -45,7 +49,7 @@ def build(backend: Backend, language: Language, title: str) -> gr.Blocks:
                 async with backend.as_(user) as client:
                     tenants, info = await asyncio.gather(all_tenants(client), client.info())
             except VecwardError as error:
-                return *(gr.skip() for _ in range(4)), problem(error, t)
+                return *(gr.skip() for _ in range(5)), problem(error, t)
             choices = tenant_choices(tenants, language)
             first = choices[0][1] if choices else None
             say = "" if choices else notice(t("frame.no_tenants"))
@@ -54,9 +58,10 @@ def build(backend: Backend, language: Language, title: str) -> gr.Blocks:
             edits = gr.update(visible=any(may(one, Role.EDITOR) for one in tenants))
             watches = gr.update(visible=info.admin or any(may(one, Role.TENANT_ADMIN) for one in tenants))
             chosen = gr.update(choices=choices, value=first)
-            return _header(title, user.name, language, t), chosen, edits, watches, say
+            audits = gr.update(visible=info.admin)
+            return _header(title, user.name, language, t), chosen, edits, watches, audits, say
 
-        blocks.load(arrive, None, [header, tenant, knowledge, status, message], **QUIET)
+        blocks.load(arrive, None, [header, tenant, knowledge, status, audit, message], **QUIET)
     blocks.queue(api_open=False, max_size=256, default_concurrency_limit=16)
     return blocks
 

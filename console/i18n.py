@@ -51,6 +51,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "tab.knowledge": ("Knowledge", "知识"),
     "tab.vectors": ("Vectors", "向量"),
     "tab.status": ("Status", "状态"),
+    "tab.audit": ("Audit", "审计"),
     # search
     "search.query": ("What are you looking for?", "您想找什么？"),
     "search.placeholder": (
@@ -237,6 +238,20 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "vector.fingerprint": ("Made with", "生成方式"),
     "vector.first": ("The first {n} of {dimension} values", "前 {n} 个值（共 {dimension} 个）"),
     "vector.empty": ("Choose an entry or type a text to see its vector.", "选择条目或输入文本以查看其向量。"),
+    # audit
+    "audit.intro": (
+        "Who changed or tried what, newest first. The daemon writes this log; nobody can change it here.",
+        "谁更改或尝试过什么，最新的在前。此日志由守护进程写入，无法在此修改。",
+    ),
+    "audit.at": ("When (UTC)", "时间（UTC）"),
+    "audit.principal": ("Who", "主体"),
+    "audit.tenant": ("Knowledge base", "知识库"),
+    "audit.action": ("What", "操作"),
+    "audit.outcome": ("Outcome", "结果"),
+    "audit.more": ("More", "其他"),
+    "audit.show": ("Show", "显示"),
+    "audit.older": ("Older", "更早"),
+    "audit.none": ("Nothing here fits.", "没有符合的记录。"),
     # status
     "status.intro": (
         "Every knowledge base has its own process. This page refreshes itself.",

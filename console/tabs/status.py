@@ -22,7 +22,8 @@ EVERY_S = 2.5
 _ACTIONS = ("start", "stop", "restart")
 
 
-def status_tab(page: Page, tab: gr.Tab, others: list[gr.Tab]) -> None:
+def status_tab(page: Page, tab: gr.Tab) -> gr.Timer:
+    """The timer by which it looks; `rest_on` ends that where another tab is looked at."""
     watching = Watching(page)
     gr.HTML(el("p", page.t("status.intro"), class_="vw-hint vw-intro"), apply_default_css=False)
     said = gr.HTML("", elem_id="status-said", elem_classes="vw-slot", apply_default_css=False)
@@ -35,10 +36,14 @@ def status_tab(page: Page, tab: gr.Tab, others: list[gr.Tab]) -> None:
         return await watching.look(request), gr.Timer(active=True)
 
     tab.select(arrive, None, [cards, timer], **QUIET)
-    for other in others:
-        other.select(_rest, None, timer, **QUIET)
     timer.tick(watching.look, None, cards, **QUIET, trigger_mode="once")
     cards.click(watching.act, None, [said, cards], **BUSY)
+    return timer
+
+
+def rest_on(others: list[gr.Tab], timer: gr.Timer) -> None:
+    for other in others:
+        other.select(_rest, None, timer, **QUIET)
 
 
 async def _rest() -> Any:
