@@ -122,7 +122,7 @@ class Entries:
 def entry_id(request: Request) -> int:
     """Raises NotFound when the path's id can't be one."""
     raw = request.part
-    if not (raw.isascii() and raw.isdecimal() and int(raw) <= _MAX_ID):
+    if not (raw.isascii() and raw.isdecimal() and len(raw) < 20 and int(raw) <= _MAX_ID):
         raise UnknownEntry(f"cannot find the entry {wire.shorten(raw, 40)}: an entry's id is a number")
     return int(raw)
 
