@@ -49,26 +49,33 @@ class Cookies:
 
     def user_of(self, cookies: Mapping[str, str]) -> User | None:
         """None: no cookie, not ours, too old, or signed out."""
-        value = cookies.get(self.name)
-        if value is None or _digest(value) in self._ended:
+        found = self._read(cookies)
+        if found is None or found[2] in self._ended:
             return None
-        try:
-            name, session, _ = self._serializer.loads(value, max_age=MAX_AGE_S)
-        except (BadData, ValueError, TypeError):
-            return None
-        return User(str(name), str(session))
+        return User(found[0], found[1])
 
     def end(self, cookies: Mapping[str, str]) -> None:
-        """From now on this cookie is worth nothing, also in a copy of it. Forgotten by a restart."""
-        now = time.monotonic()
+        """From now on this cookie is worth nothing, also in a copy of it. Forgotten by a restart.
+
+        Known by the number inside: its signature can be written in more than one way.
+        """
+        found, now = self._read(cookies), time.monotonic()
+        if found is None:
+            return
         while self._ended and (len(self._ended) >= _MAX_ENDED or next(iter(self._ended.values())) < now - MAX_AGE_S):
             self._ended.popitem(last=False)
-        if (value := cookies.get(self.name)) is not None:
-            self._ended[_digest(value)] = now
+        self._ended[found[2]] = now
 
-
-def _digest(value: str) -> str:
-    return hashlib.sha256(value.encode("utf-8", "replace")).hexdigest()
+    def _read(self, cookies: Mapping[str, str]) -> tuple[str, str, str] | None:
+        """Name, session and number of a cookie that was made here and is not too old."""
+        value = cookies.get(self.name)
+        if value is None:
+            return None
+        try:
+            name, session, number = self._serializer.loads(value, max_age=MAX_AGE_S)
+        except (BadData, ValueError, TypeError):
+            return None
+        return str(name), str(session), str(number)
 
 
 def load_key(path: Path) -> bytes:

@@ -109,7 +109,11 @@ def test_no_handler_answers_nobody(site: Site) -> None:
         every = Page(chief).events
         theft = dict(chief.cookies)
     with httpx.Client(base_url=site.address, headers={"origin": site.address}) as nobody:
-        for cookies in ({}, dict.fromkeys(theft, "forged"), {name: value[:-1] + "x" for name, value in theft.items()}):
+        for cookies in (
+            {},
+            dict.fromkeys(theft, "forged"),
+            {name: value[:-9] + "x" * 9 for name, value in theft.items()},
+        ):
             nobody.cookies.update(cookies)
             for one in every:
                 event = {"data": ["acme"] * len(one["inputs"]), "fn_index": one["id"], "session_hash": "nobody"}
@@ -162,10 +166,10 @@ def test_only_the_routes_that_pages_need_are_there(site: Site) -> None:
     with signed_in(site.address, "chief", PASSWORD) as chief, httpx.Client(base_url=site.address) as nobody:
         for method, path in routes:
             answer = chief.request(method, f"/en{path}", timeout=5) if not _NEEDED.fullmatch(path) else None
-            if answer is not None and answer.status_code not in (404, 405):
+            if path and answer is not None and answer.status_code not in (404, 405):
                 opened.append((method, path, answer.status_code))
             if not path.startswith(("/assets", "/static")) and method == "GET":
-                assert nobody.get(f"/en{path}").status_code in (303, 401, 404, 405), path
+                assert nobody.get(f"/en{path}").status_code in (303, 307, 401, 404, 405), path
     assert opened == []
 
 

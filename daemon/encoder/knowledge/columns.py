@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from daemon.core import wire
 
-# A spreadsheet takes such a cell for a formula. One ' before it makes it text; the reader takes one off again.
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
-_QUOTED = re.compile(r"'+[=+\-@\t\r]")
+# A spreadsheet takes such a cell for a formula, some the wide forms too. One ' before it makes it text; the reader
+# takes one off again.
+_START = "[=+\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]"
+_FORMULA = re.compile(f"'*{_START}")
+_QUOTED = re.compile(f"'+{_START}")
 
 
 def quote_cell(value: str) -> str:

@@ -164,7 +164,7 @@ def _delimiter(header: str) -> Literal[",", ";", "\t"]:
 
 def _header(cells: Sequence[str]) -> tuple[int, dict[int, Column]]:
     """The place of the column `text`, and the other columns by place."""
-    names = [cell.strip() for cell in cells]
+    names = [unquote_cell(cell.strip()) for cell in cells]
     if names.count("text") != 1 or len(set(names)) != len(names):
         shown = ", ".join(names) or "nothing"
         raise Invalid(
