@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,7 +55,7 @@ def fake_tenant(**changes: Any) -> dict[str, Any]:
 class RunningDaemon:
     """A daemon under a temporary root. `restart` and `kill` are what a machine does to it."""
 
-    def __init__(self, root: Path, config: dict[str, Any], tenants: dict[str, dict[str, Any] | str]) -> None:
+    def __init__(self, root: Path, config: dict[str, Any], tenants: Mapping[str, dict[str, Any] | str]) -> None:
         self.root = root
         self.paths = Paths.under(root)
         self.process: subprocess.Popen[bytes] | None = None
@@ -150,7 +150,7 @@ class RunningDaemon:
 
 @contextmanager
 def running_daemon(
-    tenants: dict[str, dict[str, Any] | str] | None = None, *, start: bool = True, **config: Any
+    tenants: Mapping[str, dict[str, Any] | str] | None = None, *, start: bool = True, **config: Any
 ) -> Iterator[RunningDaemon]:
     """A daemon in a short temporary root (socket paths have 107 bytes), gone afterwards with its children."""
     root = Path(tempfile.mkdtemp(prefix="vw-"))

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 import pytest
 
 from daemon.core import users
-from daemon.core.wire import NewEntry
+from daemon.core.wire import Metadata, NewEntry
 from tests.raw_http import ask
 from tests.support import CHECKOUT, RunningDaemon, fake_tenant, running_daemon, wait_for
 
 SPOOFS = "\x1b[2J\x1b]0;owned\x07\x9b31m\x7f\u202egnp.exe\u2066\u2028\x01"
 TYPED = f"evil <script>alert(1)</script> [x](javascript:alert(1)) [bold red]markup[/] %s {{}} {SPOOFS} end"
 FORMULAS = ('=HYPERLINK("http://x")', "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "＝1+1", "＠SUM(A1)")
-METADATA = {
+METADATA: Metadata = {
     f"key{SPOOFS}": f"value{SPOOFS}",
     '=cmd|"/c calc"!A1': "=1+1",
     "source": "javascript:alert(1)",
