@@ -14,6 +14,7 @@ from daemon.api.metrics import Metrics
 from daemon.api.own import create_own_app
 from daemon.api.sign_in import SignIns
 from daemon.api.streams import Streams
+from daemon.api.tenant_metrics import figures
 from daemon.core.wire import shorten
 from daemon.supervisor.manager import Manager
 
@@ -28,7 +29,7 @@ def create_app(manager: Manager) -> Front:
         authenticator=Authenticator(manager, user_base),
         sign_ins=SignIns(user_base, Attempts(manager.state_db.connection)),
         audit=audit,
-        metrics=Metrics(lambda: (tenant.state.value for tenant in manager.tenants.values())),
+        metrics=Metrics(lambda: (tenant.state.value for tenant in manager.tenants.values()), lambda: figures(manager)),
         streams=Streams(),
     )
     _audit_files(manager, user_base, audit)

@@ -5,6 +5,9 @@ The first of equal refusals is written at once; those that follow within a minut
 written as one line when the minute is over. Who is refused in very many ways (made-up names of tenants) is counted
 under one line, too: a caller without any right must not fill the disk. Mode 0640. A line that a crash tore is marked
 at the next start; lines that could not be written (full disk) are counted and told by the next one that is.
+
+A line is with the kernel when its call is answered: it survives any end of the daemon. It is on the disk `SYNC_S`
+later: what a power cut takes is the last second. The file is put aside each day and kept for `KEPT_DAYS`.
 """
 
 from __future__ import annotations
@@ -15,17 +18,21 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from daemon.core import plain_json
+from daemon.core import plain_json, rotation
 from daemon.core.errors import StartRefused
 
 log = logging.getLogger(__name__)
 
 REPEATS_S = 60.0
+SYNC_S = 1.0
+KEPT_DAYS = 400  # a year and the time to look at it
+_DAY_SHIFT = 33  # a page's `before`: the day, and the place in its file, of 8 GiB at most
 MAX_KINDS_OF_REFUSALS = 64  # of one principal within REPEATS_S, each with its own line
 _MAX_COUNTED = 4096
 SEVERAL = "(several)"
@@ -53,6 +60,10 @@ class AuditLog:
         """Raises StartRefused when the file can't be written: a daemon that can't keep its audit log does not start."""
         self._path = path
         self._now = now
+        self._day = now().date()
+        self._sync: asyncio.TimerHandle | None = None
+        with suppress(OSError):  # the next day tries again; a file that can't be written is refused below
+            rotation.put_aside(path, self._day, KEPT_DAYS)
         self._fd = _open(path)
         self._lost = 0
         self._repeats: dict[Record, int] = {}
@@ -95,7 +106,9 @@ class AuditLog:
 
     def close(self) -> None:
         self.flush()
-        os.close(self._fd)
+        if self._sync is not None:
+            self._sync.cancel()
+        _to_disk(self._fd)
         self._fd = -1  # a late line must not go into whatever gets this number next
 
     def page(self, before: int | None, limit: int, wanted: dict[str, str]) -> tuple[list[dict[str, Any]], int | None]:
@@ -104,17 +117,31 @@ class AuditLog:
 
         Reads the disk: call it in a thread.
         """
-        with self._path.open("rb") as file:
-            end = file.seek(0, os.SEEK_END)
-            return _look_back(file.fileno(), end if before is None else min(before, end), limit, wanted)
+        files = [*((rotation.day_of(path), path) for path in rotation.aside_of(self._path)), (self._day, self._path)]
+        day, end = _position(before)
+        while files and files[-1][0].toordinal() > day:
+            files.pop()
+        found: list[dict[str, Any]] = []
+        if not files:
+            return found, None
+        last, path = files.pop()
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            found, older = _look_back(file.fileno(), min(end, size) if last.toordinal() == day else size, limit, wanted)
+        if older is not None:
+            return found, last.toordinal() << _DAY_SHIFT | older
+        return found, (files[-1][0].toordinal() + 1 << _DAY_SHIFT) - 1 if files else None
+
+    # --- the file --------------------------------------------------------------------------------------
 
     def _write(self, line: dict[str, Any]) -> None:
         stamped = {"at": self._now().isoformat(timespec="milliseconds"), **line}
         if self._lost:
             stamped["lines_lost_before"] = self._lost
         raw = plain_json.dumps(stamped).encode("utf-8", "backslashreplace") + b"\n"
-        raw = b"\n" + raw if self._torn else raw
         try:
+            self._rotate()
+            raw = b"\n" + raw if self._torn else raw
             written = os.write(self._fd, raw)
         except OSError as error:
             self._lost += 1
@@ -122,6 +149,44 @@ class AuditLog:
             return
         self._torn = written < len(raw)
         self._lost = self._lost + 1 if self._torn else 0
+        self._sync_soon()
+
+    def _rotate(self) -> None:
+        """Where the new file can't be opened, the old one goes on."""
+        today = self._now().date()
+        if today <= self._day or self._fd == -1:
+            return
+        rotation.put_aside(self._path, today, KEPT_DAYS, self._day)
+        before, self._fd = self._fd, _open(self._path)
+        self._day, self._torn = today, False
+        _to_disk(before)
+
+    def _sync_soon(self) -> None:
+        if self._sync is None:
+            with suppress(RuntimeError):  # before the loop runs, or after it: `close` does it
+                self._sync = asyncio.get_running_loop().call_later(SYNC_S, self._sync_now)
+
+    def _sync_now(self) -> None:
+        """On a thread, with a descriptor of its own: a slow disk holds nobody up, a file put aside is no harm."""
+        self._sync = None
+        asyncio.get_running_loop().run_in_executor(None, _to_disk, os.dup(self._fd))
+
+
+def _to_disk(fd: int) -> None:
+    """And closes it."""
+    try:
+        os.fdatasync(fd)
+    except OSError as error:
+        log.error("audit-sync-failed", extra={"reason": str(error)})  # noqa: TRY400  (the reason says it all)
+    finally:
+        os.close(fd)
+
+
+def _position(before: int | None) -> tuple[int, int]:
+    """Day and place that a page's `before` stands for."""
+    if before is None:
+        return date.max.toordinal(), 0
+    return before >> _DAY_SHIFT, before & (1 << _DAY_SHIFT) - 1
 
 
 def _line(record: Record) -> dict[str, Any]:

@@ -10,14 +10,17 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from daemon.api.routes import Route
+from daemon.api.tenant_metrics import PerTenant, TenantFigures
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Metrics:
-    """`states` answers each tenant's state, for the gauge of tenants by state."""
+    """`states` answers each tenant's state; `tenants` what is known of each tenant's work."""
 
-    def __init__(self, states: Callable[[], Iterable[str]]) -> None:
+    def __init__(
+        self, states: Callable[[], Iterable[str]], tenants: Callable[[], Iterable[TenantFigures]] = tuple
+    ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # noise: a *_created gauge beside every figure
         self.registry = CollectorRegistry()
         self._requests = Counter(
@@ -31,6 +34,7 @@ class Metrics:
             registry=self.registry,
         )
         self.registry.register(_TenantStates(states))
+        self.registry.register(PerTenant(tenants))
         self._counters: dict[tuple[Route | None, int], Counter] = {}
         self._histograms: dict[Route, Histogram] = {}
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from daemon.core import wire
+from daemon.core.histogram import Histogram
 from daemon.core.progress_page import CallKind, ProgressWriter
 from daemon.encoder.index import ExactIndex
 from daemon.encoder.jobs import DocumentsJob, Found, QueryJob
@@ -30,9 +31,9 @@ class Counters:
     texts: int = 0
     tokens: int = 0
     encoder_s: float = 0.0
-    queue_ms: float = 0.0
-    encode_ms: float = 0.0
-    search_ms: float = 0.0
+    queue: Histogram = field(default_factory=Histogram)
+    encode: Histogram = field(default_factory=Histogram)
+    search: Histogram = field(default_factory=Histogram)
 
 
 class Batches:
@@ -127,9 +128,9 @@ class Batches:
     def _count_search(self, queue_ms: float, encode_ms: float, search_ms: float) -> None:
         counters = self.counters
         counters.queries += 1
-        counters.queue_ms += queue_ms
-        counters.encode_ms += encode_ms
-        counters.search_ms += search_ms
+        counters.queue.observe(queue_ms / 1000)
+        counters.encode.observe(encode_ms / 1000)
+        counters.search.observe(search_ms / 1000)
 
     # --- documents ---
 

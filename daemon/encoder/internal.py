@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +16,11 @@ from daemon.encoder.worker import Worker
 
 
 class Internal:
-    def __init__(self, knowledge: Knowledge, batches: Batches, worker: Worker, canary: Matrix) -> None:
+    def __init__(
+        self, knowledge: Knowledge, batches: Batches, worker: Worker, canary: Matrix, files: Sequence[Path]
+    ) -> None:
+        """`files` make up the storage that is metered."""
+        self._files = files
         self._knowledge = knowledge
         self._batches = batches
         self._worker = worker
@@ -29,4 +34,24 @@ class Internal:
         return answer({"cosine": cosine, "entries_index": in_index, "entries_base": self._knowledge.total})
 
     async def usage(self, _request: Request) -> Answer:
-        return answer({**asdict(self._batches.counters), "cache_hits": self._batches.cache.hits})
+        """Since the process started. Of times: the counts of core.histogram's buckets, then their sum in seconds."""
+        counters = self._batches.counters
+        times = {"queue": counters.queue, "encode": counters.encode, "search": counters.search}
+        return answer(
+            {
+                "queries": counters.queries,
+                "texts": counters.texts,
+                "tokens": counters.tokens,
+                "encoder_s": counters.encoder_s,
+                "cache_hits": self._batches.cache.hits,
+                "storage_bytes": sum(map(_size, self._files)),
+                **{f"{name}_times": [*times[name].counts, times[name].sum_s] for name in times},
+            }
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

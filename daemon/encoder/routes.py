@@ -34,7 +34,7 @@ def table(
     embedding = Embedding(knowledge, changes, worker, parts.backend, model)
     importing = Importing(knowledge, changes, operations)
     exporting = Exporting(tenant, knowledge, changes)
-    internal = Internal(knowledge, batches, worker, parts.canary)
+    internal = Internal(knowledge, batches, worker, parts.canary, parts.storage)
     return {
         f"{base}/search": {"POST": searching.search},
         f"{base}/entries": {"GET": entries.page, "POST": entries.add, "PUT": entries.set},

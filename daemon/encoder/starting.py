@@ -28,13 +28,15 @@ _PAGE = 512
 
 @dataclass(frozen=True)
 class Parts:
-    """`canary` holds the canaries' vectors as of warm-up; `query_s` is what one short query costs."""
+    """`canary` holds the canaries' vectors as of warm-up; `query_s` is what one short query costs; `storage`
+    are the files that hold the tenant's knowledge."""
 
     knowledge: Knowledge
     backend: Backend
     restored: Restored
     canary: Matrix
     query_s: float
+    storage: tuple[Path, ...] = ()
 
 
 def start(options: Options, config: TenantConfig, tell: Tell) -> Parts:
@@ -51,11 +53,16 @@ def start(options: Options, config: TenantConfig, tell: Tell) -> Parts:
     encode_missing(knowledge, backend, tell)
     tell(control.Warming(step="loading the index"))
     restored = restore(knowledge, snapshot_path(options), backend.fingerprint, backend.dimension)
-    return Parts(knowledge, backend, restored, canary, query_s)
+    return Parts(knowledge, backend, restored, canary, query_s, storage(options))
 
 
 def snapshot_path(options: Options) -> Path:
     return options.paths.index / "snapshot"
+
+
+def storage(options: Options) -> tuple[Path, ...]:
+    base = options.paths.knowledge_db
+    return base, base.with_name(f"{base.name}-wal"), snapshot_path(options)
 
 
 def open_knowledge(options: Options, config: TenantConfig) -> Knowledge:

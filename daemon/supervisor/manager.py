@@ -52,7 +52,7 @@ class Manager:
         self.gpu = Gpus(paths.run / "gpu", self._encoder_pids, exclusive=config.gpu.exclusive_process)
         self.launcher = Launcher(paths, config, self.state_db, self._place)
         self.benching = Benching(self.operations, self.launcher, self._place, self._release, self.tenants)
-        self._services = Services(self.state_db, self.events, self.launcher.launch, self._release)
+        self._services = Services(self.state_db, self.events, self.launcher.launch, self._release, self._before_stop)
         self._loops: dict[str, asyncio.Task[None]] = {}
         self._background: list[asyncio.Task[None]] = []
         self.reload = Reload(self)
@@ -160,6 +160,10 @@ class Manager:
     async def gpus(self) -> GpuList:
         """Every GPU of this host, who holds it and what runs on it; never raises, `note` tells trouble."""
         return await self.gpu.listing()
+
+    async def _before_stop(self, tenant: Tenant) -> None:
+        """What it did since it was last asked is metered, too."""
+        await self.metering.ask(tenant)
 
     def _release(self, tenant: Tenant) -> None:
         """What a tenant that rests does not need: its listener, so that dialling it fails at once, and its GPU."""
@@ -282,6 +286,7 @@ class Manager:
         await self.operations.end_all_of(tenant.name)
         await tenant.close()
         self._release(tenant)
+        self.metering.forget(tenant.name)
         del self.tenants[tenant.name]
 
 

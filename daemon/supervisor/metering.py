@@ -10,9 +10,11 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from daemon.client.connection import ConnectionLost
+from daemon.core.histogram import BUCKETS
 from daemon.core.wire import UsageDay, UsagePage
 from daemon.supervisor.process import EncoderProcess
 from daemon.supervisor.state_db import StateDb
@@ -20,10 +22,23 @@ from daemon.supervisor.tenant import Tenant
 
 EVERY_S = 20.0
 _ASK_S = 2.0
-_MAX_ANSWER_BYTES = 4096
-_COUNTERS = ("queries", "texts", "tokens", "encoder_s")
+_MAX_ANSWER_BYTES = 4096  # what is read of a tenant's word
+COUNTERS = ("queries", "texts", "tokens", "encoder_s")
+TIMES = ("queue", "encode", "search")
+_MAX_COUNT = 1e15
 
 log = logging.getLogger(__name__)
+
+Figures = dict[str, float]
+
+
+@dataclass
+class Totals:
+    """What a tenant's encoders did since the daemon started; `times`: counts by bucket, then the sum in seconds."""
+
+    counters: Figures = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0.0))
+    times: dict[str, list[float]] = field(default_factory=lambda: {name: [0.0] * (BUCKETS + 1) for name in TIMES})
+    storage_bytes: float = 0.0
 
 
 class Metering:
@@ -32,10 +47,11 @@ class Metering:
     def __init__(
         self, db: StateDb, live: Callable[[], Iterable[Tenant]], now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
+        self.totals: dict[str, Totals] = {}
         self._db = db.connection
         self._live = live
         self._now = now
-        self._seen: dict[str, tuple[EncoderProcess, dict[str, float]]] = {}
+        self._seen: dict[str, tuple[EncoderProcess, Totals]] = {}
 
     async def run(self) -> None:
         while True:
@@ -55,21 +71,39 @@ class Metering:
         try:
             async with asyncio.timeout(_ASK_S):
                 response = await tenant.pool.send("GET", "/internal/usage", [], b"")
-                counters = json.loads(await response.read_at_most(_MAX_ANSWER_BYTES))
-            if tenant.process is process and response.status == 200 and isinstance(counters, dict):
-                self._add(tenant.name, process, counters)
+                said = json.loads(await response.read_at_most(_MAX_ANSWER_BYTES))
+            if tenant.process is process and response.status == 200 and isinstance(said, dict):
+                self._add(tenant.name, process, said)
         except (TimeoutError, OSError, ConnectionLost, ValueError, TypeError, RecursionError) as error:
             log.info("usage-not-told", extra={"tenant": tenant.name, "reason": str(error) or type(error).__name__})
         finally:
             tenant.daemons_own -= 1
 
-    def _add(self, tenant: str, process: EncoderProcess, counters: dict[str, object]) -> None:
-        told = {name: _number(counters.get(name)) for name in _COUNTERS}
-        before_process, before = self._seen.get(tenant, (process, {}))
+    def forget(self, tenant: str) -> None:
+        """The tenant is no more, or will be another one of its name."""
+        self.totals.pop(tenant, None)
+        self._seen.pop(tenant, None)
+
+    def _add(self, tenant: str, process: EncoderProcess, said: dict[str, object]) -> None:
+        told = _totals(said)
+        before_process, before = self._seen.get(tenant, (process, Totals()))
         if before_process is not process:
-            before = {}
+            before = Totals()
         self._seen[tenant] = (process, told)
-        grown = [max(0.0, told[name] - before.get(name, 0.0)) for name in _COUNTERS]
+        grown = {name: max(0.0, told.counters[name] - before.counters[name]) for name in COUNTERS}
+        self._add_to_totals(tenant, told, before, grown)
+        self._keep(tenant, grown, told.storage_bytes)
+
+    def _add_to_totals(self, tenant: str, told: Totals, before: Totals, grown: Figures) -> None:
+        totals = self.totals.setdefault(tenant, Totals())
+        totals.storage_bytes = told.storage_bytes
+        for name in COUNTERS:
+            totals.counters[name] += grown[name]
+        for name in TIMES:
+            pairs = zip(totals.times[name], told.times[name], before.times[name], strict=True)
+            totals.times[name] = [total + max(0.0, now - then) for total, now, then in pairs]
+
+    def _keep(self, tenant: str, grown: Figures, storage_bytes: float) -> None:
         day = self._now().date().isoformat()
         self._db.execute(
             "INSERT INTO usage (tenant, day, queries, texts, tokens, encoder_s, storage_bytes) "
@@ -77,7 +111,7 @@ class Metering:
             "queries = queries + excluded.queries, "
             "texts = texts + excluded.texts, tokens = tokens + excluded.tokens, "
             "encoder_s = encoder_s + excluded.encoder_s, storage_bytes = excluded.storage_bytes",
-            (tenant, day, *grown, _number(counters.get("storage_bytes"))),
+            (tenant, day, *(grown[name] for name in COUNTERS), storage_bytes),
         )
 
     def page(self, tenants: Iterable[str], since: str | None = None) -> UsagePage:
@@ -98,8 +132,17 @@ class Metering:
         )  # fmt: skip
 
 
+def _totals(said: dict[str, object]) -> Totals:
+    """An encoder's word, made plain numbers in the shapes that are known here: a tenant can't break the sums."""
+    times = {name: _numbers(said.get(f"{name}_times"), BUCKETS + 1) for name in TIMES}
+    return Totals({name: _number(said.get(name)) for name in COUNTERS}, times, _number(said.get("storage_bytes")))
+
+
+def _numbers(value: object, length: int) -> list[float]:
+    return [_number(each) for each in value] if isinstance(value, list) and len(value) == length else [0.0] * length
+
+
 def _number(value: object) -> float:
-    """An encoder's word, made a plain number: a tenant can't break the sum with it."""
-    if isinstance(value, int | float) and 0 <= value < 1e15:
+    if isinstance(value, int | float) and 0 <= value < _MAX_COUNT:
         return float(value)
     return 0.0

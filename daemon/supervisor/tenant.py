@@ -45,6 +45,7 @@ class Tenant:
         self.goal = services.db.goal(file.name)
         self.reason: str | None = None
         self.restarts = 0
+        self.deadline_kills = 0
         self.told = Told()
         self.process: EncoderProcess | None = None
         self.log = TenantLog(paths.encoder_log)
@@ -154,6 +155,7 @@ class Tenant:
 
     def _kill_hung(self, process: EncoderProcess, call_started: float, why: str) -> None:
         process.hung_call_started = call_started
+        self.deadline_kills += 1
         self.reason = f"hung: {why}"
         self._services.events.emit(EventName.TENANT_HUNG, self.name, reason=why, pid=process.pid)
         log.warning("tenant-hung", extra={"tenant": self.name, "reason": why, "pid": process.pid})

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from daemon.core import plain_json
+from daemon.core import plain_json, rotation
 
 KEPT_DAYS = 30
 MAX_DAY_BYTES = 256 * 1024 * 1024  # an encoder that raves must not fill the disk by root's hand
@@ -76,7 +76,7 @@ class TenantLog:
     def tail(self, count: int) -> list[dict[str, Any]]:
         """The last `count` lines, oldest first; reaches back over rotated files."""
         found: deque[dict[str, Any]] = deque()
-        for path in [self._path, *reversed(self._rotated())]:
+        for path in [self._path, *reversed(rotation.aside_of(self._path))]:
             if len(found) >= count:
                 break
             found.extendleft(reversed(_last_lines(path, count - len(found))))
@@ -103,39 +103,12 @@ class TenantLog:
             return self._file
         self.close()
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        self._rotate(today)
+        rotation.put_aside(self._path, today, KEPT_DAYS, self._day)
         self._file = self._path.open("ab", buffering=0)
         self._size = self._file.tell()
         self._path.chmod(0o640)
         self._day = today
         return self._file
-
-    def _rotate(self, today: date) -> None:
-        if self._path.exists():
-            written = datetime.fromtimestamp(self._path.stat().st_mtime, UTC).date()
-            if self._day is not None:
-                written = self._day
-            if written < today:
-                self._path.rename(self._path.with_name(f"{self._path.name}.{written.isoformat()}"))
-        for path in self._rotated():
-            if (today - _day_of(path)).days > KEPT_DAYS:
-                path.unlink()
-
-    def _rotated(self) -> list[Path]:
-        found = [path for path in self._path.parent.glob(f"{self._path.name}.*") if _is_day(path)]
-        return sorted(found, key=_day_of)
-
-
-def _day_of(path: Path) -> date:
-    return date.fromisoformat(path.suffix[1:])
-
-
-def _is_day(path: Path) -> bool:
-    try:
-        _day_of(path)
-    except ValueError:
-        return False
-    return True
 
 
 def _no_number(name: str) -> float:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import stat
+import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from daemon.api import audit as audit_module
 from daemon.api.audit import MAX_KINDS_OF_REFUSALS, AuditLog, Record
 from daemon.core.errors import StartRefused
 
@@ -181,3 +185,48 @@ async def test_nothing_in_a_line_moves_a_cursor(audit: AuditLog, path: Path) -> 
     [line] = lines(path)
     assert line["detail"] == evil
     assert raw_of(path).rstrip("\n").isprintable()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+async def test_the_file_is_put_aside_each_day_and_pages_go_on_in_older_ones(path: Path) -> None:
+    clock = Clock()
+    audit = AuditLog(path, now=clock)
+    for number in range(6):
+        audit.write(record(request=f"r{number}"))
+        audit.write(record(request=f"s{number}"))
+        clock.now += timedelta(days=1)
+    assert len(list(path.parent.glob("audit.log.*"))) == 5
+    found, before = audit.page(None, 3, {})
+    pages = [[line["request"] for line in found]]
+    while before is not None:
+        assert before < 2**53  # a number in JSON
+        found, before = audit.page(before, 3, {})
+        pages.append([line["request"] for line in found])
+    assert [each for page in pages for each in page] == [f"{x}{n}" for n in reversed(range(6)) for x in "sr"]
+    clock.now += timedelta(days=1000)
+    audit.write(record(request="late"))
+    assert len(list(path.parent.glob("audit.log.*"))) == 0
+    audit.close()
+
+
+async def test_a_line_is_on_the_disk_a_moment_later(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_module, "SYNC_S", 0.01)
+    synced = threading.Event()
+    real = os.fdatasync
+
+    def sync(fd: int) -> None:
+        real(fd)
+        synced.set()
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    audit = AuditLog(path)
+    audit.write(record())
+    assert await asyncio.to_thread(synced.wait, 10)
+    audit.close()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from daemon.api.metrics import Metrics
 from daemon.api.routes import match
+from daemon.api.tenant_metrics import TenantFigures
+from daemon.core.histogram import BOUNDS_S, BUCKETS, Histogram
+from daemon.supervisor.metering import Totals
 
 
 def test_requests_are_counted_by_the_routes_template() -> None:
@@ -28,3 +31,29 @@ def test_streams_have_no_duration() -> None:
     metrics = Metrics(list)
     metrics.answered(match("GET", "/v1/events").route, 200, 3600)
     assert "vecward_request_seconds_count" not in metrics.text().decode()
+
+
+def test_each_tenant_that_did_something_has_figures() -> None:
+    times = Histogram()
+    for seconds in (0.0001, 0.001, 0.002, 99):
+        times.observe(seconds)
+    totals = Totals({"queries": 4, "texts": 3, "tokens": 70, "encoder_s": 1.5}, storage_bytes=4096)
+    totals.times["queue"] = [*times.counts, times.sum_s]
+    known = [
+        TenantFigures("acme", restarts=2, deadline_kills=1, memory_bytes=1e6, totals=totals),
+        TenantFigures("idle", restarts=0, deadline_kills=0, memory_bytes=None, totals=None),
+    ]
+    text = Metrics(list, lambda: known).text().decode()
+    assert 'vecward_tenant_queries_total{tenant="acme"} 4.0' in text
+    assert 'vecward_tenant_tokens_total{tenant="acme"} 70.0' in text
+    assert 'vecward_tenant_encoder_seconds_total{tenant="acme"} 1.5' in text
+    assert 'vecward_tenant_storage_bytes{tenant="acme"} 4096.0' in text
+    assert 'vecward_tenant_restarts_total{tenant="acme"} 2.0' in text
+    assert 'vecward_tenant_deadline_kills_total{tenant="acme"} 1.0' in text
+    assert 'vecward_tenant_memory_bytes{tenant="acme"} 1e+06' in text
+    assert 'vecward_tenant_queue_seconds_bucket{le="0.001",tenant="acme"} 2.0' in text
+    assert 'vecward_tenant_queue_seconds_bucket{le="10.0",tenant="acme"} 3.0' in text
+    assert 'vecward_tenant_queue_seconds_bucket{le="+Inf",tenant="acme"} 4.0' in text
+    assert 'vecward_tenant_queue_seconds_count{tenant="acme"} 4.0' in text
+    assert "idle" not in text
+    assert len(BOUNDS_S) + 1 == BUCKETS
