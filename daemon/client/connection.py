@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import httptools
 
@@ -132,7 +132,8 @@ class _Connection(asyncio.Protocol):
         self._head: asyncio.Future[Response] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._got_bytes = False
-        self._head_bytes = 0
+        self._half_sent = False  # the peer still waits for the rest of a body
+
         self._barren_bytes = 0  # received since the last piece of a body: heads, trailers, sizes of chunks
         self.idle_since = 0.0
 
@@ -209,7 +210,8 @@ class _Connection(asyncio.Protocol):
         response._finish()
         response.keep_alive = parser.should_keep_alive()
         self._response = self._parser = self._head = None
-        if response.keep_alive and self._transport is not None and not self._transport.is_closing():
+        usable = response.keep_alive and not self._half_sent
+        if usable and self._transport is not None and not self._transport.is_closing():
             self.resume_reading()
             self._pool.put_back(self)
         else:
@@ -221,14 +223,14 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._response = Response(self)
         self._head = asyncio.get_running_loop().create_future()
-        self._got_bytes = False
+        self._got_bytes = self._half_sent = False
         self._head_bytes = self._barren_bytes = 0
         waiting = self._head
         try:
             if isinstance(body, bytes):
                 self._write(head + body)
             else:
-                await self._write_stream(head, body, chunked)
+                await self._write_stream(head, body, chunked, waiting)
             return await waiting
         except BaseException:
             self.abort()  # cancelled or lost: what is on the wire can't be taken back
@@ -236,15 +238,25 @@ class _Connection(asyncio.Protocol):
                 waiting.exception()  # told by what is raised here
             raise
 
-    async def _write_stream(self, head: bytes, body: AsyncIterable[bytes], chunked: bool) -> None:
+    async def _write_stream(
+        self, head: bytes, body: AsyncIterable[bytes], chunked: bool, answered: asyncio.Future[Response]
+    ) -> None:
+        """Ends early when the answer comes before the whole body has gone: the peer does not want the rest."""
+        self._half_sent = True
         self._write(head)
         async for chunk in body:
+            if answered.done():
+                return
             if chunk:
                 self._write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
             if self._drained is not None:
-                await self._drained
+                either: list[asyncio.Future[Any]] = [self._drained, answered]
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if answered.done():
+            return
         if chunked:
             self._write(b"0\r\n\r\n")
+        self._half_sent = False
 
     def _write(self, data: bytes) -> None:
         if self._transport is None or self._transport.is_closing():

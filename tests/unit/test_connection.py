@@ -78,6 +78,36 @@ async def test_a_chunked_stream_comes_whole(tmp_path: Path):
         assert sum([len(chunk) async for chunk in response.chunks()]) == 64 * 0x10000
 
 
+async def test_an_answer_before_the_body_has_gone_ends_the_sending(tmp_path: Path):
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1
+            yield bytes(0x10000)
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(0x100000)
+        writer.write(b"HTTP/1.1 413 -\r\ncontent-length: 2\r\n\r\nno")
+        await writer.drain()
+
+    connections = 0
+
+    async def counted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await refuse(reader, writer)
+
+    async with serving(tmp_path / "s", counted) as pool:
+        for number in (1, 2):
+            async with asyncio.timeout(20):
+                response = await pool.send("POST", "/x", [], endless())
+                assert (response.status, await response.read()) == (413, b"no")
+            assert connections == number, "what is left of a body must not be taken for a request"
+
+
 async def test_a_peer_that_goes_before_the_head(tmp_path: Path):
     async def leave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
