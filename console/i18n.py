@@ -317,6 +317,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "error.too-long": ("That text is too long", "文本太长"),
     "error.too-short": ("That text is too short", "文本太短"),
     "error.invalid-config": ("The configuration has a mistake", "配置有误"),
+    "error.bad-backup": ("This file cannot be restored", "无法从该文件恢复"),
     "error.unauthenticated": ("You are no longer signed in", "您已不在登录状态"),
     "error.too-many-attempts": ("Too many attempts", "尝试次数过多"),
     "error.forbidden": ("You may not do that", "您没有此权限"),

@@ -15,10 +15,11 @@ from starlette.types import Scope as StarletteScope
 
 from daemon.api import bookkeeping
 from daemon.api.authenticate import address_of
+from daemon.api.bodies import ClientGone
 from daemon.api.connection_info import SCOPE_KEY
 from daemon.api.context import CALL_KEY, Call, Services
 from daemon.api.problems import REQUEST_ID, internal_error, problem_response
-from daemon.api.relay import ClientGone, relay
+from daemon.api.relay import relay
 from daemon.api.routes import By, match
 from daemon.core.errors import BodyTooLarge, Forbidden, MethodNotAllowed, NotFound, VecwardError
 from daemon.core.roles import Role

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import time
-from functools import cache
-from importlib import metadata
 
 import psutil
 from fastapi import Request
 
 from daemon.api.context import C, S, Services
 from daemon.core.errors import Invalid, VecwardError
+from daemon.core.version import version
 from daemon.core.wire import Health, HostMemory, Info, SignedIn, SignIn, parse
 
 _MIB = 1024 * 1024
-
-
-@cache
-def version() -> str:
-    return metadata.version("vecward")
 
 
 async def health(services: S) -> Health:

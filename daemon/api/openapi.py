@@ -26,19 +26,26 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "forget": {"type": "boolean"},
     "mode": {"type": "string", "enum": ["add", "set"]},
     "format": {"type": "string", "enum": ["txt", "csv", "jsonl"]},
+    "from": {"type": "string", "description": "the tenant that the backup is of, if it is another one"},
 }
+
+BACKUP = "application/x-tar"
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 _BODIES: dict[str, dict[str, Any]] = {
     "put_tenant": {"application/yaml": {"schema": {"type": "string"}}},
     "import_entries": {
         media: {"schema": {"type": "string"}} for media in ("text/plain", "text/csv", "application/x-ndjson")
     },
+    "restore": {BACKUP: _BINARY},
     "openai_embeddings": {"application/json": {"schema": {"type": "object"}}},
 }
 
 _ANSWERS: dict[str, tuple[str, ...]] = {
     "export_entries": ("text/plain", "text/csv", "application/x-ndjson"),
     "metrics": ("text/plain",),
+    "backup": (BACKUP,),
+    "salvage": (BACKUP,),
     "events": ("application/json", "text/event-stream"),
     "logs": ("application/json", "application/x-ndjson"),
 }

@@ -9,11 +9,12 @@ from urllib.parse import parse_qsl
 from fastapi import Depends, FastAPI, Request
 from starlette.responses import JSONResponse, Response
 
-from daemon.api import host, observability, operations, problems, tenants
+from daemon.api import host, observability, operations, problems, recovery, tenants
 from daemon.api.context import C, Services
 from daemon.api.openapi import document
 from daemon.api.routes import ROUTES, By
 from daemon.core.errors import Invalid
+from daemon.core.version import version
 from daemon.core.wire import shorten
 
 
@@ -23,14 +24,21 @@ async def openapi(request: Request) -> Response:
 
 HANDLERS: dict[str, Callable[..., Any]] = {
     handler.__name__: handler
-    for handler in (*host.HANDLERS, *tenants.HANDLERS, *operations.HANDLERS, *observability.HANDLERS, openapi)
+    for handler in (
+        *host.HANDLERS,
+        *tenants.HANDLERS,
+        *operations.HANDLERS,
+        *recovery.HANDLERS,
+        *observability.HANDLERS,
+        openapi,
+    )
 }
 
 
 def create_own_app(services: Services) -> FastAPI:
     """No pages of documentation: FastAPI's load scripts from other hosts. /openapi.json is the table's own row."""
     app = FastAPI(
-        title="vecward", version=host.version(), openapi_url=None, docs_url=None, redoc_url=None,
+        title="vecward", version=version(), openapi_url=None, docs_url=None, redoc_url=None,
         redirect_slashes=False, dependencies=[Depends(_known_parameters_only)],
     )  # fmt: skip
     app.state.services = services

@@ -8,25 +8,22 @@ framework's route costs more than all of this (tests/benchmarks).
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from daemon.api.bodies import Body, read_body
 from daemon.api.routes import Route
 from daemon.client.connection import ConnectionLost, Headers, Response
-from daemon.core.errors import BadRequest, BodyTooLarge, EncoderHung, EncoderLost
+from daemon.core.errors import BadRequest, EncoderHung, EncoderLost
 from daemon.supervisor.process import EncoderProcess
 from daemon.supervisor.tenant import Tenant
 
 MAX_SENDS = 3
-IN_MEMORY_BYTES = 1024 * 1024  # a larger body waits in a file, so that many of them do not fill the daemon
 _WHOLE_BYTES = (
     256 * 1024
 )  # an answer up to this size is taken whole before it is sent on, so that it can be asked again
-_CHUNK = 64 * 1024
 
 # What a caller may tell the encoder; everything else (Vecward-*, hop-by-hop, cookies) stays here.
 _PASSED_ON = frozenset({b"content-type", b"if-match", b"accept"})
@@ -34,75 +31,8 @@ _PASSED_BACK = frozenset(
     {b"content-type", b"content-length", b"content-disposition", b"retry-after", b"etag", b"location"}
 )
 
+_MIB = 1024 * 1024
 HUNG = "GPU resources are tight, please try again shortly"
-
-
-class ClientGone(Exception):
-    """The caller left before its request was complete."""
-
-
-@dataclass
-class Body:
-    """A request's body: in memory, or in an unlinked file when it is large; it can be sent more than once."""
-
-    small: bytes = b""
-    large: Any = None
-    size: int = 0
-
-    def to_send(self, moved: Callable[[], None]) -> bytes | AsyncIterator[bytes]:
-        """`moved` is called as parts of it go."""
-        return self.small if self.large is None else self._stream(moved)
-
-    async def _stream(self, moved: Callable[[], None]) -> AsyncIterator[bytes]:
-        self.large.seek(0)
-        while chunk := self.large.read(_CHUNK):
-            moved()
-            yield chunk
-
-    def close(self) -> None:
-        if self.large is not None:
-            self.large.close()
-
-
-async def read_body(scope: Any, receive: Any, limit: int) -> Body:
-    """Reads the whole body; raises BodyTooLarge as soon as it is known to be."""
-    declared = next((value for name, value in scope["headers"] if name == b"content-length"), None)
-    if declared is not None and (not declared.isdigit() or int(declared) > limit):
-        raise _too_large(limit)
-    body = Body()
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            body.close()
-            raise ClientGone
-        _take(body, parts, message.get("body", b""), limit)
-        if not message.get("more_body", False):
-            break
-    if body.large is None:
-        body.small = parts[0] if len(parts) == 1 else b"".join(parts)
-    return body
-
-
-def _take(body: Body, parts: list[bytes], chunk: bytes, limit: int) -> None:
-    body.size += len(chunk)
-    if body.size > limit:
-        body.close()
-        raise _too_large(limit)
-    if body.large is None:
-        parts.append(chunk)
-        if body.size > IN_MEMORY_BYTES:
-            body.large = tempfile.TemporaryFile()  # noqa: SIM115  (closed by Body.close)
-            body.large.write(b"".join(parts))
-            parts.clear()
-    else:
-        body.large.write(chunk)
-
-
-def _too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(
-        f"cannot take a body of more than {limit} bytes; send it in parts", allowed=f"at most {limit} bytes"
-    )
 
 
 async def relay(
@@ -110,7 +40,7 @@ async def relay(
 ) -> int:
     """Answers one request of a tenant; the status sent. Raises VecwardError while nothing has been sent."""
     began = time.monotonic()
-    body = await read_body(scope, receive, route.max_body_bytes)
+    body = await read_body(scope, receive, _limit(route, tenant), tenant.paths.data.parent)
     status = 500
     try:
         request = _Request(scope, tenant, route, _headers(scope, actor, request_id, body), body)
@@ -125,6 +55,14 @@ async def relay(
         body.close()
         if route.name == "search":
             tenant.rates.record((time.monotonic() - began) * 1000, error=status >= 500)
+
+
+def _limit(route: Route, tenant: Tenant) -> int | None:
+    """Bytes that a body may have. A whole base may be as large as the disk that the tenant has."""
+    if not route.whole_base:
+        return route.max_body_bytes
+    disk_mb = tenant.config.limits.disk_mb if tenant.config else None
+    return None if disk_mb is None else disk_mb * _MIB + route.max_body_bytes
 
 
 def _headers(scope: Any, actor: str, request_id: str, body: Body) -> Headers:
@@ -159,6 +97,8 @@ class _Request:
             try:
                 return await self._send_once()
             except (ConnectionLost, OSError) as error:
+                if self.route.long_poll and config is not None:  # it may have waited for longer than wait_s already
+                    deadline = time.monotonic() + config.search.wait_s
                 await self._after_loss(process, sent, attempt, deadline, error)
         raise AssertionError("unreachable: the last loss raises")
 

@@ -38,6 +38,8 @@ class Route:
     mutating: audited, and carries the request id that makes it safe to send again.
     outstanding: counts when the daemon decides whether an encoder hangs (design, section 5).
     stream: the answer has no natural end or size, so that its duration says nothing.
+    whole_base: its body may be as large as the tenant's disk.
+    long_poll: the answer takes as long as the caller wished; its connection may outlive an encoder.
     unknown_tenant: an admin may name a tenant that does not exist (yet, or any more).
     query: names of its query parameters; on OWN routes another one is refused (the encoder refuses its own).
     """
@@ -55,6 +57,8 @@ class Route:
     outstanding: bool = False
     stream: bool = False
     unknown_tenant: bool = False
+    whole_base: bool = False
+    long_poll: bool = False
     query: tuple[str, ...] = ()
 
     @property
@@ -129,7 +133,7 @@ ROUTES: tuple[Route, ...] = (
     _relayed("encoder_operation", "GET operations/e-{operation}", R.EDITOR,
              "How far an operation is", W.OperationAnswer),
     _relayed("wait_encoder_operation", "GET operations/e-{operation}/wait", R.EDITOR,
-             "Wait for its end", W.OperationAnswer, stream=True, query=("timeout",)),
+             "Wait for its end", W.OperationAnswer, stream=True, long_poll=True, query=("timeout",)),
     _relayed("cancel_encoder_operation", "DELETE operations/e-{operation}", R.EDITOR,
              "Cancel it", W.OperationAnswer, mutating=True),
     # knowledge
@@ -153,6 +157,14 @@ ROUTES: tuple[Route, ...] = (
     _relayed("history", "GET history", R.EDITOR, "Changes, newest first",
              W.HistoryPage, query=("after", "limit")),
     _relayed("undo", "POST undo", R.EDITOR, "Take the last change back", W.Change, mutating=True),
+    # the base as a whole
+    _relayed("backup", "GET backup", R.TENANT_ADMIN, "The base in one file, with manifest and checksum", stream=True),
+    _relayed("restore", "POST restore", R.TENANT_ADMIN, "Put a backup in the place of the base", W.OperationAnswer,
+             status=202, mutating=True, outstanding=False, whole_base=True, query=("from",)),
+    _own("recover", "POST /v1/tenants/{t}/recover", R.TENANT_ADMIN,
+         "Put what is readable of a damaged base in its place", W.OperationAnswer, status=202, mutating=True),
+    _own("salvage", "GET /v1/tenants/{t}/salvage", R.TENANT_ADMIN,
+         "What is readable of a base whose encoder does not run, as a backup", stream=True),
     # search and vectors
     _relayed("search", "POST search", R.SEARCHER, "The k nearest entries", W.SearchResult, request=W.Search),
     _relayed("entry_vector", "GET entries/{entry}/vector", R.SEARCHER, "An entry's vector",

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from daemon.cli import (
+    backups,
     bench,
     doctor,
     entries,
@@ -64,12 +65,14 @@ def _settings(
 _COMMANDS: tuple[Callable[..., None], ...] = (
     up.up, parts.daemon, parts.console, status.status,
     lifecycle.start, lifecycle.stop, lifecycle.restart, lifecycle.park,
-    search.search, vector.vector, bench.bench, logs.logs, events.events, host.usage, host.openapi, doctor.doctor,
+    search.search, vector.vector, backups.backup, backups.restore, bench.bench,
+    logs.logs, events.events, host.usage, host.openapi, doctor.doctor,
 )  # fmt: skip
 
 for command in _COMMANDS:
     app.command()(command)
 entries.app.command("import")(imports.import_file)
+entries.app.command("recover")(backups.recover)
 app.add_typer(entries.app)
 app.add_typer(tenants.app)
 app.add_typer(users.app)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
@@ -12,9 +10,9 @@ from typing import Annotated
 
 import typer
 
+from daemon.cli.files import write_whole
 from daemon.cli.output import clean, line
 from daemon.cli.settings import Json, TenantName, settings
-from daemon.core.errors import Invalid
 
 
 class Format(StrEnum):
@@ -35,7 +33,7 @@ def export(
     with settings(ctx).client() as client:
         chunks = client.export(tenant, format.value)
         if output is not None:
-            _to_file(output, chunks)
+            write_whole(output, chunks)
         elif sys.stdout.isatty():
             _to_terminal(chunks)
         else:
@@ -51,20 +49,3 @@ def _by_suffix(output: Path | None) -> Format:
 def _to_terminal(chunks: Iterable[bytes]) -> None:
     for text in b"".join(chunks).decode("utf-8", "backslashreplace").splitlines():
         line(clean(text))
-
-
-def _to_file(output: Path, chunks: Iterable[bytes]) -> None:
-    """Replaces the file in one step: an export that breaks off leaves the older one."""
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.parent)
-    except OSError as error:
-        raise Invalid(
-            f"cannot write {output}: {error.strerror}", field="output", value=str(output), allowed="a writable folder"
-        ) from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines(chunks)
-        Path(temporary).replace(output)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

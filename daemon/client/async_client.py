@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, BinaryIO, Literal, TypedDict, Unpack
 
 from daemon.client.lines import lines, server_sent
 from daemon.client.transport import M, Options, Transport, read_answer, segment, to_json, with_query
@@ -15,6 +17,7 @@ from daemon.core import wire
 ExportFormat = Literal["txt", "csv", "jsonl"]
 ImportMode = Literal["add", "set"]
 VectorKind = Literal["query", "document"]
+_PART_BYTES = 1 << 20
 
 
 class AuditFilters(TypedDict, total=False):
@@ -223,6 +226,37 @@ class AsyncClient:
         """Takes the last change back; NothingToUndo when there is none."""
         return await self._ask(wire.Change, "POST", _path(tenant, "undo"), if_match=if_match)
 
+    # --- the base as a whole ----------------------------------------------------------------------
+
+    async def backup(self, tenant: str) -> AsyncIterator[bytes]:
+        """The base as of now in one file, in chunks: a tar of manifest.json and knowledge.db."""
+        async with self._transport.open("GET", _path(tenant, "backup")) as response:
+            async for chunk in response.chunks():
+                yield chunk
+
+    async def restore(
+        self, tenant: str, file: BinaryIO, source: str | None = None, if_match: int | None = None
+    ) -> wire.Operation:
+        """Starts to put a backup in the place of the base; BadBackup when the file is none, or damaged.
+
+        `file` is read from where it stands. `source`: the tenant that the backup is of, if it is another one.
+        """
+        target = with_query(_path(tenant, "restore"), **{"from": source})
+        body = _parts(file)
+        return await self._operate(
+            "POST", target, body=body, size=_size_left(file), media_type="application/x-tar", if_match=if_match
+        )
+
+    async def recover(self, tenant: str) -> wire.Operation:
+        """Starts to put what is readable of a damaged base in its place; the tenant must not run."""
+        return await self._operate("POST", _path(tenant, "recover"))
+
+    async def salvage(self, tenant: str) -> AsyncIterator[bytes]:
+        """What is readable of a damaged base, as a backup in chunks; nothing is changed."""
+        async with self._transport.open("GET", _path(tenant, "salvage")) as response:
+            async for chunk in response.chunks():
+                yield chunk
+
     # --- search and vectors -----------------------------------------------------------------------
 
     async def search(
@@ -286,6 +320,21 @@ class AsyncClient:
 
 def _path(tenant: str, *rest: str) -> str:
     return "/v1/tenants/" + "/".join(segment(part) for part in (tenant, *rest))
+
+
+async def _parts(file: BinaryIO) -> AsyncIterator[bytes]:
+    while part := await asyncio.to_thread(file.read, _PART_BYTES):
+        yield part
+
+
+def _size_left(file: BinaryIO) -> int | None:
+    """Bytes from where the file stands to its end; None for a pipe."""
+    if not file.seekable():
+        return None
+    at = file.tell()
+    size = file.seek(0, os.SEEK_END) - at
+    file.seek(at)
+    return size
 
 
 def _given(**fields: Any) -> dict[str, Any]:

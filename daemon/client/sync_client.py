@@ -101,6 +101,11 @@ class Client:
     history = _call(AsyncClient.history)
     undo = _call(AsyncClient.undo)
 
+    backup = _stream(AsyncClient.backup)
+    restore = _call(AsyncClient.restore)
+    recover = _call(AsyncClient.recover)
+    salvage = _stream(AsyncClient.salvage)
+
     search = _call(AsyncClient.search)
     entry_vector = _call(AsyncClient.entry_vector)
     vector = _call(AsyncClient.vector)

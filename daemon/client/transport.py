@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack
@@ -66,7 +66,8 @@ def read_answer(model: type[M], body: bytes) -> M:
 class Options(TypedDict, total=False):
     """What a request may have besides method and target."""
 
-    body: bytes
+    body: bytes | AsyncIterable[bytes]
+    size: int | None  # of a body that is no bytes, where it is known
     media_type: str  # of the body; JSON unless said
     if_match: int | None
 
@@ -117,6 +118,8 @@ class Transport:
         headers = list(self._headers)
         if body:
             headers.append((b"content-type", options.get("media_type", JSON).encode("ascii")))
+        if (size := options.get("size")) is not None:
+            headers.append((b"content-length", b"%d" % size))
         if (revision := options.get("if_match")) is not None:
             headers.append((b"if-match", b'"%d"' % revision))
         try:

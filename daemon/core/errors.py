@@ -9,7 +9,8 @@
     ├── Invalid                    a field's value is not allowed: field, value, allowed
     │   ├── TooLong
     │   ├── TooShort
-    │   └── InvalidConfig          file and line as well
+    │   ├── InvalidConfig          file and line as well
+    │   └── BadBackup              a file that can't be restored
     ├── Unauthenticated
     │   └── TooManyAttempts
     ├── Forbidden
@@ -88,6 +89,12 @@ class InvalidConfig(Invalid):
     """Details: file, line, field, value, allowed."""
 
     kind = "invalid-config"
+
+
+class BadBackup(Invalid):
+    """A file that is no backup, a damaged one, or one that must not go here. Details: reason."""
+
+    kind = "bad-backup"
 
 
 class Unauthenticated(VecwardError):

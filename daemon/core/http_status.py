@@ -18,6 +18,7 @@ STATUS: dict[type[VecwardError], int] = {
     errors.TooLong: 422,
     errors.TooShort: 422,
     errors.InvalidConfig: 422,
+    errors.BadBackup: 422,
     errors.Unauthenticated: 401,
     errors.TooManyAttempts: 429,
     errors.Forbidden: 403,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from daemon.core import wire
 from daemon.core.errors import InternalError, RevisionChanged
 from daemon.core.progress_page import ProgressWriter
 from daemon.encoder.http import Request
@@ -24,6 +25,7 @@ T = TypeVar("T")
 Reply = tuple[int, bytes]
 Do = Callable[[WriteContext], Committed]
 MakeReply = Callable[[Committed], Reply]
+MakeOperation = Callable[[Committed], wire.Operation]
 Progress = Callable[[int, int], object]
 _STAGE = 512  # texts encoded and committed at a time; more than this many are staged
 _ATTEMPTS = 8  # other changes may remove vectors between encoding and commit, hardly this often
@@ -127,13 +129,21 @@ class Changes:
         return None, self._knowledge.missing(needed(), self._fingerprint)
 
     async def commit(
-        self, who: Who, do: Do, reply: MakeReply, vectors: Mapping[str, Matrix]
+        self,
+        who: Who,
+        do: Do,
+        reply: MakeReply,
+        vectors: Mapping[str, Matrix],
+        operation: MakeOperation | None = None,
     ) -> tuple[Committed, Reply]:
-        """Commits, encoding what turns out to be missing; returns when the index has it."""
+        """Commits, encoding what turns out to be missing; returns when the index has it.
+
+        `operation` makes the running operation as it stands after this change, stored together with it.
+        """
         vectors = dict(vectors)
         for _ in range(_ATTEMPTS):
             answered: list[Reply] = []
-            context = self._context(who, vectors, reply, answered)
+            context = self._context(who, vectors, reply, answered, operation)
             try:
                 committed = await self._apply(partial(do, context))
             except MissingVectors as missing:
@@ -143,13 +153,20 @@ class Changes:
         raise InternalError("cannot change the knowledge base: vectors went missing at each attempt; try again")
 
     def _context(
-        self, who: Who, vectors: Mapping[str, Matrix], reply: MakeReply, answered: list[Reply]
+        self,
+        who: Who,
+        vectors: Mapping[str, Matrix],
+        reply: MakeReply,
+        answered: list[Reply],
+        operation: MakeOperation | None,
     ) -> WriteContext:
         def keep(committed: Committed) -> Reply:
             answered[:] = [reply(committed)]
             return answered[0]
 
-        return WriteContext(who.request_id, who.actor, who.if_match, self._fingerprint, vectors, keep, who.kind)
+        return WriteContext(
+            who.request_id, who.actor, who.if_match, self._fingerprint, vectors, keep, who.kind, operation
+        )  # fmt: skip
 
     async def _apply(self, do: Callable[[], Committed]) -> Committed:
         """Commits, and returns when the index has it."""
@@ -162,8 +179,12 @@ class Changes:
 
         committed = await asyncio.shield(self.write(commit))
         await indexed
-        self._told()
+        self.tell()
         return committed
+
+    def tell(self) -> None:
+        """The base has changed."""
+        self._told()
 
     # --- encoding ---
 

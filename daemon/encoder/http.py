@@ -52,6 +52,12 @@ class Request:
         """As the daemon names the caller; it quotes what a header can't hold."""
         return unquote(self.header(b"vecward-actor") or "unknown")
 
+    @property
+    def length(self) -> int | None:
+        """What the caller says that the body has, in bytes."""
+        declared = self.header(b"content-length")
+        return None if declared is None else int(declared)
+
     async def body(self) -> bytes:
         """Raises BodyTooLarge; the rest of such a body is not read."""
         if self._body is None:
@@ -59,9 +65,8 @@ class Request:
         return self._body
 
     async def _read(self) -> bytes:
-        declared = self.header(b"content-length")
-        if declared is not None and int(declared) > wire.MAX_BODY_BYTES:
-            raise _too_large(int(declared))
+        if self.length is not None and self.length > wire.MAX_BODY_BYTES:
+            raise _too_large(self.length)
         message = await self._receive()
         body: bytes = message.get("body", b"")
         if not message.get("more_body"):
@@ -76,6 +81,20 @@ class Request:
         if message["type"] == "http.disconnect":
             raise BadRequest("cannot read the request: the caller went away")
         return b"".join(parts)
+
+    async def chunks(self, at_least: int = 1 << 20) -> AsyncIterator[bytes]:
+        """The body as it comes, in parts of about `at_least` bytes, whatever its size. Raises BadRequest."""
+        parts, size, more = [], 0, True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise BadRequest("cannot read the request: the caller went away")
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            more = message.get("more_body", False)
+            if size >= at_least or not more:
+                yield b"".join(parts)
+                parts, size = [], 0
 
     async def json(self, model: type[wire.M], elsewhere: Elsewhere | None = None) -> wire.M:
         """The body as a request model; a large one is read `elsewhere`, off the event loop.

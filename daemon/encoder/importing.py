@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import io
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from daemon.core import wire
 from daemon.core.errors import Invalid, RevisionChanged
-from daemon.encoder.changes import Changes, Who, texts_of
+from daemon.encoder.changes import Changes, Do, Who, texts_of
 from daemon.encoder.http import Answer, Request, refuse
 from daemon.encoder.knowledge import Committed, Knowledge, formats
 from daemon.encoder.models.backend import Matrix
-from daemon.encoder.operations import Handle, Operations, new_id, shown
+from daemon.encoder.operations import Handle, Operations, finished, new_id, shown
 
 CHUNK = 256  # entries committed at a time; edits get in between
 AHEAD = 3  # chunks on their way to the model while one is committed
@@ -24,20 +25,28 @@ SHOWN = 100  # refused entries that the result holds; `refused_total` counts all
 _TEXT = formats.TEXT
 
 
-@dataclass
+@dataclass(frozen=True)
 class Tally:
     """What an import has done so far: the operation's result."""
 
     added: int = 0
     removed: int = 0
     unchanged: int = 0
-    refused: list[wire.Refused] = field(default_factory=list)
+    refused: tuple[wire.Refused, ...] = ()
     refused_total: int = 0
     revision: int = 0
 
-    def refuse(self, refused: list[wire.Refused]) -> None:
-        self.refused.extend(refused[: SHOWN - len(self.refused)])
-        self.refused_total += len(refused)
+    def plus(self, committed: Committed, chunk: Chunk) -> Tally:
+        """After this chunk's commit."""
+        refused = sorted([*chunk.refused, *chunk.at_lines(committed.refused)], key=lambda refused: refused.line)
+        return Tally(
+            self.added + len(committed.added),
+            self.removed + len(committed.removed),
+            self.unchanged + committed.unchanged,
+            (*self.refused, *refused[: SHOWN - len(self.refused)]),
+            self.refused_total + len(refused),
+            committed.revision,
+        )
 
     def result(self) -> dict[str, Any]:
         return {**vars(self), "refused": [refused.model_dump(mode="json") for refused in self.refused]}
@@ -84,7 +93,9 @@ class Importing:
         body, media_type = await request.body(), request.header(b"content-type") or _TEXT
         total = await self._changes.read(lambda: _count(body, media_type, with_metadata=mode == "add"))
         job = _Import(self._knowledge, self._changes, who, body, media_type, total)
-        return shown(await self._operations.begin("import", id_, job.add if mode == "add" else job.set), 202)
+        adds = mode == "add"
+        begun = await self._operations.begin("import", id_, job.add if adds else job.set, stores_itself=adds)
+        return shown(begun, 202)
 
     def _check_match(self, who: Who) -> None:
         if who.if_match not in (None, self._knowledge.revision):
@@ -110,7 +121,7 @@ def _count(body: bytes, media_type: str, *, with_metadata: bool) -> int:
 
 
 class _Import:
-    """One running import. While a chunk is committed, the next ones are read and encoded: the model never waits."""
+    """One running import. The next chunk is encoded while one is committed."""
 
     def __init__(
         self, knowledge: Knowledge, changes: Changes, who: Who, body: bytes, media_type: str, total: int
@@ -130,11 +141,13 @@ class _Import:
         done = 0
         ahead = deque(asyncio.create_task(self._prepare(items)) for _ in range(AHEAD))
         try:
-            while len((prepared := await ahead[0])[0]):
+            while done < self._total:
+                chunk, vectors = await ahead[0]
                 ahead.popleft()
                 ahead.append(asyncio.create_task(self._prepare(items)))
-                done += len(prepared[0])
-                await _whole(self._commit(*prepared))
+                done += len(chunk)
+                commit = self._commit(handle, chunk, vectors, done, partial(self._knowledge.add, chunk.entries))
+                await (_whole if done < self._total else finished)(commit)
                 handle.progress(done, self._total)
         finally:
             for task in ahead:
@@ -144,23 +157,23 @@ class _Import:
         return self._tally.result()
 
     async def _prepare(self, items: Iterator[formats.Item]) -> tuple[Chunk, dict[str, Matrix]]:
-        """The next chunk and its vectors; an empty chunk at the end of the file."""
+        """The next chunk and its vectors."""
         async with self._reading:
             chunk = Chunk.of(await self._changes.read(lambda: list(islice(items, CHUNK))))
         unconditional = replace(self._who, if_match=None)
         _, vectors = await self._changes.prepare(unconditional, lambda: texts_of(self._knowledge, chunk.entries))
         return chunk, vectors
 
-    async def _commit(self, chunk: Chunk, vectors: dict[str, Matrix]) -> None:
-        committed = await self._commit_with(lambda context: self._knowledge.add(chunk.entries, context), vectors)
-        self._who = replace(self._who, if_match=None)  # the condition was the first chunk's
-        self._tally.added += len(committed.added)
-        self._tally.refuse(sorted([*chunk.refused, *chunk.at_lines(committed.refused)], key=lambda r: r.line))
-        self._tally.revision = committed.revision
+    async def _commit(self, handle: Handle, chunk: Chunk, vectors: dict[str, Matrix], done: int, do: Do) -> None:
+        """The operation is stored with the change: after a kill its result is what the base has."""
 
-    async def _commit_with(self, do: Callable[..., Committed], vectors: dict[str, Matrix]) -> Committed:
-        committed, _ = await self._changes.commit(self._who, do, lambda _: (200, b""), vectors)
-        return committed
+        def operation(committed: Committed) -> wire.Operation:
+            result = self._tally.plus(committed, chunk).result()
+            return handle.after(done, self._total, result, ends=done == self._total)
+
+        committed, _ = await self._changes.commit(self._who, do, lambda _: (200, b""), vectors, operation)
+        self._who = replace(self._who, if_match=None)  # the condition was the first chunk's
+        self._tally = self._tally.plus(committed, chunk)
 
     async def set(self, handle: Handle) -> dict[str, Any]:
         items = formats.read(io.BytesIO(self._body), self._media_type)
@@ -170,15 +183,10 @@ class _Import:
         _, vectors = await self._changes.prepare(
             self._who, lambda: self._knowledge.diff(texts).added, progress=handle.progress
         )
-        committed = await self._commit_with(lambda context: self._knowledge.set_texts(texts, context), vectors)
-        tally = self._tally
-        tally.added, tally.removed, tally.unchanged = (
-            len(committed.added), len(committed.removed), committed.unchanged,
-        )  # fmt: skip
-        tally.refuse(sorted([*chunk.refused, *chunk.at_lines(committed.refused)], key=lambda r: r.line))
-        tally.revision = committed.revision
+        do = partial(self._knowledge.set_texts, texts)
+        await finished(self._commit(handle, chunk, vectors, self._total, do))
         handle.progress(self._total, self._total)
-        return tally.result()
+        return self._tally.result()
 
 
 async def _whole(commit: Coroutine[Any, Any, None]) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from daemon.core import http_status, wire
@@ -25,6 +25,7 @@ _CANCEL_S = 5.0
 
 _BROKEN = "cannot finish: something went wrong inside the encoder; its log has the details"
 
+T = TypeVar("T")
 Work = Callable[["Handle"], Awaitable[dict[str, Any]]]
 
 
@@ -34,8 +35,8 @@ class Handle:
     def __init__(self, operation: wire.Operation) -> None:
         self.operation = operation
 
-    def progress(self, done: int, total: int | None) -> None:
-        self._set(progress=wire.Progress(done=done, total=total, unit="entries"))
+    def progress(self, done: int, total: int | None, unit: str = "entries") -> None:
+        self._set(progress=wire.Progress(done=done, total=total, unit=unit))
 
     def result(self, result: dict[str, Any]) -> None:
         """Told as it grows: a cancelled operation shows what it did."""
@@ -47,6 +48,13 @@ class Handle:
     def _set(self, **fields: Any) -> None:
         self.operation = self.operation.model_copy(update=fields)
 
+    def after(self, done: int, total: int, result: dict[str, Any], *, ends: bool) -> wire.Operation:
+        """How the operation will stand when a change is committed: for storing it together with that change."""
+        fields: dict[str, Any] = {"progress": wire.Progress(done=done, total=total, unit="entries"), "result": result}
+        if ends:
+            fields |= {"state": OperationState.DONE, "ended_at": datetime.now(UTC)}
+        return self.operation.model_copy(update=fields)
+
 
 class Operations:
     def __init__(self, tenant: str, knowledge: Knowledge, changes: Changes) -> None:
@@ -56,17 +64,19 @@ class Operations:
         self._running: dict[str, tuple[Handle, asyncio.Task[None]]] = {}
         self._when_cancelled = OperationState.CANCELLED
 
-    async def begin(self, kind: str, id_: str, work: Work) -> wire.Operation:
+    async def begin(self, kind: str, id_: str, work: Work, *, stores_itself: bool = False) -> wire.Operation:
+        """`stores_itself`: the work stores its progress with each of its changes. Raises DiskFull."""
         operation = wire.Operation(
             id=id_, kind=kind, tenant=self._tenant, state=OperationState.RUNNING, started_at=datetime.now(UTC)
         )
         handle = Handle(operation)
-        await self._save(handle)
-        self._running[id_] = (handle, asyncio.create_task(self._run(handle, work), name=f"operation {kind}"))
+        await self._changes.write(lambda: self._kept.save(operation))
+        run = self._run(handle, work, self._store_nothing() if stores_itself else self._store_progress(handle))
+        self._running[id_] = (handle, asyncio.create_task(run, name=f"operation {kind}"))
         return operation
 
-    async def _run(self, handle: Handle, work: Work) -> None:
-        saving = asyncio.create_task(self._save_now_and_then(handle))
+    async def _run(self, handle: Handle, work: Work, storing: Coroutine[Any, Any, None]) -> None:
+        saving = asyncio.create_task(storing)
         try:
             handle.result(await work(handle))
             handle.end(OperationState.DONE)
@@ -79,17 +89,26 @@ class Operations:
             handle.end(OperationState.FAILED, http_status.to_problem(InternalError(_BROKEN)))
         finally:
             saving.cancel()
-            await self._save(handle)
-            self._running.pop(handle.operation.id, None)
+            if await self._stored(self._kept.save, handle):
+                self._running.pop(handle.operation.id, None)
 
-    async def _save_now_and_then(self, handle: Handle) -> None:
+    async def _store_progress(self, handle: Handle) -> None:
         while True:
             await asyncio.sleep(_SAVE_S)
-            await self._save(handle)
+            await self._stored(self._kept.save_progress, handle)
 
-    async def _save(self, handle: Handle) -> None:
+    async def _store_nothing(self) -> None:
+        pass
+
+    async def _stored(self, store: Callable[[wire.Operation], None], handle: Handle) -> bool:
+        """Whether the base has it now. If not (a full disk), its end is known as long as this process lives."""
         operation = handle.operation
-        await self._changes.write(lambda: self._kept.save(operation))
+        try:
+            await self._changes.write(lambda: store(operation))
+        except VecwardError as error:
+            log.warning("operation-not-stored", extra={"operation": operation.id, "reason": error.message})
+            return False
+        return True
 
     async def close(self) -> None:
         """The process ends: what runs is interrupted, what it committed stays."""
@@ -143,3 +162,12 @@ def new_id(request_id: str | None) -> str:
     if request_id is None:
         return f"e-{uuid4().hex}"
     return f"e-{hashlib.sha256(request_id.encode()).hexdigest()[:32]}"
+
+
+async def finished(work: Awaitable[T]) -> T:
+    """The work's result even if the operation is cancelled meanwhile: what can't be taken back is not half done."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        return await task

@@ -64,7 +64,7 @@ async def _serve(options: Options, config: TenantConfig, channel: ControlChannel
     told = partial(_tell_changed, loop, channel, parts.knowledge)
     changes = Changes(parts.knowledge, worker, keeper, told, progress)
     operations = Operations(options.tenant, parts.knowledge, changes)
-    app = App(routes.table(options.tenant, config, parts, batches, worker, changes, operations))
+    app = App(routes.table(options.tenant, config, parts, batches, worker, changes, keeper, operations))
     server = Server(app, stop)
     listener = socket.socket(fileno=options.listen_fd)
     upkeep = asyncio.create_task(_purge_daily(changes, parts.knowledge))

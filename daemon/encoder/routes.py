@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from daemon.core.tenant_config import TenantConfig
 from daemon.encoder.app import Methods
+from daemon.encoder.backups import Backups
 from daemon.encoder.batches import Batches
 from daemon.encoder.changes import Changes
 from daemon.encoder.embedding import Embedding
 from daemon.encoder.entries import Entries
+from daemon.encoder.exchange import Live
 from daemon.encoder.exporting import Exporting
 from daemon.encoder.importing import Importing
+from daemon.encoder.index.keeper import Keeper
 from daemon.encoder.internal import Internal
 from daemon.encoder.operations import Operations
+from daemon.encoder.restores import Restores
 from daemon.encoder.searching import Searching
 from daemon.encoder.starting import Parts
 from daemon.encoder.worker import Worker
@@ -24,6 +28,7 @@ def table(
     batches: Batches,
     worker: Worker,
     changes: Changes,
+    keeper: Keeper,
     operations: Operations,
 ) -> dict[str, Methods]:
     base = f"/v1/tenants/{tenant}"
@@ -34,6 +39,9 @@ def table(
     embedding = Embedding(knowledge, changes, worker, parts.backend, model)
     importing = Importing(knowledge, changes, operations)
     exporting = Exporting(tenant, knowledge, changes)
+    backups = Backups(tenant, knowledge, parts.backend.fingerprint)
+    live = Live(knowledge, changes, worker, batches, keeper)
+    restores = Restores(tenant, config, live, operations, backups.copying)
     internal = Internal(knowledge, batches, worker, parts.canary, parts.storage)
     return {
         f"{base}/search": {"POST": searching.search},
@@ -48,6 +56,8 @@ def table(
         f"{base}/undo": {"POST": entries.undo},
         f"{base}/import": {"POST": importing.start},
         f"{base}/export": {"GET": exporting.export},
+        f"{base}/backup": {"GET": backups.backup},
+        f"{base}/restore": {"POST": restores.restore},
         f"{base}/operations/*": {"GET": operations.get, "DELETE": operations.cancel},
         f"{base}/operations/*/wait": {"GET": operations.wait},
         "/internal/health": {"GET": internal.health},

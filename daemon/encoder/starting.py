@@ -15,7 +15,8 @@ from daemon.core.errors import StartRefused
 from daemon.core.tenant_config import TenantConfig
 from daemon.encoder import models
 from daemon.encoder.index.restore import Restored, restore
-from daemon.encoder.knowledge import Knowledge, WriteContext
+from daemon.encoder.knowledge import Knowledge, WriteContext, container
+from daemon.encoder.knowledge.database import BEFORE
 from daemon.encoder.models import CANARIES, Backend
 from daemon.encoder.models.backend import Matrix
 from daemon.encoder.options import Options
@@ -66,12 +67,17 @@ def storage(options: Options) -> tuple[Path, ...]:
 
 
 def open_knowledge(options: Options, config: TenantConfig) -> Knowledge:
-    return Knowledge.open(
-        options.paths.knowledge_db,
+    """Removes what killed work left behind, too; the base that a restore replaced only when its successor opens."""
+    path = options.paths.knowledge_db
+    container.sweep(options.data)
+    knowledge = Knowledge.open(
+        path,
         min_chars=config.knowledge.min_chars,
         history_days=config.knowledge.history_days,
         disk_mb=config.limits.disk_mb,
     )
+    path.with_name(BEFORE.format(path.name)).unlink(missing_ok=True)
+    return knowledge
 
 
 def time_queries(backend: Backend, config: TenantConfig) -> float:

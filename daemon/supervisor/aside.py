@@ -1,7 +1,7 @@
-"""A second process of a tenant's, beside its encoder, with the same uid, sandbox and limits (bench).
+"""A second process of a tenant's, beside its encoder, with the same uid, sandbox and limits (bench, recovery).
 
-It tells what it finds in JSON lines on standard output; standard input is its lifeline. It is the tenant's as much as
-an encoder is: what it says is bounded and checked by whoever asked.
+It tells what it finds in JSON lines on standard output (a salvaged base follows the first one); standard input is its
+lifeline. It is the tenant's as much as an encoder is: what it says is bounded and checked by whoever asked.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ MAX_LINE_BYTES = 64 * 1024
 MAX_LINES = 10_000
 _GRACE_S = 3.0  # of the five that cancelling an operation waits
 _LOG_CHUNK_BYTES = 64 * 1024
+_CHUNK_BYTES = 256 * 1024
 _MAX_LOG_BYTES = 1 << 20
 
 
@@ -82,9 +83,21 @@ class Aside:
                 raise InternalError("cannot go on: the tenant's process says too much")
             yield line
             await asyncio.sleep(0)  # a flood of lines leaves others their turn
+        await self._check_end()
+
+    async def _check_end(self) -> None:
         code = await asyncio.to_thread(self._process.wait)
         if code != 0:
             raise InternalError(f"cannot finish: the tenant's process ended with {code}; see the tenant's log")
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The first line that it tells, then the bytes that follow, to its end. Raises InternalError."""
+        assert self._process.stdout is not None
+        reader = await _reader(self._process.stdout)
+        yield await _bounded_line(reader)
+        while chunk := await reader.read(_CHUNK_BYTES):
+            yield chunk
+        await self._check_end()
 
     async def end(self) -> None:
         """Closes its lifeline, and kills what is not gone a moment later."""

@@ -29,6 +29,7 @@ from daemon.supervisor.launcher import Launcher
 from daemon.supervisor.metering import Metering
 from daemon.supervisor.operations import Handle, Operations
 from daemon.supervisor.progress import HangWatch
+from daemon.supervisor.recovery import Recovery
 from daemon.supervisor.reload import Reload
 from daemon.supervisor.services import Services
 from daemon.supervisor.state_db import StateDb
@@ -52,6 +53,7 @@ class Manager:
         self.gpu = Gpus(paths.run / "gpu", self._encoder_pids, exclusive=config.gpu.exclusive_process)
         self.launcher = Launcher(paths, config, self.state_db, self._place)
         self.benching = Benching(self.operations, self.launcher, self._place, self._release, self.tenants)
+        self.recovery = Recovery(self.operations, self.launcher)
         self._services = Services(self.state_db, self.events, self.launcher.launch, self._release, self._before_stop)
         self._loops: dict[str, asyncio.Task[None]] = {}
         self._background: list[asyncio.Task[None]] = []
@@ -186,6 +188,7 @@ class Manager:
 
     async def start(self, name: str) -> Operation:
         tenant = self.get(name)
+        self.recovery.check_start(name)
         operation = self.operations.begin("start", name, lambda handle: self._until_up(tenant, handle))
         tenant.want(Goal.UP)
         return operation
@@ -198,6 +201,7 @@ class Manager:
 
     async def restart(self, name: str) -> Operation:
         tenant = self.get(name)
+        self.recovery.check_start(name)
         before = tenant.process
         operation = self.operations.begin("restart", name, lambda handle: self._until_up(tenant, handle, before))
         tenant.want(Goal.UP, Happening.RESTART)

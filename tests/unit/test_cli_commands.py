@@ -40,6 +40,8 @@ SAME_AS_API: dict[str, tuple[list[str], str, Any]] = {
     "entries import": (["entries", "import", "acme", "-", "--no-wait"], f"POST {T}/import", answers.operation()),
     "entries history": (["entries", "history", "acme"], f"GET {T}/history", {"changes": [answers.CHANGE], "next": 8}),
     "entries undo": (["entries", "undo", "acme"], f"POST {T}/undo", answers.CHANGE),
+    "restore": (["restore", "acme", "-", "--no-wait"], f"POST {T}/restore", answers.operation()),
+    "entries recover": (["entries", "recover", "acme"], f"POST {T}/recover", answers.operation("done")),
     "tenant list": (["tenant", "list"], "GET /v1/tenants", answers.TENANTS),
     "tenant create": (["tenant", "create", "acme", "-"], f"PUT {T}", answers.TENANT),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -109,6 +110,14 @@ CALLS: dict[str, tuple[Call, str, Any, str, Any]] = {
         "after=5&limit=1",
         None,
     ),
+    "restore": (
+        lambda c: c.restore("acme", io.BytesIO(b"[1]"), source="globex"),
+        f"POST {T}/restore",
+        answers.operation(),
+        "from=globex",
+        [1],
+    ),
+    "recover": (lambda c: c.recover("acme"), f"POST {T}/recover", answers.operation(), "", None),
     "undo": (lambda c: c.undo("acme"), f"POST {T}/undo", answers.CHANGE, "", None),
     "search": (
         lambda c: c.search("acme", "吃", k=2, min_score=0.0, filter={"a": 1}),
@@ -135,7 +144,7 @@ CALLS: dict[str, tuple[Call, str, Any, str, Any]] = {
     "events": (lambda c: c.events(1, 2), "GET /v1/events", {"events": [answers.EVENT]}, "after=1&limit=2", None),
 }
 
-STREAMS = {"export", "follow_logs", "follow_events"}
+STREAMS = {"export", "backup", "salvage", "follow_logs", "follow_events"}
 
 
 @pytest.fixture

@@ -39,6 +39,17 @@ async def test_lines_are_the_same_wherever_chunks_end(wanted: list[bytes], size:
     assert [line async for line in lines(cut(data, size))] == wanted
 
 
+@pytest.mark.parametrize("name", ["backup", "salvage"])
+async def test_a_whole_base_comes_in_chunks_or_is_known_to_be_cut_off(stub: Stub, name: str) -> None:
+    route = f"GET /v1/tenants/acme/{name}"
+    async with AsyncClient(stub.socket) as client:
+        stub.answers[route] = Told([b"first", b"second"])
+        assert b"".join([chunk async for chunk in getattr(client, name)("acme")]) == b"firstsecond"
+        stub.answers[route] = Told(problem("forbidden", "cannot back up"), 403)
+        with pytest.raises(errors.Forbidden):
+            await anext(getattr(client, name)("acme"))
+
+
 async def test_a_last_line_without_an_end() -> None:
     assert [line async for line in lines(cut(b"a\nb", 2))] == [b"a", b"b"]
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from daemon.encoder.index.exact import ExactIndex
 from daemon.encoder.index.restore import Restored
 from daemon.encoder.index.snapshot import SnapshotWriter
 from daemon.encoder.knowledge import Committed
@@ -52,6 +53,14 @@ class Keeper:
             self._revision, self._stamp = committed.revision, committed.change.at.isoformat()
             self._changed += max(1, len(committed.removed) + len(committed.upserts))
         self._due = self._clock() + (QUIET_S if self._changed < CHANGES else 0.0)
+
+    def replace(self, index: ExactIndex, revision: int, stamp: str) -> None:
+        """Another base has taken this one's place, and `index` is its."""
+        self._give_up()
+        self._path.unlink(missing_ok=True)
+        self.index, self._revision, self._stamp = index, revision, stamp
+        self._changed += max(1, len(index))
+        self._due = self._clock()
 
     def idle(self) -> float | None:
         """One step of the snapshot that is due; seconds until the next look, None: nothing to write."""

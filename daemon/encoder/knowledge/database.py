@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from daemon.core.errors import DiskFull, InternalError, VecwardError
+from daemon.core.errors import DiskFull, InternalError, Unavailable, VecwardError
 from daemon.encoder.knowledge import schema
 
 _MB = 1024 * 1024
@@ -19,6 +19,7 @@ _BUSY_MS = 5000
 _LOG_KEPT = 4 * _MB  # this much of the log stays allocated: on a full disk a small delete can still be written
 _STEPS = 100_000  # some milliseconds
 _SPARE = 16  # a sixteenth of disk_mb is kept for deletes, undo and operations
+BEFORE = ".{}.before"  # the base that another one takes the place of, until that one is open
 _FULL, _IOERR, _CORRUPT, _NOTADB, _CANTOPEN = 13, 10, 11, 26, 14
 
 
@@ -31,12 +32,23 @@ class Database:
         self._log_kept = _LOG_KEPT if self._limit is None else min(_LOG_KEPT, self._limit // 8)
         self.lock = threading.RLock()
         self._readers: deque[sqlite3.Connection] = deque()
+        self._gate = threading.Condition()  # of readers: held shut while the file is exchanged
+        self._reading = 0
+        self._shut = False
         self._closed = False
+        self._moved: Callable[[], None] | None = None
         self._truncate_due = False
         with self.translated():
             schema.ensure(path)
             self._inspect()
-            self._writer = self._open_writer()
+            self._written: sqlite3.Connection | None = self._open_writer()
+
+    @property
+    def _writer(self) -> sqlite3.Connection:
+        """The one connection that writes; while a file is exchanged there is none, and a failure leaves it so."""
+        if self._written is None:
+            self._written = self._open_writer()
+        return self._written
 
     def _open_writer(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._uri("rw"), uri=True, isolation_level=None, check_same_thread=False)
@@ -53,6 +65,7 @@ class Database:
             db.execute("PRAGMA cache_size = -16384")
             db.execute(f"PRAGMA wal_autocheckpoint = {self._log_kept // schema.PAGE_SIZE}")
             db.execute(f"PRAGMA journal_size_limit = {self._log_kept}")
+            db.set_progress_handler(self._moved, _STEPS)
         except BaseException:
             db.close()
             raise
@@ -74,7 +87,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """A read-only connection inside one snapshot."""
-        with self.translated():
+        with self.translated(), self._through_gate():
             db = self._reader()
             db.execute("BEGIN")
             try:
@@ -83,6 +96,18 @@ class Database:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 self._give_back(db)
+
+    @contextmanager
+    def _through_gate(self) -> Iterator[None]:
+        with self._gate:
+            self._gate.wait_for(lambda: not self._shut)
+            self._reading += 1
+        try:
+            yield
+        finally:
+            with self._gate:
+                self._reading -= 1
+                self._gate.notify_all()
 
     def _reader(self) -> sqlite3.Connection:
         if self._closed:
@@ -108,6 +133,7 @@ class Database:
 
     def watch(self, moved: Callable[[], None]) -> None:
         """`moved` is called after every so many steps of SQLite's machine; it tells a long write from a hung one."""
+        self._moved = moved
         self._writer.set_progress_handler(moved, _STEPS)
 
     @contextmanager
@@ -169,7 +195,7 @@ class Database:
         return self._truncate_due
 
     def backup(self, target: Path) -> None:
-        with self.translated():
+        with self.translated(), self._through_gate():
             db = self._reader()
             try:
                 schema.copy_to(db, target)
@@ -181,7 +207,53 @@ class Database:
             if not self._closed:
                 self._closed = True
                 self._close_readers()
-                self._writer.close()
+                if self._written is not None:
+                    self._written.close()
+
+    # --- another file in its place ---
+
+    def replace(self, fresh: Path, wait_s: float) -> None:
+        """`fresh`, a base that nobody has open, takes this one's name; whoever reads or writes next uses it.
+
+        A kill leaves one or the other. Readers are held back meanwhile; raises Unavailable when those that are at it
+        take longer than `wait_s`, InternalError when files can't be exchanged here: the old base goes on then.
+        """
+        kept = self.path.with_name(BEFORE.format(self.path.name))
+        _must_be_whole(fresh)
+        with self.lock, self.translated(), self._alone(wait_s):
+            self._lay_down()
+            try:
+                _exchange(self.path, fresh, kept)
+                self._written = self._open_writer()
+            except BaseException as error:
+                _put_back(self.path, kept)
+                if isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise InternalError(f"cannot exchange {self.path}: {error.strerror}") from error
+                raise
+            kept.unlink(missing_ok=True)
+
+    @contextmanager
+    def _alone(self, wait_s: float) -> Iterator[None]:
+        with self._gate:
+            self._shut = True
+            try:
+                if not self._gate.wait_for(lambda: self._reading == 0, wait_s):
+                    raise Unavailable("cannot exchange the knowledge base: it is being read; try again")
+                yield
+            finally:
+                self._shut = False
+                self._gate.notify_all()
+
+    def _lay_down(self) -> None:
+        """Closes everything. No write-ahead log may stay: it would be taken for the next file's own."""
+        self._close_readers()
+        self.truncate_log(wait=False)
+        self._writer.close()
+        self._written = None
+        if self.log_size():
+            raise InternalError(f"cannot exchange {self.path}: another process has it open")
+        _remove_log(self.path)
+        schema.sync_folder(self.path.parent)
 
     # --- errors ---
 
@@ -223,3 +295,32 @@ class Database:
             "Make room on it, then try again",
             file=str(self.path),
         )
+
+
+def _must_be_whole(fresh: Path) -> None:
+    """Nothing of it may be in a log, and all of it on the disk before its name is."""
+    log = Path(f"{fresh}-wal")
+    if log.exists() and log.stat().st_size:
+        raise InternalError(f"cannot use {fresh}: it was not closed")
+    with fresh.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _exchange(path: Path, fresh: Path, kept: Path) -> None:
+    """There is a base under the name `path` at every moment."""
+    kept.unlink(missing_ok=True)
+    os.link(path, kept)
+    fresh.rename(path)
+    schema.sync_folder(path.parent)
+
+
+def _put_back(path: Path, kept: Path) -> None:
+    if kept.exists():
+        _remove_log(path)
+        kept.replace(path)
+        kept.unlink(missing_ok=True)  # both names were one file's: then replacing does nothing
+
+
+def _remove_log(path: Path) -> None:
+    for beside in ("-wal", "-shm"):
+        Path(f"{path}{beside}").unlink(missing_ok=True)

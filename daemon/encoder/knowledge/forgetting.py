@@ -119,7 +119,7 @@ def purge(db: sqlite3.Connection, now_us: int, history_days: int) -> bool:
     if floor is not None:
         db.execute("DELETE FROM change_entries WHERE revision <= ?", (floor,))
         db.execute("DELETE FROM changes WHERE revision <= ?", (floor,))
-        db.execute("UPDATE meta SET value = ? WHERE key = 'history_floor'", (floor,))
+        db.execute("UPDATE meta SET value = max(value, ?) WHERE key = 'history_floor'", (floor,))
         vectors.drop_unused(db)
     return floor is not None or operations > 0 or answers > 0
 

@@ -66,6 +66,8 @@ class WriteContext:
 
     `answer` runs inside the transaction, so that the stored answer and the change are one; it must be quick
     and must not call the knowledge base. `kind` names the change in the history (default: the method's name).
+    `operation` is the running operation as it stands after this change: stored with it, so that a killed import's
+    result is what is in the base. It may be called more than once.
     """
 
     request_id: str | None
@@ -75,6 +77,7 @@ class WriteContext:
     vectors: Mapping[str, Vector]
     answer: Callable[[Committed], tuple[int, bytes]]
     kind: str | None = None
+    operation: Callable[[Committed], wire.Operation] | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime
 
 from daemon.core import wire
@@ -10,15 +11,26 @@ from daemon.encoder.knowledge.database import Database
 from daemon.encoder.knowledge.texts import microseconds
 
 
+def put(db: sqlite3.Connection, operation: wire.Operation) -> None:
+    """Inside the caller's transaction."""
+    ended = None if operation.ended_at is None else microseconds(operation.ended_at)
+    row = (operation.id, operation.state.value, ended, operation.model_dump_json())
+    db.execute("INSERT OR REPLACE INTO operations VALUES (?, ?, ?, ?)", row)
+
+
 class Operations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def save(self, operation: wire.Operation) -> None:
-        ended = None if operation.ended_at is None else microseconds(operation.ended_at)
-        row = (operation.id, operation.state.value, ended, operation.model_dump_json())
         with self._database.write(spare=True) as db:
-            db.execute("INSERT OR REPLACE INTO operations VALUES (?, ?, ?, ?)", row)
+            put(db, operation)
+
+    def save_progress(self, operation: wire.Operation) -> None:
+        """Nothing if it has ended meanwhile, by what a change stored together with itself."""
+        with self._database.write(spare=True) as db:
+            query = "UPDATE operations SET body = ? WHERE id = ? AND state = 'running'"
+            db.execute(query, (operation.model_dump_json(), operation.id))
 
     def get(self, id_: str) -> wire.Operation:
         with self._database.read() as db:

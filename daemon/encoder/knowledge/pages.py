@@ -5,8 +5,9 @@ Formats: https://www.sqlite.org/fileformat2.html, sections 1.6 (b-tree pages), 2
 
 from __future__ import annotations
 
+import io
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +17,7 @@ _TABLE_LEAF, _INDEX_LEAF = 0x0D, 0x0A
 _WAL_MAGIC = (0x377F0682, 0x377F0683)
 _CONSTANTS = {0: None, 8: 0, 9: 1}
 _INTS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
+Seen = Callable[[int], object] | None
 Value = None | int | float | bytes | str
 
 
@@ -24,11 +26,14 @@ class Bad(Exception):
 
 
 class Pages:
-    """The pages of a base as last committed: the file's own, those of its write-ahead log over them."""
+    """The pages of a base as last committed: the file's own, those of its write-ahead log over them.
+
+    A file that is lost has no pages of its own; its log may have some.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._file: BinaryIO = path.open("rb")
-        self.count = -(-path.stat().st_size // PAGE_SIZE)
+        self._file: BinaryIO = path.open("rb") if path.exists() else io.BytesIO()
+        self.count = -(-self._file.seek(0, io.SEEK_END) // PAGE_SIZE)
         self._newer, self.log_damaged = _committed(Path(f"{path}-wal"))
         self.count = max(self.count, *self._newer, 0) if self._newer else self.count
 
@@ -41,9 +46,14 @@ class Pages:
         self._file.seek((number - 1) * PAGE_SIZE)
         return self._file.read(PAGE_SIZE)
 
-    def cells(self, damaged: list[int]) -> Iterator[tuple[int | None, list[Value]]]:
-        """Every readable row as (rowid, values), rowid None for tables without one; bad pages go to `damaged`."""
+    def cells(self, damaged: list[int], seen: Seen = None) -> Iterator[tuple[int | None, list[Value]]]:
+        """Every readable row as (rowid, values), rowid None for tables without one; bad pages go to `damaged`.
+
+        `seen` is told each page's number.
+        """
         for number in range(1, self.count + 1):
+            if seen is not None:
+                seen(number)
             page = self.page(number)
             start = 100 if number == 1 else 0
             if len(page) < PAGE_SIZE:

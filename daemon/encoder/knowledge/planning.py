@@ -10,7 +10,7 @@ from typing import Any
 
 from daemon.core import wire
 from daemon.core.errors import NothingToUndo
-from daemon.encoder.knowledge import comparing, forgetting
+from daemon.encoder.knowledge import comparing, forgetting, restoring
 from daemon.encoder.knowledge.changing import next_id, recorded
 from daemon.encoder.knowledge.model import Delta, Row
 from daemon.encoder.knowledge.reading import entry_of, ids_of_hashes, row_of, rows_of
@@ -92,6 +92,12 @@ def undo(db: sqlite3.Connection) -> Plan:
     if row is None:
         raise NothingToUndo("cannot undo: the history holds no change that could be taken back")
     revision, kind, undoable = row
+    if kind == restoring.KIND:
+        raise NothingToUndo(
+            f"cannot undo: the last change (restore, revision {revision}) replaced the whole base; "
+            "restore another backup",
+            revision=revision, change=kind,
+        )  # fmt: skip
     if not undoable:
         raise NothingToUndo(
             f"cannot undo: the last change ({kind}, revision {revision}) removed text for good, or its text "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +32,8 @@ class Salvage:
     problems: list[str]
 
 
+Progress = Callable[[int, int], object]
+_TELL_EVERY = 256  # pages: 4 MiB
 Entry = tuple[int, str, bytes, str, int, int]
 
 
@@ -45,11 +47,12 @@ class _Found:
     problems: list[str] = field(default_factory=list)
 
 
-def recover(path: Path, target: Path) -> Salvage:
+def recover(path: Path, target: Path, progress: Progress = lambda _done, _total: None) -> Salvage:
     """Writes what is readable of the base at `path` into a new base at `target`.
 
     The new base has a revision beyond the old one's, so that no index snapshot of the old one is taken for its own.
-    Entries whose vector was lost are encoded again when the tenant starts. Raises DataExists, OSError, sqlite3.Error.
+    Entries whose vector was lost are encoded again when the tenant starts. `progress` is told (pages read, pages to
+    read) now and then. Raises DataExists, OSError, sqlite3.Error.
     """
     if target.exists():
         raise DataExists(f"cannot recover into {target}: it exists; name a file that does not", file=str(target))
@@ -57,11 +60,21 @@ def recover(path: Path, target: Path) -> Salvage:
     try:
         damaged: list[int] = []
         found = _Found()
-        for rowid, values in pages.cells(damaged):
+        for rowid, values in pages.cells(damaged, _telling(progress, pages, 0)):
             _sort_in(found, rowid, values)
-        return _write(pages, found, target, damaged)
+        return _write(pages, found, target, damaged, _telling(progress, pages, pages.count))
     finally:
         pages.close()
+
+
+def _telling(progress: Progress, pages: Pages, before: int) -> Callable[[int], object]:
+    """Each page is read twice: for the rows, then for the vectors."""
+
+    def tell(page: int) -> None:
+        if page % _TELL_EVERY == 0:
+            progress(before + page, 2 * pages.count)
+
+    return tell
 
 
 def _sort_in(found: _Found, rowid: int | None, values: Sequence[Value]) -> None:
@@ -95,14 +108,14 @@ def _sound(found: _Found, row: Entry) -> Entry:
     return row
 
 
-def _write(pages: Pages, found: _Found, target: Path, damaged: list[int]) -> Salvage:
+def _write(pages: Pages, found: _Found, target: Path, damaged: list[int], seen: Callable[[int], object]) -> Salvage:
     schema.create(target)
     db = sqlite3.connect(target, isolation_level=None)
     try:
         db.execute("BEGIN")
         revision = max(found.revision, found.meta.get("revision", 0)) + 1
         entries = _write_entries(db, found, revision)
-        vectors = _write_vectors(db, pages, found)
+        vectors = _write_vectors(db, pages, found, seen)
         db.execute("COMMIT")
     except BaseException:
         db.close()
@@ -126,12 +139,12 @@ def _write_entries(db: sqlite3.Connection, found: _Found, revision: int) -> int:
     return total
 
 
-def _write_vectors(db: sqlite3.Connection, pages: Pages, found: _Found) -> int:
+def _write_vectors(db: sqlite3.Connection, pages: Pages, found: _Found, seen: Callable[[int], object]) -> int:
     for number, (fingerprint, dimension) in found.fingerprints.items():
         db.execute("INSERT INTO fingerprints VALUES (?, ?, ?)", (number, fingerprint, dimension))
     wanted = {row[0] for row in db.execute("SELECT hash FROM entries")}
     query = "INSERT OR IGNORE INTO vectors (fingerprint, hash, crc, vector) VALUES (?, ?, ?, ?)"
-    for _, values in pages.cells([]):
+    for _, values in pages.cells([], seen):
         match values:
             case [None, int(number), bytes(key), int(crc), bytes(blob)] if key in wanted:
                 known = found.fingerprints.get(number)

@@ -118,7 +118,7 @@ def ensure(path: Path) -> None:
 def damaged(path: Path, reason: object) -> StartRefused:
     return StartRefused(
         f"cannot use the knowledge base {path}: it is damaged ({reason}); it was left as it is. "
-        "Salvage what is readable with `vecward entries recover TENANT`, or restore a backup",
+        f"Salvage what is readable with `vecward entries recover {path.parent.name}`; a backup can be restored then",
         file=str(path), reason=str(reason),
     )  # fmt: skip
 

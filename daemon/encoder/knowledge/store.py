@@ -13,12 +13,23 @@ import numpy.typing as npt
 
 from daemon.core import wire
 from daemon.core.errors import DiskFull, RevisionChanged
-from daemon.encoder.knowledge import changing, comparing, forgetting, planning, reading, rewriting, vectors
+from daemon.encoder.knowledge import (
+    changing,
+    comparing,
+    forgetting,
+    operations,
+    planning,
+    reading,
+    restoring,
+    rewriting,
+    vectors,
+)
 from daemon.encoder.knowledge.columns import Column, metadata_columns
 from daemon.encoder.knowledge.database import Database
 from daemon.encoder.knowledge.model import Checked, Committed, Diff, MissingVectors, Vector, WriteContext
 from daemon.encoder.knowledge.operations import Operations
 from daemon.encoder.knowledge.planning import Plan
+from daemon.encoder.knowledge.restoring import Ended, Restored
 from daemon.encoder.knowledge.texts import digest, microseconds, normalise, now_us
 
 
@@ -63,6 +74,10 @@ class Knowledge:
                 return
         with self._database.write(spare=True) as db:
             vectors.drop_staged(db, everything=True)
+
+    @property
+    def path(self) -> Path:
+        return self._database.path
 
     # --- reading ---
 
@@ -187,16 +202,18 @@ class Knowledge:
             with self._database.write(spare=spare) as db:
                 if ctx.request_id is not None and (stored := _answered(db, ctx.request_id)):
                     return Committed(reading.meta(db, "revision"), replayed=stored)
-                self._check_match(ctx, reading.meta(db, "revision"))
+                self._check_match(ctx.if_match, reading.meta(db, "revision"))
                 committed = self._apply(db, ctx, plan(db), room=_no_check if spare else self._database.check_room)
                 _keep_answer(db, ctx, committed)
+                if ctx.operation is not None:
+                    operations.put(db, ctx.operation(committed))
             self._look()
         return committed
 
-    def _check_match(self, ctx: WriteContext, revision: int) -> None:
-        if ctx.if_match is not None and ctx.if_match != revision:
+    def _check_match(self, if_match: int | None, revision: int) -> None:
+        if if_match not in (None, revision):
             raise RevisionChanged(
-                f"cannot change the knowledge base: its revision is {revision}, not {ctx.if_match} any more; "
+                f"cannot change the knowledge base: its revision is {revision}, not {if_match} any more; "
                 "look at it again, then repeat the change",
                 revision=revision,
             )
@@ -295,9 +312,31 @@ class Knowledge:
         problems += [f"the text of entry {id_} is damaged" for id_ in texts[:20]]
         return problems + [f"the vector of entry {id_} is damaged" for id_ in damaged[:20]]
 
+    def drop_damaged_vectors(self) -> int:
+        """Vectors whose checksum does not match are removed, to be encoded again; returns how many."""
+        with self._database.write(spare=True) as db:
+            return vectors.drop_damaged(db)
+
+    # --- backup and restore ---
+
     def backup_to(self, path: Path) -> None:
         """Copies the base as of now into one file, complete or not at all, while it serves."""
         self._database.backup(path)
+
+    def succeeded_by(self, fresh: Knowledge, if_match: int | None, actor: str, ended: Ended) -> Restored:
+        """Makes `fresh` this base's successor; `replace_with` must follow without a change of this one in between.
+
+        Raises RevisionChanged.
+        """
+        with self._database.lock, self._database.read() as old:
+            self._check_match(if_match, reading.meta(old, "revision"))
+            with fresh._database.write(spare=True) as new:
+                return restoring.succeed(old, new, actor, ended)
+
+    def replace_with(self, path: Path, wait_s: float) -> None:
+        """The base at `path`, which nobody has open, takes this one's place; raises as Database.replace does."""
+        self._database.replace(path, wait_s)
+        self._look()
 
 
 def _no_check() -> None:

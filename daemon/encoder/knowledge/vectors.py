@@ -187,3 +187,10 @@ def damaged_vectors(db: sqlite3.Connection) -> list[int]:
     """Ids of entries with a vector whose checksum does not match; reads every vector."""
     query = "SELECT e.id, v.crc, v.vector FROM vectors v JOIN entries e ON e.hash = v.hash"
     return [row[0] for row in db.execute(query) if zlib.crc32(row[2]) != row[1]]
+
+
+def drop_damaged(db: sqlite3.Connection) -> int:
+    """Removes vectors whose checksum does not match; returns of how many entries."""
+    ids = damaged_vectors(db)
+    db.executemany("DELETE FROM vectors WHERE hash = (SELECT hash FROM entries WHERE id = ?)", ((id_,) for id_ in ids))
+    return len(ids)

@@ -1,0 +1,103 @@
+"""Bodies of requests on their way to an encoder: in memory, or in an unlinked file when they are large."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daemon.core.errors import BodyTooLarge, DiskFull
+
+IN_MEMORY_BYTES = 1024 * 1024  # a larger body waits in a file, so that many of them do not fill the daemon
+
+
+class ClientGone(Exception):
+    """The caller left before its request was complete."""
+
+
+@dataclass
+class Body:
+    """A request's body; it can be sent more than once."""
+
+    small: bytes = b""
+    large: Any = None
+    size: int = 0
+
+    def to_send(self, moved: Callable[[], None]) -> bytes | AsyncIterator[bytes]:
+        """`moved` is called as parts of it go."""
+        return self.small if self.large is None else self._stream(moved)
+
+    async def _stream(self, moved: Callable[[], None]) -> AsyncIterator[bytes]:
+        """Off the event loop: a disk that is slow must not hold up every tenant."""
+        self.large.seek(0)
+        while chunk := await asyncio.to_thread(self.large.read, IN_MEMORY_BYTES):
+            moved()
+            yield chunk
+
+    def close(self) -> None:
+        if self.large is not None:
+            self.large.close()
+
+
+async def read_body(scope: Any, receive: Any, limit: int | None, folder: Path) -> Body:
+    """Reads the whole body; a large one into a nameless file in `folder`. `limit` None: as large as there is room.
+
+    Raises BodyTooLarge as soon as it is known to be, DiskFull.
+    """
+    declared = next((value for name, value in scope["headers"] if name == b"content-length"), None)
+    if limit is not None and declared is not None and (not declared.isdigit() or int(declared) > limit):
+        raise _too_large(limit)
+    body = Body()
+    try:
+        await _read_into(body, receive, limit, folder)
+    except OSError as error:
+        body.close()
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DiskFull(
+            f"cannot take a body of {body.size} bytes or more: the disk that holds {folder} is full; "
+            "nothing was changed. Make room on it, then try again",
+            file=str(folder),
+        ) from error
+    except BaseException:
+        body.close()
+        raise
+    return body
+
+
+async def _read_into(body: Body, receive: Any, limit: int | None, folder: Path) -> None:
+    parts: list[bytes] = []
+    waiting, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        waiting += len(parts[-1])
+        body.size += len(parts[-1])
+        if limit is not None and body.size > limit:
+            raise _too_large(limit)
+        more = message.get("more_body", False)
+        if waiting > IN_MEMORY_BYTES or (body.large is not None and not more):
+            await asyncio.to_thread(_spool, body, parts, folder)
+            waiting = 0
+    if body.large is None:
+        body.small = parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _spool(body: Body, parts: list[bytes], folder: Path) -> None:
+    if body.large is None:
+        body.large = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (closed by Body.close)
+    body.large.write(b"".join(parts))
+    body.large.flush()  # now, so that a full disk is told here
+    parts.clear()
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(
+        f"cannot take a body of more than {limit} bytes; send it in parts", allowed=f"at most {limit} bytes"
+    )

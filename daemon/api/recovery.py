@@ -1,0 +1,35 @@
+"""A damaged knowledge base: recovered in its place, or what is readable of it as a backup."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+
+from starlette.responses import Response, StreamingResponse
+
+from daemon.api.context import S, T
+from daemon.core.wire import OperationAnswer
+
+_MEDIA_TYPE = "application/x-tar"
+
+
+async def recover(services: S, tenant: T) -> OperationAnswer:
+    return OperationAnswer(operation=services.manager.recovery.recover(tenant))
+
+
+async def salvage(services: S, tenant: T) -> Response:
+    """The first chunk is awaited here, so that a refusal is an answer of its own."""
+    chunks = services.manager.recovery.salvage(tenant)
+    first = await anext(chunks, b"")
+    headers = {"content-disposition": f'attachment; filename="{tenant.name}-salvaged.vecward"'}
+    return StreamingResponse(_all(first, chunks), media_type=_MEDIA_TYPE, headers=headers)
+
+
+async def _all(first: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    async with aclosing(chunks):
+        yield first
+        async for chunk in chunks:
+            yield chunk
+
+
+HANDLERS = (recover, salvage)

@@ -1,0 +1,16 @@
+"""Which vecward this is."""
+
+from __future__ import annotations
+
+from functools import cache
+
+
+@cache
+def version() -> str:
+    """Of the installed package; "unknown" when it runs from a folder that nobody installed."""
+    from importlib import metadata  # takes longer to import than an encoder can spare at its start
+
+    try:
+        return metadata.version("vecward")
+    except metadata.PackageNotFoundError:
+        return "unknown"
