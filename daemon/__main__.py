@@ -113,6 +113,7 @@ def main(argv: list[str] | None = None) -> int:
         lock = locks.hold(paths.lock, "the daemon")
         _raise_file_limit()
         try:
+            logs.also_to(paths.daemon_log)
             uvloop.run(serve(paths, config))
         finally:
             locks.release(lock, paths.lock)

@@ -24,6 +24,7 @@ from daemon.core.errors import (
     VecwardError,
 )
 from daemon.core.wire import NewEntry, OperationState
+from daemon.supervisor.turns import at_once
 from tests.conftest import StartDaemon
 from tests.support import CHECKOUT, RunningDaemon, fake_tenant, wait_for
 
@@ -230,6 +231,7 @@ def test_nothing_is_left_behind(daemon: RunningDaemon):
     assert children
     assert daemon.stop() == 0
     assert [child for child in children if child.is_running()] == []
+    assert '"daemon-stopping"' in daemon.paths.daemon_log.read_text()
     left = [path for path in daemon.paths.run.rglob("*") if not path.is_dir()]
     assert left == []
 
@@ -325,3 +327,17 @@ def test_a_large_change_is_no_hang(start_daemon: StartDaemon):
         assert client.set_texts("acme", []).removed == 2 * len(texts)
     assert daemon.tenant("acme").pid == pid
     assert "tenant-hung" not in event_names(daemon, "acme")
+
+
+def test_many_tenants_start_in_turns(start_daemon: StartDaemon):
+    names = [f"t{number:02}" for number in range(2 * at_once())]
+    daemon = start_daemon({name: fake_tenant() for name in names}).ready(*names)
+    with daemon.client() as client:
+        events = client.events(after=0, limit=1000).events
+    up: set[str | None] = set()  # those whose encoder said hello and is not ready yet
+    most = 0
+    for event in events:
+        if event.name == "tenant-state":
+            up = up | {event.tenant} if event.data["state"] == "warming" else up - {event.tenant}
+            most = max(most, len(up))
+    assert 0 < most <= at_once() + 1  # the next one may be told before the one that made room for it
