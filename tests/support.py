@@ -55,6 +55,8 @@ def fake_tenant(**changes: Any) -> dict[str, Any]:
 class RunningDaemon:
     """A daemon under a temporary root. `restart` and `kill` are what a machine does to it."""
 
+    module = "daemon"  # what `python -m` runs
+
     def __init__(self, root: Path, config: dict[str, Any], tenants: Mapping[str, dict[str, Any] | str]) -> None:
         self.root = root
         self.paths = Paths.under(root)
@@ -74,7 +76,7 @@ class RunningDaemon:
     def start(self) -> RunningDaemon:
         with self._output.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "error", "-m", "daemon", "--root", str(self.root)],
+                [sys.executable, "-W", "error", "-m", self.module, "--root", str(self.root)],
                 cwd=CHECKOUT,
                 stdout=output,
                 stderr=output,

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import errno
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daemon.core.errors import BodyTooLarge, DiskFull
+from daemon.core.errors import BodyTooLarge, DiskFull, QueueFull
 
 IN_MEMORY_BYTES = 1024 * 1024  # a larger body waits in a file, so that many of them do not fill the daemon
+MAX_HELD_BYTES = 256 * 1024 * 1024  # of one caller's bodies, in memory and on disk
+_HELD: Counter[str] = Counter()
 
 
 class ClientGone(Exception):
@@ -21,11 +24,13 @@ class ClientGone(Exception):
 
 @dataclass
 class Body:
-    """A request's body; it can be sent more than once."""
+    """A request's body; it can be sent more than once. What it holds counts for `whose`, until it is closed."""
 
     small: bytes = b""
     large: Any = None
     size: int = 0
+    whose: str | None = None
+    held: int = 0
 
     def to_send(self, moved: Callable[[], None]) -> bytes | AsyncIterator[bytes]:
         """`moved` is called as parts of it go."""
@@ -38,20 +43,38 @@ class Body:
             moved()
             yield chunk
 
+    def grow(self, size: int) -> None:
+        """Raises QueueFull: who sends many large bodies at once must not fill memory or disk."""
+        if self.whose is not None:
+            if _HELD[self.whose] + size > MAX_HELD_BYTES:
+                raise QueueFull(
+                    f"cannot take this body now: unfinished requests of {self.whose} already hold "
+                    f"{_HELD[self.whose]} bytes of at most {MAX_HELD_BYTES}; wait for one to end"
+                )
+            _HELD[self.whose] += size
+            self.held += size
+        self.size += size
+
     def close(self) -> None:
+        """May be called twice."""
         if self.large is not None:
             self.large.close()
+        if self.whose is not None:
+            _HELD[self.whose] -= self.held
+            self.held = 0
+            if _HELD[self.whose] <= 0:
+                del _HELD[self.whose]
 
 
-async def read_body(scope: Any, receive: Any, limit: int | None, folder: Path) -> Body:
+async def read_body(scope: Any, receive: Any, limit: int | None, folder: Path, whose: str | None = None) -> Body:
     """Reads the whole body; a large one into a nameless file in `folder`. `limit` None: as large as there is room.
 
-    Raises BodyTooLarge as soon as it is known to be, DiskFull.
+    `whose`: the caller whose share it counts for. Raises BodyTooLarge as soon as it is known to be, QueueFull, DiskFull.
     """
     declared = next((value for name, value in scope["headers"] if name == b"content-length"), None)
     if limit is not None and declared is not None and (not declared.isdigit() or int(declared) > limit):
         raise _too_large(limit)
-    body = Body()
+    body = Body(whose=whose)
     try:
         await _read_into(body, receive, limit, folder)
     except OSError as error:
@@ -78,9 +101,9 @@ async def _read_into(body: Body, receive: Any, limit: int | None, folder: Path) 
             raise ClientGone
         parts.append(message.get("body", b""))
         waiting += len(parts[-1])
-        body.size += len(parts[-1])
-        if limit is not None and body.size > limit:
+        if limit is not None and body.size + len(parts[-1]) > limit:
             raise _too_large(limit)
+        body.grow(len(parts[-1]))
         more = message.get("more_body", False)
         if waiting > IN_MEMORY_BYTES or (body.large is not None and not more):
             await asyncio.to_thread(_spool, body, parts, folder)

@@ -21,6 +21,7 @@ from daemon.api.context import CALL_KEY, Call, Services
 from daemon.api.problems import REQUEST_ID, internal_error, problem_response
 from daemon.api.relay import relay
 from daemon.api.routes import By, match
+from daemon.client.connection import ConnectionLost
 from daemon.core.errors import BodyTooLarge, Forbidden, MethodNotAllowed, NotFound, VecwardError
 from daemon.core.roles import Role
 
@@ -45,6 +46,8 @@ class Front:
             await _send_problem(call, error, scope, receive, answer)
         except ClientGone:
             call.problem = None
+        except ConnectionLost as error:  # within an answer: it stays without an end, and so the caller knows
+            log.info("answer-cut-off", extra={"request": call.request_id, "reason": str(error)})
         except Exception as error:  # noqa: BLE001  (the one guard around a request)
             await _on_bug(call, error, scope, receive, answer)
         finally:

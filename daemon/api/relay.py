@@ -32,6 +32,7 @@ _PASSED_BACK = frozenset(
 )
 
 _MIB = 1024 * 1024
+_BODILESS = frozenset({204, 304})
 HUNG = "GPU resources are tight, please try again shortly"
 
 
@@ -40,7 +41,9 @@ async def relay(
 ) -> int:
     """Answers one request of a tenant; the status sent. Raises VecwardError while nothing has been sent."""
     began = time.monotonic()
-    body = await read_body(scope, receive, _limit(route, tenant), tenant.paths.data.parent)
+    # A whole base is its tenant admin's, and as large as the disk that it will be kept on.
+    whose = None if route.whole_base else actor
+    body = await read_body(scope, receive, _limit(route, tenant), tenant.paths.data.parent, whose)
     status = 500
     try:
         request = _Request(scope, tenant, route, _headers(scope, actor, request_id, body), body)
@@ -146,11 +149,16 @@ class _Request:
 
 
 async def _send_on(response: Response, send: Any, request_id: str) -> None:
-    headers = [(name, value) for name, value in response.headers if name in _PASSED_BACK]
+    """A whole body is sent with its own length: the encoder's word of it could be anything where there is no body."""
+    body = await response.read() if response.complete else None
+    length = b"content-length"
+    headers = [(n, value) for n, value in response.headers if n in _PASSED_BACK and (body is None or n != length)]
+    if body is not None and (body or response.status not in _BODILESS):
+        headers.append((length, b"%d" % len(body)))
     headers.append((b"vecward-request", request_id.encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    if response.complete:
-        await send({"type": "http.response.body", "body": await response.read()})
+    if body is not None:
+        await send({"type": "http.response.body", "body": body})
         return
     async for chunk in response.chunks():
         await send({"type": "http.response.body", "body": chunk, "more_body": True})

@@ -18,6 +18,9 @@ from daemon.core.http_status import PROBLEM_TYPE, from_problem
 from daemon.core.paths import Paths, check_socket_length
 
 JSON = "application/json"
+# Behind the daemon answers a tenant's encoder: one that talks without end must not fill the console, which serves all.
+MAX_ANSWER_BYTES = 128 * 1024 * 1024
+MAX_PROBLEM_BYTES = 1024 * 1024
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -97,7 +100,7 @@ class Transport:
     async def call(self, method: str, target: str, **options: Unpack[Options]) -> bytes:
         """Sends one request and answers the body of its 2xx response."""
         async with self.open(method, target, **options) as response:
-            return await response.read()
+            return await response.read_at_most(MAX_ANSWER_BYTES)
 
     @asynccontextmanager
     async def open(self, method: str, target: str, **options: Unpack[Options]) -> AsyncIterator[Response]:
@@ -106,7 +109,11 @@ class Transport:
             response = await self._send(method, target, options)
             try:
                 if not 200 <= response.status < 300:
-                    raise _error_of(response.status, response.header(b"content-type"), await response.read())
+                    raise _error_of(
+                        response.status,
+                        response.header(b"content-type"),
+                        await response.read_at_most(MAX_PROBLEM_BYTES),
+                    )
                 yield response
             finally:
                 await response.aclose()

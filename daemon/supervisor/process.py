@@ -62,6 +62,7 @@ class Launch:
     environment: dict[str, str] = field(default_factory=dict)
     pass_fds: Sequence[int] = ()
     cwd: str = "/"
+    program: Sequence[str] = ("-m", "daemon.encoder")  # what Python runs; tests put a hostile one here
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,7 @@ class EncoderProcess:
         command = [
             *launch.prefix,
             sys.executable,
-            "-m",
-            "daemon.encoder",
+            *launch.program,
             "--tenant",
             launch.tenant,
             "--data",
