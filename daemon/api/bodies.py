@@ -69,7 +69,8 @@ class Body:
 async def read_body(scope: Any, receive: Any, limit: int | None, folder: Path, whose: str | None = None) -> Body:
     """Reads the whole body; a large one into a nameless file in `folder`. `limit` None: as large as there is room.
 
-    `whose`: the caller whose share it counts for. Raises BodyTooLarge as soon as it is known to be, QueueFull, DiskFull.
+    `whose`: the caller whose share it counts for.
+    Raises BodyTooLarge as soon as it is known to be, QueueFull, DiskFull.
     """
     declared = next((value for name, value in scope["headers"] if name == b"content-length"), None)
     if limit is not None and declared is not None and (not declared.isdigit() or int(declared) > limit):
