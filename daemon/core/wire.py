@@ -364,7 +364,7 @@ class SignedIn(Answer):
 
 
 class UsageDay(Answer):
-    """One tenant's day (UTC). `encoder_s` is the time its model computed; `storage_bytes` the last figure of the day."""
+    """One tenant's day (UTC): `encoder_s` is its model's time, `storage_bytes` the day's last figure."""
 
     tenant: str
     day: str

@@ -53,8 +53,8 @@ class Benching:
             )
         if (held := _gpu_held(tenant)) and not asked.beside:
             raise Conflict(
-                f"cannot bench {tenant.name}: its own encoder holds {held}; stop it first (vecward stop {tenant.name}), "
-                "or let both share the GPU and its memory (--beside)"
+                f"cannot bench {tenant.name}: its own encoder holds {held}; stop it first "
+                f"(vecward stop {tenant.name}), or let both share the GPU and its memory (--beside)"
             )
         operation = self._operations.begin(
             "bench", tenant.name, lambda handle: self._run(tenant, config, asked, handle)
