@@ -244,6 +244,35 @@ def test_another_linux_user_is_a_stranger_until_granted(host: RunningDaemon) -> 
     assert call(4_000_002, [1], "/v1/tenants/globex")[0] == 200
 
 
+def test_a_name_used_again_brings_nothing_back() -> None:
+    """Neither the knowledge, log and events of the tenant that was destroyed, nor the rights on it."""
+    with running_daemon({"acme": fake_tenant(access=ACCESS)}, start=False, admins=["user:chief"]) as daemon:
+        users.save(daemon.paths.users_yaml, {n: users.hash_password(PASSWORD) for n in [*NAMES.values(), "heir"]})
+        daemon.start()
+        wait_for(lambda: as_user(daemon, "chief", "GET", "/v1/tenants/acme").json()["state"] == "ready")
+        added = as_user(daemon, "editor", "POST", "/v1/tenants/acme/entries", {"entries": [{"text": "an old secret"}]})
+        assert added.status == 201
+        operation = as_user(daemon, "tenant-admin", "POST", "/v1/tenants/acme/restart").json()["operation"]["id"]
+        new = json.dumps(fake_tenant(access={"admins": ["user:heir"]})).encode()
+        assert as_user(daemon, "chief", "DELETE", "/v1/tenants/acme").status == 204
+        assert as_user(daemon, "chief", "PUT", "/v1/tenants/acme", new).kind == "data-exists"
+        assert as_user(daemon, "chief", "DELETE", "/v1/tenants/acme?purge=acme").status == 204
+        assert as_user(daemon, "chief", "PUT", "/v1/tenants/acme", new).status == 201
+        wait_for(lambda: as_user(daemon, "heir", "GET", "/v1/tenants/acme").json()["state"] == "ready")
+        for name in ("searcher", "editor", "tenant-admin"):
+            assert as_user(daemon, name, "GET", "/v1/tenants/acme").kind == "unknown-tenant"
+        assert as_user(daemon, "heir", "GET", "/v1/tenants/acme/entries").json()["total"] == 0
+        assert as_user(daemon, "heir", "GET", "/v1/tenants/acme/history").json()["changes"] == []
+        assert as_user(daemon, "heir", "GET", f"/v1/tenants/acme/operations/{operation}").kind == "unknown-operation"
+        seen = as_user(daemon, "heir", "GET", "/v1/events?after=0&limit=1000").json()["events"]
+        assert seen[0]["name"] == "tenant-created"
+        assert sum(event["data"].get("state") == "ready" for event in seen) == 1
+        log = as_user(daemon, "heir", "GET", "/v1/tenants/acme/logs?tail=1000").json()["lines"]
+        assert sum(line["event"] == "ready" for line in log) == 1
+        former = as_user(daemon, "chief", "GET", "/v1/events?after=0&limit=1000").json()["events"]
+        assert any(str(event["tenant"]).startswith("acme (destroyed ") for event in former)
+
+
 # --- sign-in --------------------------------------------------------------------------------------
 
 

@@ -170,6 +170,19 @@ async def test_wrong_password_and_unknown_user_answer_alike(sign_ins: SignIns) -
     assert len(answers) == 1
 
 
+async def test_an_unknown_name_costs_a_password_check_too(sign_ins: SignIns, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[str] = []
+
+    def verify(stored: str, password: str) -> bool:
+        checked.append(stored)
+        return password == "right for nobody"  # even if it fitted: there is no such user
+
+    monkeypatch.setattr(users, "verify", verify)
+    with pytest.raises(Unauthenticated, match="wrong"):
+        await sign_ins.check(SignIn(name="nobody", password="right for nobody"), None)
+    assert checked == [users.NO_USER_HASH]
+
+
 async def test_unknown_users_are_locked_out_alike(sign_ins: SignIns) -> None:
     for name in ("demo", "nobody"):
         for _ in range(5):
