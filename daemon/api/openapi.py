@@ -34,6 +34,7 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 _BODIES: dict[str, dict[str, Any]] = {
     "put_tenant": {"application/yaml": {"schema": {"type": "string"}}},
+    "plan_tenant": {"application/yaml": {"schema": {"type": "string"}}},
     "import_entries": {
         media: {"schema": {"type": "string"}} for media in ("text/plain", "text/csv", "application/x-ndjson")
     },

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from daemon.core import wire
 from daemon.core.bench import BenchRequest
 from daemon.core.errors import MethodNotAllowed, NotFound
+from daemon.core.reembed import Plan
 from daemon.core.roles import Role
 
 MAX_OWN_BODY_BYTES = 2 * 1024 * 1024  # a tenant's YAML is the largest thing that the daemon itself reads
@@ -102,7 +103,9 @@ ROUTES: tuple[Route, ...] = (
     _own("tenant", "GET /v1/tenants/{t}", R.SEARCHER, "One tenant", W.TenantView),
     _own("put_tenant", "PUT /v1/tenants/{t}", R.ADMIN, "Create or change from YAML", W.TenantView,
          mutating=True, unknown_tenant=True,
-         query=("adopt",)),
+         query=("adopt", "offline")),
+    _own("plan_tenant", "POST /v1/tenants/{t}/plan", R.ADMIN, "What a changed YAML would do", Plan,
+         unknown_tenant=True),
     _own("delete_tenant", "DELETE /v1/tenants/{t}", R.ADMIN, "Remove; ?purge=NAME destroys the data",
          status=204, mutating=True, unknown_tenant=True,
          query=("purge",)),

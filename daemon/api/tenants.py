@@ -10,6 +10,7 @@ from fastapi import Query, Request, Response
 from daemon.api.context import C, Call, S, Services, T
 from daemon.core.bench import BenchRequest
 from daemon.core.errors import Invalid
+from daemon.core.reembed import Plan
 from daemon.core.roles import Role
 from daemon.core.tenant_config import check_name
 from daemon.core.wire import OperationAnswer, Rates, TenantPage, TenantView, parse, shorten
@@ -120,11 +121,20 @@ async def tenant(services: S, call: C, tenant: T) -> TenantView:
 
 
 async def put_tenant(
-    services: S, call: C, request: Request, response: Response, adopt: Annotated[bool, Query()] = False
+    services: S,
+    call: C,
+    request: Request,
+    response: Response,
+    adopt: Annotated[bool, Query()] = False,
+    offline: Annotated[bool, Query(description="answer nothing until a new model's vectors are there")] = False,
 ) -> TenantView:
     name = check_name(call.tenant)
     response.status_code = 200 if name in services.manager.tenants else 201
-    return _view(services, call, await services.manager.put(name, await request.body(), adopt))
+    return _view(services, call, await services.manager.put(name, await request.body(), adopt, offline))
+
+
+async def plan_tenant(services: S, call: C, request: Request) -> Plan:
+    return await services.manager.plan(check_name(call.tenant), await request.body())
 
 
 async def delete_tenant(services: S, call: C, purge: Annotated[str | None, Query()] = None) -> None:
@@ -164,4 +174,4 @@ async def bench(services: S, call: C, request: Request) -> OperationAnswer:
     return OperationAnswer(operation=services.manager.bench(call.tenant, asked))
 
 
-HANDLERS = (list_tenants, tenant, put_tenant, delete_tenant, start, stop, restart, park, bench)
+HANDLERS = (list_tenants, tenant, put_tenant, delete_tenant, start, stop, restart, park, bench, plan_tenant)

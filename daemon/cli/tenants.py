@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from daemon.cli import texts
-from daemon.cli.output import clean, line, note, print_json, table
+from daemon.cli.output import clean, duration, line, note, print_json, table
 from daemon.cli.settings import Json, TenantName, settings
 from daemon.cli.status import all_tenants
 
 if TYPE_CHECKING:
     from daemon.core.errors import InvalidConfig
+    from daemon.core.reembed import Plan
 
 app = typer.Typer(name="tenant", help="Tenants: list, create, delete, check.", no_args_is_help=True)
 
@@ -37,15 +38,65 @@ def create(
     tenant: TenantName,
     file: Annotated[str, typer.Argument(metavar="FILE", help="Its YAML, or - for stdin.", show_default=False)],
     adopt: Annotated[bool, typer.Option("--adopt", help="Take over data that a deleted tenant left.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="With another model: answer nothing until all entries are encoded.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Create a tenant from a YAML file, or change the one that has this name."""
     with settings(ctx).client() as client:
-        made = client.put_tenant(tenant, texts.read_bytes(file), adopt)
+        made = client.put_tenant(tenant, texts.read_bytes(file), adopt, offline)
     if as_json:
         print_json(made)
     else:
         line(f"{clean(made.name)}: {clean(made.state)}")
+        for warning in made.warnings:
+            line(f"{clean(made.name)}: {clean(warning)}")
+
+
+@app.command()
+def plan(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A tenant's changed YAML.", show_default=False)],
+    tenant: Annotated[str | None, typer.Option(help="Its tenant, if the file is not named after it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a changed file would do: restart, re-embed, for how long. Changes nothing; may load the new model."""
+    name = tenant or Path(file).stem
+    with settings(ctx).client() as client:
+        found = client.plan_tenant(name, texts.read_bytes(file))
+    if as_json:
+        print_json(found)
+    else:
+        _show_plan(found)
+
+
+def _show_plan(found: Plan) -> None:
+    line(f"{clean(found.tenant)}: {found.action}{', its encoder restarts' if found.restart else ''}")
+    table(("field", "before", "after", "effect"), [(c.field, c.before, c.after, c.effect) for c in found.changes])
+    for words in (*_about_model(found), *found.notes):
+        line(clean(words))
+
+
+def _about_model(found: Plan) -> list[str]:
+    loaded = found.loaded
+    if loaded is None:
+        return []
+    words = [f"new model: {loaded.fingerprint}, on {loaded.device}, {loaded.memory_mb:,.0f} MiB of memory"]
+    if loaded.gpu_memory_mb is not None:
+        words.append(f"GPU memory: {loaded.gpu_memory_mb:,.0f} MiB")
+    if found.reembed:
+        takes = "" if found.estimated_s is None else f", about {duration(found.estimated_s)}"
+        words.append(
+            f"{loaded.missing:,} of {loaded.entries:,} entries are encoded{takes}; {found.disk_mb} MiB of disk"
+        )
+    if found.online is not None:
+        words.append(
+            "searches go on with the old vectors meanwhile" if found.online else "searches are not answered meanwhile"
+        )
+    if found.obstacle is not None:
+        words.append(f"refused unless --offline is given: {found.obstacle}")
+    return words
 
 
 @app.command()

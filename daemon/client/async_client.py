@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Literal, TypedDict, Unpack
 from daemon.client.lines import lines, server_sent
 from daemon.client.transport import M, Options, Transport, read_answer, segment, to_json, with_query
 from daemon.core import wire
+from daemon.core.reembed import Plan
 
 ExportFormat = Literal["txt", "csv", "jsonl"]
 ImportMode = Literal["add", "set"]
@@ -115,10 +116,18 @@ class AsyncClient:
     async def tenant(self, tenant: str) -> wire.TenantView:
         return await self._ask(wire.TenantView, "GET", _path(tenant))
 
-    async def put_tenant(self, tenant: str, yaml: bytes, adopt: bool = False) -> wire.TenantView:
-        """Creates or changes a tenant from the bytes of its YAML file; `adopt` takes over kept data."""
-        target = with_query(_path(tenant), adopt=adopt or None)
+    async def put_tenant(self, tenant: str, yaml: bytes, adopt: bool = False, offline: bool = False) -> wire.TenantView:
+        """Creates or changes a tenant from the bytes of its YAML file; `adopt` takes over kept data.
+
+        A new model's vectors are made while the old ones answer; with `offline` nothing answers until they are there.
+        """
+        target = with_query(_path(tenant), adopt=adopt or None, offline=offline or None)
         return await self._ask(wire.TenantView, "PUT", target, body=yaml, media_type="application/yaml")
+
+    async def plan_tenant(self, tenant: str, yaml: bytes) -> Plan:
+        """What `put_tenant` with these bytes would do; a new model is loaded for the answer, and let go."""
+        target = _path(tenant, "plan")
+        return await self._ask(Plan, "POST", target, body=yaml, media_type="application/yaml")
 
     async def delete_tenant(self, tenant: str, purge: str | None = None) -> None:
         """Deletes a tenant and keeps its data; `purge`, the tenant's name again, destroys the data too."""

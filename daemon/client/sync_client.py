@@ -80,6 +80,7 @@ class Client:
     tenants = _call(AsyncClient.tenants)
     tenant = _call(AsyncClient.tenant)
     put_tenant = _call(AsyncClient.put_tenant)
+    plan_tenant = _call(AsyncClient.plan_tenant)
     delete_tenant = _call(AsyncClient.delete_tenant)
     start = _call(AsyncClient.start)
     stop = _call(AsyncClient.stop)

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 MAX_PACKET_BYTES = 16 * 1024
+RE_EMBEDDING = "re-embedding"  # the step of `Warming` in which entries that are there get vectors of a new model
 SELF_REFUSED_EXIT = 78  # EX_CONFIG (sysexits.h): this start can't succeed, do not retry
 
 

@@ -20,6 +20,7 @@ from daemon.encoder.knowledge.database import BEFORE
 from daemon.encoder.models import CANARIES, Backend
 from daemon.encoder.models.backend import Matrix
 from daemon.encoder.options import Options
+from daemon.encoder.reembed.deriving import derive
 
 log = logging.getLogger(__name__)
 
@@ -116,15 +117,17 @@ def load_seed(knowledge: Knowledge, backend: Backend, lines: list[str], tell: Te
     log.info("seed-loaded", extra={"added": len(committed.added), "refused": len(committed.refused)})
 
 
-def encode_missing(knowledge: Knowledge, backend: Backend, tell: Tell) -> None:
-    """Gives each entry a vector of this model; what is done stays done if the process dies."""
+def encode_missing(knowledge: Knowledge, backend: Backend, tell: Tell) -> int:
+    """Gives each entry a vector of this model, and answers how many; what is done stays done if the process dies."""
+    derive(knowledge, backend.fingerprint, backend.dimension)
     total = sum(len(page) for page in _pages(knowledge, backend))
     done = 0
     for page in _pages(knowledge, backend):
-        encode_and_stage(knowledge, backend, page, tell, total=total, before=done)
+        encode_and_stage(knowledge, backend, page, tell, total=total, before=done, step=control.RE_EMBEDDING)
         done += len(page)
     if total:
         log.info("entries-encoded", extra={"entries": total})
+    return total
 
 
 def _pages(knowledge: Knowledge, backend: Backend) -> Iterator[list[str]]:
@@ -135,17 +138,18 @@ def _pages(knowledge: Knowledge, backend: Backend) -> Iterator[list[str]]:
 
 
 def encode_and_stage(
-    knowledge: Knowledge, backend: Backend, texts: list[str], tell: Tell, *, total: int, before: int = 0
-) -> None:
+    knowledge: Knowledge, backend: Backend, texts: list[str], tell: Tell, *, total: int, before: int = 0,
+    step: str = "encoding entries",
+) -> None:  # fmt: skip
     """Encodes shortest first and commits every few hundred vectors."""
     texts = sorted(texts, key=len)
     for at in range(0, len(texts), _PAGE):
-        tell(control.Warming(step="encoding entries", done=before + at, total=total))
+        tell(control.Warming(step=step, done=before + at, total=total))
         part = texts[at : at + _PAGE]
-        knowledge.stage(part, np.concatenate(list(_calls(backend, part))), backend.fingerprint)
+        knowledge.stage(part, np.concatenate(list(calls(backend, part))), backend.fingerprint)
 
 
-def _calls(backend: Backend, texts: list[str]) -> Iterator[Matrix]:
+def calls(backend: Backend, texts: list[str]) -> Iterator[Matrix]:
     """One model call per `batch_tokens`."""
     taken: list[str] = []
     room = backend.batch_tokens

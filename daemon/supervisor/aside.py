@@ -1,4 +1,5 @@
-"""A second process of a tenant's, beside its encoder, with the same uid, sandbox and limits (bench, recovery).
+"""A second process of a tenant's, beside its encoder, with the same uid, sandbox and limits (bench, recovery,
+re-embedding).
 
 It tells what it finds in JSON lines on standard output (a salvaged base follows the first one); standard input is its
 lifeline. It is the tenant's as much as an encoder is: what it says is bounded and checked by whoever asked.
@@ -98,6 +99,14 @@ class Aside:
         while chunk := await reader.read(_CHUNK_BYTES):
             yield chunk
         await self._check_end()
+
+    def say(self, word: bytes) -> None:
+        """A word on its lifeline; shorter than a pipe's buffer. To one that has ended it says nothing."""
+        assert self._process.stdin is not None
+        try:
+            os.write(self._process.stdin.fileno(), word)
+        except BrokenPipeError:
+            log.info("aside-has-ended", extra={"tenant": self.tenant})
 
     async def end(self) -> None:
         """Closes its lifeline, and kills what is not gone a moment later."""

@@ -20,6 +20,7 @@ from daemon.supervisor.states import HAS_PROCESS, State
 from daemon.supervisor.tenant import Tenant
 
 MODULE = "daemon.encoder.bench"
+_CGROUP = "bench"
 _RESTING = frozenset({State.STOPPED, State.FAILED})
 
 
@@ -77,11 +78,11 @@ class Benching:
         notes = self._notes(tenant)
         try:
             placement = await self._placement(tenant, config)
-            around = await self._launcher.aside(tenant, config, placement)
+            around = await self._launcher.aside(tenant, config, placement, _CGROUP)
             found = await self._measure(around, tenant, asked, handle)
         finally:
             self._aside = None
-            self._launcher.aside_ended(tenant.name)
+            self._launcher.aside_ended(tenant.name, _CGROUP)
             if tenant.state in _RESTING:
                 self._release(tenant)
         return found.model_copy(update={"notes": notes}).model_dump(mode="json")

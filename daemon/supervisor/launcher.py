@@ -68,13 +68,13 @@ class Launcher:
             pass_fds=around.pass_fds,
         )
 
-    async def aside(self, tenant: Tenant, config: TenantConfig, placement: Placement) -> Surroundings:
+    async def aside(self, tenant: Tenant, config: TenantConfig, placement: Placement, purpose: str) -> Surroundings:
         """For a second process beside the encoder, with limits of its own; then `aside_ended`. Raises StartRefused."""
-        sandbox = await self._make_sandbox(tenant.name, config, _aside(tenant.name))
+        sandbox = await self._make_sandbox(tenant.name, config, _aside(tenant.name, purpose))
         return self._around(tenant, config, placement, sandbox)
 
-    def aside_ended(self, name: str) -> None:
-        self._cgroups.remove(_aside(name))
+    def aside_ended(self, name: str, purpose: str) -> None:
+        self._cgroups.remove(_aside(name, purpose))
 
     def _around(
         self, tenant: Tenant, config: TenantConfig, placement: Placement, sandbox: Sandbox | None
@@ -169,8 +169,8 @@ async def _to_its_end(work: Callable[[], None]) -> None:
         raise
 
 
-def _aside(name: str) -> str:
-    return f"{name}.aside"  # no tenant's name has a dot
+def _aside(name: str, purpose: str) -> str:
+    return f"{name}.{purpose}"  # no tenant's name has a dot
 
 
 def environment(config: TenantConfig, data: Path) -> dict[str, str]:

@@ -18,9 +18,10 @@ from daemon.core.errors import (
     UnknownTenant,
 )
 from daemon.core.paths import Paths
+from daemon.core.reembed import Plan
 from daemon.core.tenant_config import TenantConfig, TenantFile, check_name, check_seed, load_tenants, parse_tenant
 from daemon.core.wire import GpuList, Operation, TenantView
-from daemon.supervisor import views
+from daemon.supervisor import planning, views
 from daemon.supervisor.benching import Benching
 from daemon.supervisor.events import EventLog, EventName
 from daemon.supervisor.gpu import Gpus, Placement, Wanted
@@ -30,6 +31,7 @@ from daemon.supervisor.metering import Metering
 from daemon.supervisor.operations import Handle, Operations
 from daemon.supervisor.progress import HangWatch
 from daemon.supervisor.recovery import Recovery
+from daemon.supervisor.reembedding import ReEmbedding
 from daemon.supervisor.reload import Reload
 from daemon.supervisor.services import Services
 from daemon.supervisor.state_db import StateDb
@@ -58,6 +60,7 @@ class Manager:
         self._loops: dict[str, asyncio.Task[None]] = {}
         self._background: list[asyncio.Task[None]] = []
         self.reload = Reload(self)
+        self.reembedding = ReEmbedding(self.operations, self.launcher, self.reload.switch)
         self.metering = Metering(self.state_db, self.live)
         self.health = Health(
             self.tenants.values, self.events, self.gpu, self._encoder_pids, config.health.every_s
@@ -157,7 +160,7 @@ class Manager:
     def _encoder_pids(self) -> dict[int, str]:
         running = ((tenant.process, tenant.name) for tenant in self.tenants.values())
         encoders = {process.pid: name for process, name in running if process is not None and process.pid is not None}
-        return {**encoders, **self.benching.pids()}
+        return {**encoders, **self.benching.pids(), **self.reembedding.pids()}
 
     async def gpus(self) -> GpuList:
         """Every GPU of this host, who holds it and what runs on it; never raises, `note` tells trouble."""
@@ -242,8 +245,18 @@ class Manager:
 
     # --- tenants.d through the API -------------------------------------------------------------------
 
-    async def put(self, name: str, raw: bytes, adopt: bool) -> Tenant:
-        """Creates or changes a tenant from YAML; the file is written whole or not at all."""
+    async def plan(self, name: str, raw: bytes) -> Plan:
+        """What `put` would do."""
+        check_name(name)
+        path = self.tenants_dir / f"{name}.yaml"
+        config = await asyncio.to_thread(parse_tenant, raw, path)
+        return await planning.plan(name, self.tenants.get(name), config, self.reembedding)
+
+    async def put(self, name: str, raw: bytes, adopt: bool, offline: bool = False) -> Tenant:
+        """Creates or changes a tenant from YAML; the file is written whole or not at all.
+
+        A model that does not fit beside the old one is refused (Conflict) unless `offline`.
+        """
         check_name(name)
         path = self.tenants_dir / f"{name}.yaml"
         config = await asyncio.to_thread(parse_tenant, raw, path)  # a large file takes seconds
@@ -255,10 +268,12 @@ class Manager:
                 f"adopt it (?adopt=true), or destroy it first (DELETE /v1/tenants/{name}?purge={name})",
                 tenant=name,
             )
+        if known and not offline:
+            await self.reembedding.check(self.tenants[name], config)
         _write_whole(path, raw)
         file = TenantFile(name, path, config=config)
         if known:
-            self.reload.change(self.tenants[name], file)
+            self.reload.change(self.tenants[name], file, offline=offline)
             return self.tenants[name]
         self.state_db.set_goal(name, Goal.UP)
         self.events.emit(EventName.TENANT_CREATED, name)
@@ -284,6 +299,7 @@ class Manager:
 
     async def drop(self, tenant: Tenant) -> None:
         await self.benching.stop(tenant)
+        self.reembedding.forget(tenant)
         loop = self._loops.pop(tenant.name)
         loop.cancel()
         await asyncio.wait([loop])

@@ -93,6 +93,11 @@ class Operations:
         if tasks:
             await asyncio.wait(tasks, timeout=5)
 
+    def cancel_soon(self, operation_id: str) -> None:
+        """As `cancel`, without waiting for the end."""
+        if operation_id in self._running:
+            self._running[operation_id][1].cancel()
+
     async def close(self) -> None:
         self._when_cancelled = OperationState.INTERRUPTED
         tasks = [task for _, task in self._running.values()]

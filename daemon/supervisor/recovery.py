@@ -20,6 +20,7 @@ from daemon.supervisor.tenant import Tenant
 log = logging.getLogger(__name__)
 
 MODULE = "daemon.encoder.recovering"
+_CGROUP = "recovery"
 _RESTING = (State.STOPPED, State.FAILED)
 _MAX_WORDS = 4096
 # What the process may say went wrong: it reads a tenant's file, so its word is a tenant's.
@@ -83,12 +84,12 @@ class Recovery:
         try:
             if tenant.config is None:
                 raise StartRefused(f"cannot recover {tenant.name}: its file is not valid; mend it first")
-            around = await self._launcher.aside(tenant, tenant.config, Placement())
+            around = await self._launcher.aside(tenant, tenant.config, Placement(), _CGROUP)
             async with running(around, MODULE, [*own, *arguments]) as aside:
                 yield aside
         finally:
             self._under_way.discard(tenant.name)
-            self._launcher.aside_ended(tenant.name)
+            self._launcher.aside_ended(tenant.name, _CGROUP)
 
 
 def _read(name: str, line: bytes) -> dict[str, Any]:

@@ -23,7 +23,7 @@ LOOK_EVERY_S = 1.0
 WARNING = "config"
 
 # The daemon reads these at each use: a change of them needs no new encoder.
-_DAEMONS_OWN: Mapping[str, set[str] | bool] = {
+DAEMONS_OWN: Mapping[str, set[str] | bool] = {
     "title": True,
     "access": True,
     "search": {"wait_s", "wake_wait_s", "threshold", "deadline_s", "chunk_deadline_s"},
@@ -41,7 +41,7 @@ def needs_restart(before: TenantConfig, after: TenantConfig) -> bool:
 
 
 def _encoders_part(config: TenantConfig) -> dict[str, Any]:
-    return config.model_dump(exclude=dict(_DAEMONS_OWN))
+    return config.model_dump(exclude=dict(DAEMONS_OWN))
 
 
 def signature(folder: Path) -> Signature:
@@ -108,19 +108,30 @@ class Reload:
             if self.change(tenant, file):
                 self.on_file(name, "changed", *_outcome(before, file))
 
-    def change(self, tenant: Tenant, file: TenantFile) -> bool:
+    def change(self, tenant: Tenant, file: TenantFile, *, offline: bool = False) -> bool:
         """Applies a changed file to a known tenant; what runs well goes on where the file is bad.
 
-        False: there was nothing new in it.
+        One with another model is applied when its vectors are there, or at once if `offline`. False: there was nothing
+        new in it.
         """
-        events = self._manager.events
         if file.error is not None:
             return self._refuse(tenant, file)
         mended = tenant.warnings.pop(WARNING, None) is not None
+        reembedding = self._manager.reembedding
+        if offline:
+            reembedding.forget(tenant)
+        elif reembedding.is_pending(tenant, file):
+            return mended
+        elif reembedding.take_over(tenant, file):
+            return True
+        return self.switch(tenant, file) or mended
+
+    def switch(self, tenant: Tenant, file: TenantFile) -> bool:
+        """Puts a good file in force. False: it was already."""
         before, tenant.file = tenant.file, file
         if before.config == file.config:
-            return mended
-        events.emit(EventName.TENANT_CHANGED, tenant.name)
+            return False
+        self._manager.events.emit(EventName.TENANT_CHANGED, tenant.name)
         restart = before.config is None or (file.config is not None and needs_restart(before.config, file.config))
         if tenant.goal is Goal.UP and restart:
             tenant.tell(Happening.RESTART if before.config is not None else Happening.START, "its file changed")

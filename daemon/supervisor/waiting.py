@@ -6,7 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from daemon.core.errors import QueueFull, TenantFailed, TenantStarting, TenantStopped
+from daemon.core.control import RE_EMBEDDING
+from daemon.core.errors import QueueFull, ReEmbedding, TenantFailed, TenantStarting, TenantStopped, Unavailable
 from daemon.supervisor.states import Goal, Happening, State
 
 if TYPE_CHECKING:
@@ -33,11 +34,7 @@ class Waiting:
             async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                 return await _until_ready(tenant, doing)
         except TimeoutError:
-            why = f" ({tenant.reason})" if tenant.reason else ""
-            raise TenantStarting(
-                f"cannot {doing}: tenant {tenant.name} is {tenant.state}{why}; please try again shortly",
-                tenant=tenant.name, state=tenant.state.value,
-            ) from None  # fmt: skip
+            raise _too_late(tenant, doing) from None
         finally:
             self.count -= 1
 
@@ -49,6 +46,21 @@ async def _until_ready(tenant: Tenant, doing: str) -> EncoderProcess:
             tenant.tell(Happening.START)
         await tenant.next_change()
     return process
+
+
+def _too_late(tenant: Tenant, doing: str) -> Unavailable:
+    progress = tenant.told.progress
+    if tenant.state is State.WARMING and progress is not None and progress.unit == RE_EMBEDDING:
+        return ReEmbedding(
+            f"cannot {doing}: tenant {tenant.name} is encoding its entries with its new model, {progress.done} of "
+            f"{progress.total} are done; please try again later",
+            tenant=tenant.name, done=progress.done, total=progress.total,
+        )  # fmt: skip
+    why = f" ({tenant.reason})" if tenant.reason else ""
+    return TenantStarting(
+        f"cannot {doing}: tenant {tenant.name} is {tenant.state}{why}; please try again shortly",
+        tenant=tenant.name, state=tenant.state.value,
+    )  # fmt: skip
 
 
 def _refuse_if_down(tenant: Tenant, doing: str) -> None:

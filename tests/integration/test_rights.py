@@ -62,6 +62,7 @@ _HARMLESS = {
     "put_tenant": (b"nonsense: true", ""),
     "delete_tenant": (None, "?purge=another-name"),
     "bench": (b'{"entries": []}', ""),
+    "plan_tenant": (b"nonsense: true", ""),
 }
 
 

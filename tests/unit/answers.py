@@ -50,3 +50,9 @@ def operation(state: str = "running", **more: Any) -> dict[str, Any]:
     ended = None if state == "running" else "2025-01-02T03:04:07Z"
     fields = {"id": "d-1", "kind": "start", "tenant": "acme", "state": state, "started_at": AT, "ended_at": ended}
     return {"operation": {**fields, **more}}
+
+
+TENANT_PLAN: dict[str, Any] = {
+    "tenant": "acme", "action": "change", "restart": True, "reembed": False, "notes": [],
+    "changes": [{"field": "limits.cpus", "before": None, "after": 2.0, "effect": "restart"}],
+}  # fmt: skip

@@ -43,6 +43,7 @@ SAME_AS_API: dict[str, tuple[list[str], str, Any]] = {
     "restore": (["restore", "acme", "-", "--no-wait"], f"POST {T}/restore", answers.operation()),
     "entries recover": (["entries", "recover", "acme"], f"POST {T}/recover", answers.operation("done")),
     "tenant list": (["tenant", "list"], "GET /v1/tenants", answers.TENANTS),
+    "tenant plan": (["tenant", "plan", "-", "--tenant", "acme"], f"POST {T}/plan", answers.TENANT_PLAN),
     "tenant create": (["tenant", "create", "acme", "-"], f"PUT {T}", answers.TENANT),
 }
 

@@ -47,6 +47,14 @@ CALLS: dict[str, tuple[Call, str, Any, str, Any]] = {
     ),
     "tenant": (lambda c: c.tenant("acme"), f"GET {T}", answers.TENANT, "", None),
     "put_tenant": (lambda c: c.put_tenant("acme", b"{}", adopt=True), f"PUT {T}", answers.TENANT, "adopt=true", {}),
+    "plan_tenant": (lambda c: c.plan_tenant("acme", b"{}"), f"POST {T}/plan", answers.TENANT_PLAN, "", {}),
+    "bench": (
+        lambda c: c.bench("acme", [5], 1.0, 2),
+        f"POST {T}/bench",
+        answers.operation(),
+        "",
+        {"entries": [5], "seconds": 1.0, "clients": 2, "beside": False},
+    ),  # fmt: skip
     "delete_tenant": (lambda c: c.delete_tenant("acme", purge="acme"), f"DELETE {T}", b"", "purge=acme", None),
     "start": (lambda c: c.start("acme"), f"POST {T}/start", answers.operation(), "", None),
     "stop": (lambda c: c.stop("acme"), f"POST {T}/stop", answers.operation(), "", None),

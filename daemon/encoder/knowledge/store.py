@@ -44,9 +44,16 @@ class Knowledge:
         self._look()
 
     @classmethod
-    def open(cls, path: Path, *, min_chars: int, history_days: int, disk_mb: int | None) -> Knowledge:
-        """Opens, creates or migrates the base. Raises StartRefused; a damaged file is left as it is."""
+    def open(
+        cls, path: Path, *, min_chars: int, history_days: int, disk_mb: int | None, beside: bool = False
+    ) -> Knowledge:
+        """Opens, creates or migrates the base. Raises StartRefused; a damaged file is left as it is.
+
+        `beside`: another process serves it, whose unfinished work is not tidied up.
+        """
         base = cls(Database(path, disk_mb), min_chars, history_days)
+        if beside:
+            return base
         try:
             base.operations.mark_interrupted()
             base._drop_staged()
@@ -263,6 +270,24 @@ class Knowledge:
         """A page of (id, text) of entries after id `after` that must be encoded yet."""
         with self._database.read() as db:
             return vectors.without_vector(db, fingerprint, after, limit)
+
+    def count_without_vector(self, fingerprint: str) -> int:
+        with self._database.read() as db:
+            return vectors.count_without_vector(db, fingerprint)
+
+    def fingerprints(self) -> list[str]:
+        """Those that vectors have been stored with."""
+        with self._database.read() as db:
+            return vectors.fingerprints(db)
+
+    def derivable(self, source: str, target: str, limit: int) -> list[tuple[str, Vector]]:
+        """A page of (text, vector of `source`) of entries without a vector of `target`."""
+        with self._database.read() as db:
+            return vectors.derivable(db, source, target, limit)
+
+    def count_derivable(self, source: str, target: str) -> int:
+        with self._database.read() as db:
+            return vectors.count_derivable(db, source, target)
 
     def changes_since(self, revision: int, fingerprint: str) -> list[tuple[int, Vector | None]] | None:
         """(id, vector) of what changed after `revision`, None for an entry that is gone or has no vector.

@@ -183,6 +183,40 @@ def without_vector(db: sqlite3.Connection, fingerprint: str, after: int, limit: 
     return [(row[0], row[1]) for row in db.execute(query, (after, known[0] if known else -1, limit))]
 
 
+def count_without_vector(db: sqlite3.Connection, fingerprint: str) -> int:
+    known = known_fingerprint(db, fingerprint)
+    query = (
+        "SELECT count(*) FROM entries e WHERE NOT EXISTS "
+        "(SELECT 1 FROM vectors v WHERE v.fingerprint = ? AND v.hash = e.hash)"
+    )
+    return int(db.execute(query, (known[0] if known else -1,)).fetchone()[0])
+
+
+def fingerprints(db: sqlite3.Connection) -> list[str]:
+    return [str(row[0]) for row in db.execute("SELECT fingerprint FROM fingerprints ORDER BY id")]
+
+
+_DERIVABLE = (
+    "FROM entries e JOIN vectors v ON v.hash = e.hash AND v.fingerprint = ? WHERE NOT EXISTS "
+    "(SELECT 1 FROM vectors n WHERE n.fingerprint = ? AND n.hash = e.hash)"
+)
+
+
+def derivable(db: sqlite3.Connection, source: str, target: str, limit: int) -> list[tuple[str, Vector]]:
+    numbers = _numbers(db, source, target)
+    rows = db.execute(f"SELECT e.text, v.vector {_DERIVABLE} ORDER BY e.id LIMIT ?", (*numbers, limit))
+    return [(row[0], np.frombuffer(row[1], np.float32)) for row in rows]
+
+
+def count_derivable(db: sqlite3.Connection, source: str, target: str) -> int:
+    return int(db.execute(f"SELECT count(*) {_DERIVABLE}", _numbers(db, source, target)).fetchone()[0])
+
+
+def _numbers(db: sqlite3.Connection, *named: str) -> tuple[int, ...]:
+    """The fingerprints' ids; -1, which nothing has, for one that was never stored with."""
+    return tuple(known[0] if (known := known_fingerprint(db, each)) else -1 for each in named)
+
+
 def damaged_vectors(db: sqlite3.Connection) -> list[int]:
     """Ids of entries with a vector whose checksum does not match; reads every vector."""
     query = "SELECT e.id, v.crc, v.vector FROM vectors v JOIN entries e ON e.hash = v.hash"

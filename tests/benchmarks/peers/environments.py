@@ -16,7 +16,7 @@ TRANSFORMERS = "sentence-transformers==6.2.0"
 REQUIREMENTS = {
     "txtai": (TORCH, TRANSFORMERS, "txtai==9.14.0", "faiss-cpu"),
     "chroma": (TORCH, TRANSFORMERS, "chromadb==1.5.9"),
-    "infinity": (TORCH, "infinity-emb[server]==0.0.78", "sentence-transformers", "optimum<2", "click<8.2"),
+    "infinity": (TORCH, "infinity-emb[server]==0.0.78", "sentence-transformers<6", "transformers<5", "click<8.2"),
     "plot": ("matplotlib",),
 }
 
