@@ -54,7 +54,7 @@ CALLS: dict[str, tuple[Call, str, Any, str, Any]] = {
         answers.operation(),
         "",
         {"entries": [5], "seconds": 1.0, "clients": 2, "beside": False},
-    ),  # fmt: skip
+    ),
     "delete_tenant": (lambda c: c.delete_tenant("acme", purge="acme"), f"DELETE {T}", b"", "purge=acme", None),
     "start": (lambda c: c.start("acme"), f"POST {T}/start", answers.operation(), "", None),
     "stop": (lambda c: c.stop("acme"), f"POST {T}/stop", answers.operation(), "", None),
