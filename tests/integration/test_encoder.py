@@ -83,7 +83,7 @@ def test_another_model_encodes_all_entries_again(data: Path) -> None:
         encoder.stop()
     with running(data, fake(dimension=32)) as encoder:
         messages = encoder.heard(Ready)
-        assert any(isinstance(m, Warming) and m.step == "encoding entries" and m.total == 5 for m in messages)
+        assert any(isinstance(m, Warming) and m.step == "re-embedding" and m.total == 5 for m in messages)
         assert encoder.best("reset password") == "how to reset a password"
         health = encoder.ok("GET", "/internal/health")
         assert health["entries_index"] == health["entries_base"] == 5
