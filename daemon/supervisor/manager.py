@@ -200,6 +200,7 @@ class Manager:
         tenant = self.get(name)
         operation = self.operations.begin("stop", name, lambda _: self._until_rest(tenant, State.STOPPED))
         tenant.want(Goal.DOWN)
+        self.reembedding.give_way(tenant)
         return operation
 
     async def restart(self, name: str) -> Operation:

@@ -90,6 +90,13 @@ class ReEmbedding:
         if pending is not None:
             self._operations.cancel_soon(pending.operation)
 
+    def give_way(self, tenant: Tenant) -> None:
+        """It is stopped: there are no answers to keep up, so its file is put in force for the next start."""
+        pending = self._pending.get(tenant.name)
+        self.forget(tenant)
+        if pending is not None:
+            self._switch(tenant, pending.file)
+
     async def _run(self, tenant: Tenant, file: TenantFile, handle: Handle) -> dict[str, Any]:
         assert file.config is not None
         try:
@@ -114,7 +121,7 @@ class ReEmbedding:
         if self._is_still(tenant, file):
             tenant.warnings[WARNING] = (
                 f"runs on its old configuration: {why}; its file is applied by vecward tenant create {tenant.name} "
-                "FILE --offline, which answers nothing until all entries are encoded, or when the file changes again"
+                "FILE --offline, which answers nothing until all entries are encoded, or by a stop and a start"
             )
 
     # --- the process ---------------------------------------------------------------------------------

@@ -166,3 +166,16 @@ def test_plans(host: RunningDaemon) -> None:
     assert done.returncode == 0, done.stderr
     assert "1,500 of 1,500 entries are encoded" in done.stdout
     assert "searches go on" in done.stdout
+
+
+def test_a_stopped_tenant_starts_with_its_new_model(host: RunningDaemon) -> None:
+    with host.client() as client:
+        client.put_tenant("acme", raw(tenant(32, delay_ms=500)))
+        operation = operation_of(host)
+        wait_for(lambda: client.operation("acme", operation).progress, 30, "its progress")
+        client.wait("acme", client.stop("acme").id)
+        assert ended(host, operation).state == "cancelled"
+        assert not host.tenant("acme").warnings
+        client.start("acme")
+        host.ready("acme")
+    assert dimension(host) == 32
