@@ -6,8 +6,9 @@ import json
 import threading
 from typing import Any
 
+from tests.conftest import StartDaemon
 from tests.raw_http import UnixConnection
-from tests.support import RunningDaemon, wait_for
+from tests.support import RunningDaemon, fake_tenant, wait_for
 
 
 class Follower:
@@ -67,12 +68,11 @@ def test_events_go_on_after_the_last_one_seen(daemon: RunningDaemon) -> None:
     assert first.events()[0]["id"] == 3
 
 
-def test_a_long_poll_ends_with_the_daemon(daemon: RunningDaemon) -> None:
+def test_a_long_poll_ends_with_the_daemon(start_daemon: StartDaemon) -> None:
+    daemon = start_daemon({"acme": fake_tenant(encoder={"fake": {"mode": "never-ready"}})})
     with daemon.client() as client:
-        client.stop("acme")
-        parked = client.park("acme")  # never comes: the tenant is stopped
-        wait_for(lambda: client.tenant("acme").state == "stopped")
-    poll = Follower(daemon, f"/v1/tenants/acme/operations/{parked.id}/wait?timeout=600")
+        start = client.start("acme")
+    poll = Follower(daemon, f"/v1/tenants/acme/operations/{start.id}/wait?timeout=600")
     assert daemon.stop() == 0
     poll.join()
-    assert poll.objects()[0]["operation"]["id"] == parked.id
+    assert poll.objects()[0]["operation"]["id"] == start.id
