@@ -35,6 +35,7 @@ PROMISED = frozenset({"queue-full", "tenant-starting", "encoder-hung"})
 DAEMON_GROWTH_MB = 12.0
 ENCODER_GROWTH_MB = 48.0  # its base grows: history, vectors, index
 OPEN_FILES_GROWTH = 24
+SETTLE_S = 120.0  # for every encoder to be back after the load
 WARM_UP_SHARE = 0.2  # of the time, before the first measurement
 ENDED = frozenset({OperationState.DONE, OperationState.INTERRUPTED, OperationState.FAILED})
 
@@ -213,9 +214,12 @@ class Soak:
 
     async def settled(self) -> Footprint:
         """Every encoder awake and idle, no request outstanding."""
+        end = time.monotonic() + SETTLE_S
         async with self.client() as client:
             for name in self.kept:
-                await self.tally.count("settle", client.search(name, "awake"))
+                while await self.tally.count("settle", client.search(name, "awake")) is None:
+                    if time.monotonic() > end:
+                        break  # `verdicts` says that it was not measured
         return await asyncio.to_thread(self.footprint)
 
     async def missing(self) -> list[str]:
@@ -255,7 +259,10 @@ def verdicts(soak: Soak, first: Footprint, last: Footprint, missing: list[str]) 
         found.append(f"the daemon grew by {last.daemon_mb - first.daemon_mb:.1f} MiB (at most {DAEMON_GROWTH_MB})")
     if last.daemon_files - first.daemon_files > OPEN_FILES_GROWTH:
         found.append(f"open files: {first.daemon_files} → {last.daemon_files} (at most {OPEN_FILES_GROWTH} more)")
-    for name in set(first.encoders_mb) & set(last.encoders_mb):
+    for name in soak.kept:
+        if name not in first.encoders_mb or name not in last.encoders_mb:
+            found.append(f"the encoder of {name} was not up within {SETTLE_S:g} s, so its memory is not measured")
+            continue
         grown = last.encoders_mb[name] - first.encoders_mb[name]
         if grown > ENCODER_GROWTH_MB:
             found.append(f"the encoder of {name} grew by {grown:.1f} MiB (at most {ENCODER_GROWTH_MB})")
