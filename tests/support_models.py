@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ LONG = "machine learning needs a great deal of data, " * 60
 
 def needs_torch() -> Any:
     """PyTorch; skips the test, or the file, where the extra `torch` is not installed."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the encoder sets it; tests run beside each other
     pytest.importorskip("sentence_transformers", reason="the extra torch is not installed")
     return pytest.importorskip("torch", reason="the extra torch is not installed")
 

@@ -35,6 +35,7 @@ def test_every_text_is_in_one_group_within_both_bounds(lengths: list[int], apart
 
 
 def test_the_fixed_cost_is_told_in_tokens() -> None:
-    assert round(fixed_cost(lambda texts: 0.010 + texts * 8 * 0.0001, 8)) == 100
-    assert fixed_cost(lambda texts: texts * 8 * 0.1, 8) == 4
-    assert fixed_cost(lambda _: 0.01, 8) == 4096
+    assert round(fixed_cost(lambda texts: 0.010 + texts * 8 * 0.0001, 8, most=4096)) == 100
+    assert fixed_cost(lambda texts: 0.010 + texts * 8 * 0.0001, 8, most=64) == 64
+    assert fixed_cost(lambda texts: texts * 8 * 0.1, 8, most=64) == 4
+    assert fixed_cost(lambda _: 0.01, 8, most=4096) == 4096

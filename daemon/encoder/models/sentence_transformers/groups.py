@@ -24,14 +24,17 @@ def groups(lengths: Sequence[int], apart: float, most: float) -> Iterator[list[i
         yield group
 
 
-def fixed_cost(seconds: Callable[[int], float], tokens: int) -> float:
-    """What a call costs by itself, in tokens; `seconds(n)` is the time of n texts of `tokens` tokens each."""
+def fixed_cost(seconds: Callable[[int], float], tokens: int, most: float) -> float:
+    """What a call costs by itself, in tokens; `seconds(n)` is the time of n texts of `tokens` tokens each.
+
+    At most `most`: what a busy machine makes of the measurement must not put long and short texts together.
+    """
     many = 16
     one, all_ = seconds(1), seconds(many)
     each = (all_ - one) / ((many - 1) * tokens)
     if each <= 0:
-        return _MOST_FIXED
-    return min(_MOST_FIXED, max(_LEAST_FIXED, one / each - tokens))
+        return most
+    return min(most, max(_LEAST_FIXED, one / each - tokens))
 
 
-_LEAST_FIXED, _MOST_FIXED = 4.0, 4096.0
+_LEAST_FIXED = 4.0

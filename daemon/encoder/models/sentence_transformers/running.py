@@ -24,6 +24,10 @@ from daemon.encoder.models.sentence_transformers.tokens import Ids
 log = logging.getLogger(__name__)
 
 _TRIAL_TOKENS = 8
+_TRIALS, _TRIAL_S = 10, 0.5  # and two calls at least
+# What a call may cost by itself, in tokens: Python and many small operations on the CPU (measured: 5 to 30); launches
+# of kernels, which a GPU is too fast for (an estimate).
+_MOST_FIXED_CPU, _MOST_FIXED_GPU = 64.0, 4096.0
 # A call of this many times its fixed cost is as good as any longer one: the fixed cost is then 3 % of it.
 _ENOUGH = 32
 _LEAST_BATCH = 128
@@ -52,18 +56,21 @@ class Runner:
 
     def calibrate(self) -> None:
         """Times calls of the model on this device: how large they should be, and when to make two of one."""
-        self._apart = fixed_cost(self._seconds, _TRIAL_TOKENS)
+        most = _MOST_FIXED_GPU if self._device.is_gpu else _MOST_FIXED_CPU
+        self._apart = fixed_cost(self._seconds, _TRIAL_TOKENS, most)
         self.batch_tokens = min(self._most, max(_LEAST_BATCH, round(_ENOUGH * self._apart)))
         log.info("model-timed", extra={"call_costs_tokens": round(self._apart), "batch_tokens": self.batch_tokens})
 
     def _seconds(self, count: int) -> float:
+        """The best of a few calls after one that warms up."""
         rows = [np.full(_TRIAL_TOKENS, self._shape.pad_id, np.int32)] * count
-        times = []
-        for _ in range(4):
+        self._call(rows)
+        times: list[float] = []
+        while len(times) < 2 or (len(times) < _TRIALS and sum(times) < _TRIAL_S):
             started = time.perf_counter()
             self._call(rows)
             times.append(time.perf_counter() - started)
-        return min(times[1:])
+        return min(times)
 
     def run(self, rows: Sequence[Ids]) -> Matrix:
         """Shape (len(rows), dimension), float32, not normalised. Raises Unavailable."""
