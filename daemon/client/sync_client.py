@@ -48,6 +48,7 @@ class Client:
 
     def __init__(self, socket: Path, *, user: str | None = None, session: str | None = None) -> None:
         self._core = AsyncClient(socket, user=user, session=session)
+        self._streams: list[AsyncIterator[Any]] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="vecward-client", daemon=True)
         self._thread.start()
@@ -63,6 +64,8 @@ class Client:
     def close(self) -> None:
         if self._loop.is_closed():
             return
+        for stream in list(self._streams):  # from the outside in; shutdown_asyncgens would close all at once
+            self._run(_close(stream))
         self._run(self._core.aclose())
         self._run(self._loop.shutdown_asyncgens())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -133,10 +136,12 @@ class Client:
         async def following() -> T | object:
             return await anext(stream, end)
 
+        self._streams.append(stream)
         try:
             while (item := self._run(following())) is not end:
                 yield item  # type: ignore[misc]
         finally:
+            self._streams.remove(stream)
             if not self._loop.is_closed():  # a stream left alone ends with its client, and is collected later
                 self._run(_close(stream))
 
