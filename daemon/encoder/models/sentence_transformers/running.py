@@ -51,15 +51,29 @@ class Runner:
         self._shape = shape
         self._input = _Input(device)
         self._apart = 0.0
+        self._mask_always = True
         self._most = batch_tokens
         self.batch_tokens = batch_tokens
 
     def calibrate(self) -> None:
         """Times calls of the model on this device: how large they should be, and when to make two of one."""
+        self._mask_always = not self._same_without_mask()
         most = _MOST_FIXED_GPU if self._device.is_gpu else _MOST_FIXED_CPU
         self._apart = fixed_cost(self._seconds, _TRIAL_TOKENS, most)
         self.batch_tokens = min(self._most, max(_LEAST_BATCH, round(_ENOUGH * self._apart)))
         log.info("model-timed", extra={"call_costs_tokens": round(self._apart), "batch_tokens": self.batch_tokens})
+
+    def _same_without_mask(self) -> bool:
+        """Whether the model takes a missing mask for one without padding, as it should: it need not look then."""
+        rows = [np.full(_TRIAL_TOKENS, self._shape.pad_id, np.int32)]
+        masked = self._call(rows)
+        try:
+            self._mask_always = False
+            found = self._call(rows)
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            log.info("mask-needed", extra={"reason": str(error)[:500]})
+            return False
+        return bool(np.allclose(masked, found, rtol=0, atol=1e-3 * np.abs(masked).max()))
 
     def _seconds(self, count: int) -> float:
         """The best of a few calls after one that warms up."""
@@ -94,7 +108,9 @@ class Runner:
 
     def _call(self, rows: Sequence[Ids]) -> Matrix:
         ids, mask = self._input.of(rows, self._shape)
-        features: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "modality": "text"}
+        features: dict[str, Any] = {"input_ids": ids, "modality": "text"}
+        if self._mask_always or len({len(row) for row in rows}) > 1:
+            features["attention_mask"] = mask
         with torch.inference_mode():
             for module in self._modules:
                 features = module(features)
