@@ -11,6 +11,7 @@ import pwd
 import resource
 import signal
 import socket
+import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ import uvloop
 
 from daemon.api.app import create_app
 from daemon.api.protocol import server_protocol
-from daemon.core import locks, logs, sockets
+from daemon.core import disk, locks, logs, sockets
 from daemon.core.config import DaemonConfig, load_config
 from daemon.core.errors import InvalidConfig, VecwardError
 from daemon.core.paths import Paths
@@ -119,6 +120,11 @@ def main(argv: list[str] | None = None) -> int:
             locks.release(lock, paths.lock)
     except VecwardError as error:
         print(f"vecward: {error.kind}: {error.message}", file=sys.stderr)  # noqa: T201
+        return 1
+    except (OSError, sqlite3.Error) as error:
+        if not disk.is_full(error):
+            raise
+        print(f"vecward: disk-full: cannot start: a disk is full ({error}); make room on it", file=sys.stderr)  # noqa: T201
         return 1
     return 0
 

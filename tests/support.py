@@ -152,10 +152,14 @@ class RunningDaemon:
 
 @contextmanager
 def running_daemon(
-    tenants: Mapping[str, dict[str, Any] | str] | None = None, *, start: bool = True, **config: Any
+    tenants: Mapping[str, dict[str, Any] | str] | None = None,
+    *,
+    start: bool = True,
+    root: Path | None = None,
+    **config: Any,
 ) -> Iterator[RunningDaemon]:
     """A daemon in a short temporary root (socket paths have 107 bytes), gone afterwards with its children."""
-    root = Path(tempfile.mkdtemp(prefix="vw-"))
+    root = root or Path(tempfile.mkdtemp(prefix="vw-"))
     daemon = RunningDaemon(root, config, tenants or {})
     try:
         if start:

@@ -18,11 +18,11 @@ from daemon.api.authenticate import address_of
 from daemon.api.bodies import ClientGone
 from daemon.api.connection_info import SCOPE_KEY
 from daemon.api.context import CALL_KEY, Call, Services
-from daemon.api.problems import REQUEST_ID, internal_error, problem_response
+from daemon.api.problems import REQUEST_ID, of_bug, problem_response
 from daemon.api.relay import relay
 from daemon.api.routes import By, match
 from daemon.client.connection import ConnectionLost
-from daemon.core.errors import BodyTooLarge, Forbidden, MethodNotAllowed, NotFound, VecwardError
+from daemon.core.errors import BodyTooLarge, DiskFull, Forbidden, MethodNotAllowed, NotFound, VecwardError
 from daemon.core.roles import Role
 
 log = logging.getLogger(__name__)
@@ -136,9 +136,11 @@ async def _send_problem(
 
 
 async def _on_bug(call: Call, error: Exception, scope: StarletteScope, receive: Receive, answer: _Answer) -> None:
-    log.error("request-failed", exc_info=error, extra={"request": call.request_id})
+    problem = of_bug(error)
+    bug = None if isinstance(problem, DiskFull) else error
+    log.error("request-failed", exc_info=bug, extra={"request": call.request_id, "reason": str(error)})
     if answer.status == 0:
-        await _send_problem(call, internal_error(), scope, receive, answer)
+        await _send_problem(call, problem, scope, receive, answer)
     # Else uvicorn sees an answer without an end, and closes the connection: the caller knows it is cut off.
 
 

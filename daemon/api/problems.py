@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from daemon.api.context import CALL_KEY, Call
-from daemon.core import errors
+from daemon.core import disk, errors
 from daemon.core.errors import VecwardError
 from daemon.core.http_status import problem_headers, status_of, to_problem
 from daemon.core.wire import invalid_of
@@ -27,7 +27,10 @@ def problem_response(error: VecwardError, request_id: str) -> Response:
     return Response(body, status_of(error), headers)
 
 
-def internal_error() -> errors.InternalError:
+def of_bug(error: BaseException) -> VecwardError:
+    """What is told of an exception that nobody expected. A full disk is the host's, not ours."""
+    if disk.is_full(error):
+        return errors.DiskFull("cannot answer: a disk of the daemon's is full; nothing was changed. Make room on it")
     return errors.InternalError("cannot answer: an internal error; the daemon's log has more under this request id")
 
 
@@ -61,8 +64,8 @@ async def _on_http(request: Request, error: Exception) -> Response:
     return _answer(request, kind(f"cannot answer: {error.detail}"))
 
 
-async def _on_bug(request: Request, _: Exception) -> Response:
-    return _answer(request, internal_error())
+async def _on_bug(request: Request, error: Exception) -> Response:
+    return _answer(request, of_bug(error))
 
 
 def _answer(request: Request, error: VecwardError) -> Response:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 MAX_PACKET_BYTES = 16 * 1024
 RE_EMBEDDING = "re-embedding"  # the step of `Warming` in which entries that are there get vectors of a new model
+TRY_AGAIN_EXIT = 75  # EX_TEMPFAIL: what keeps it from starting (a full disk) passes
 SELF_REFUSED_EXIT = 78  # EX_CONFIG (sysexits.h): this start can't succeed, do not retry
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from daemon.core.errors import Conflict
@@ -17,8 +18,9 @@ def hold(path: Path, what: str) -> int:
     fd = take(path)
     if isinstance(fd, str):
         raise Conflict(f"cannot start {what}: another one runs with pid {fd} (lock {path}); stop it first", pid=fd)
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    with suppress(OSError):  # a full disk: the lock holds all the same, its file only tells whose it is
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
     return fd
 
 

@@ -11,7 +11,7 @@ import sys
 from typing import NoReturn
 
 from daemon.core import control, logs
-from daemon.core.errors import StartRefused, VecwardError
+from daemon.core.errors import DiskFull, StartRefused, VecwardError
 from daemon.core.tenant_config import TenantConfig
 from daemon.encoder.control_channel import ControlChannel
 from daemon.encoder.options import Options, parse
@@ -67,7 +67,7 @@ def main() -> int:
     except VecwardError as error:
         log.error("start-refused", extra={"kind": error.kind, "reason": error.message})  # noqa: TRY400 - no bug of ours
         channel.tell(control.Refused(kind=error.kind, reason=error.message[:4096]), wait=True)
-        return control.SELF_REFUSED_EXIT
+        return control.TRY_AGAIN_EXIT if isinstance(error, DiskFull) else control.SELF_REFUSED_EXIT
 
 
 def _run(options: Options, config: TenantConfig, channel: ControlChannel) -> int:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sqlite3
+from collections import deque
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from daemon.core import disk
 from daemon.core.wire import Event, EventPage
 from daemon.supervisor.state_db import StateDb
 
@@ -44,19 +47,37 @@ class EventLog:
     def __init__(self, db: StateDb) -> None:
         self._db = db.connection
         self._followers: set[asyncio.Queue[Event | None]] = set()
+        self._waiting: deque[Event] = deque(maxlen=KEPT)  # for room on the disk; their ids come with it
 
-    def emit(self, name: EventName, tenant: str | None = None, **data: Any) -> Event:
-        at = datetime.now(UTC)
+    def emit(self, name: EventName, tenant: str | None = None, **data: Any) -> None:
+        """Never fails for want of room: the event is told and kept as soon as there is some."""
+        self._waiting.append(Event(id=0, at=datetime.now(UTC), name=name.value, tenant=tenant, data=data))
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        while self._waiting:
+            event = self._waiting[0]
+            try:
+                event = self._keep(event)
+            except sqlite3.Error as error:
+                if disk.is_full(error):
+                    log.error("event-not-kept", extra={"tenant": event.tenant, "waiting": len(self._waiting)})  # noqa: TRY400
+                    return
+                self._waiting.popleft()
+                raise
+            self._waiting.popleft()
+            for queue in list(self._followers):
+                self._offer(queue, event)
+
+    def _keep(self, event: Event) -> Event:
         cursor = self._db.execute(
             "INSERT INTO events (at, name, tenant, data) VALUES (?, ?, ?, ?)",
-            (at.isoformat(), name.value, tenant, json.dumps(data, ensure_ascii=False)),
+            (event.at.isoformat(), event.name, event.tenant, json.dumps(event.data, ensure_ascii=False)),
         )
-        event = Event(id=cursor.lastrowid or 0, at=at, name=name.value, tenant=tenant, data=data)
-        if event.id % 1000 == 0:
-            self._db.execute("DELETE FROM events WHERE id <= ?", (event.id - KEPT,))
-        for queue in list(self._followers):
-            self._offer(queue, event)
-        return event
+        id_ = cursor.lastrowid or 0
+        if id_ % 1000 == 0:
+            self._db.execute("DELETE FROM events WHERE id <= ?", (id_ - KEPT,))
+        return event.model_copy(update={"id": id_})
 
     def _offer(self, queue: asyncio.Queue[Event | None], event: Event) -> None:
         if queue.qsize() < _FOLLOWER_QUEUE:

@@ -40,6 +40,8 @@ from daemon.supervisor.tenant import Tenant
 
 log = logging.getLogger(__name__)
 
+CATCH_UP_S = 2.0
+
 
 class Manager:
     """Owns every tenant. Use: ``async with manager.running(): …``."""
@@ -85,6 +87,7 @@ class Manager:
             ("hang watch", HangWatch(self.live).run()),
             ("reload", self.reload.run()),
             ("metering", self.metering.run()),
+            ("catching up", self._catch_up()),
         ):
             self._background.append(asyncio.create_task(work, name=name))
         self.health.start()
@@ -104,6 +107,13 @@ class Manager:
         await self.gpu.close()
         self.events.close()
         self.state_db.close()
+
+    async def _catch_up(self) -> None:
+        """What a full disk did not take is kept once there is room."""
+        while True:
+            await asyncio.sleep(CATCH_UP_S)
+            self.state_db.catch_up()
+            self.events.catch_up()
 
     def live(self) -> list[Tenant]:
         """The tenants whose encoder is ready."""
@@ -314,11 +324,15 @@ class Manager:
 def _write_whole(path: Path, raw: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(raw)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path)
+    try:
+        with partial.open("wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _destroy(folder: Path) -> None:

@@ -48,7 +48,7 @@ class Metering:
         self, db: StateDb, live: Callable[[], Iterable[Tenant]], now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self.totals: dict[str, Totals] = {}
-        self._db = db.connection
+        self._db = db
         self._live = live
         self._now = now
         self._seen: dict[str, tuple[EncoderProcess, Totals]] = {}
@@ -57,6 +57,7 @@ class Metering:
         while True:
             await asyncio.sleep(EVERY_S)
             await self.collect()
+            self._db.catch_up()
 
     async def collect(self) -> None:
         """Asks every ready encoder now."""
@@ -105,7 +106,7 @@ class Metering:
 
     def _keep(self, tenant: str, grown: Figures, storage_bytes: float) -> None:
         day = self._now().date().isoformat()
-        self._db.execute(
+        self._db.keep(
             "INSERT INTO usage (tenant, day, queries, texts, tokens, encoder_s, storage_bytes) "
             "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, day) DO UPDATE SET "
             "queries = queries + excluded.queries, "
@@ -118,7 +119,7 @@ class Metering:
         """Usage of these tenants, by day, newest first; `since` is an ISO date."""
         wanted = sorted(tenants)
         marks = ",".join("?" * len(wanted))
-        rows = self._db.execute(
+        rows = self._db.connection.execute(
             "SELECT tenant, day, queries, texts, tokens, encoder_s, storage_bytes FROM usage "  # noqa: S608
             f"WHERE tenant IN ({marks}) AND day >= ? ORDER BY day DESC, tenant",
             (*wanted, since or ""),

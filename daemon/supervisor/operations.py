@@ -34,11 +34,12 @@ class Handle:
 
 class Operations:
     def __init__(self, db: StateDb) -> None:
-        self._db = db.connection
+        self._db = db
+        self._unkept: dict[str, Operation] = {}  # ended, while the disk was full
         self._running: dict[str, tuple[Operation, asyncio.Task[None]]] = {}
         self._when_cancelled = OperationState.CANCELLED
         self._interrupt_left_over()
-        self._db.execute("DELETE FROM operations WHERE at < ?", (time.time() - KEPT_S,))
+        db.keep("DELETE FROM operations WHERE at < ?", (time.time() - KEPT_S,))
 
     def begin(self, kind: str, tenant: str, work: Work) -> Operation:
         """Raises QueueFull: what a caller asks for again and again must not pile up."""
@@ -66,7 +67,9 @@ class Operations:
     def get(self, operation_id: str) -> Operation:
         if operation_id in self._running:
             return self._running[operation_id][0]
-        row = self._db.execute("SELECT document FROM operations WHERE id = ?", (operation_id,)).fetchone()
+        if operation_id in self._unkept:
+            return self._unkept[operation_id]
+        row = self._db.connection.execute("SELECT document FROM operations WHERE id = ?", (operation_id,)).fetchone()
         if row is None:
             raise UnknownOperation(f"cannot find operation {operation_id}: it never was, or ended over a week ago")
         return Operation.model_validate_json(row[0])
@@ -131,9 +134,13 @@ class Operations:
         operation = self._replace(operation_id, state=state, ended_at=datetime.now(UTC), **changes)
         self._save(operation)
         del self._running[operation_id]
+        if self._db.catch_up():
+            self._unkept.clear()
+        else:
+            self._unkept[operation_id] = operation
 
     def _save(self, operation: Operation) -> None:
-        self._db.execute(
+        self._db.keep(
             "INSERT OR REPLACE INTO operations (id, tenant, document, running, at) VALUES (?, ?, ?, ?, ?)",
             (
                 operation.id,
@@ -146,14 +153,14 @@ class Operations:
 
     def _prune(self, tenant: str) -> None:
         """The newest stay: who asks often fills their own share of the table."""
-        self._db.execute(
+        self._db.keep(
             "DELETE FROM operations WHERE id IN (SELECT id FROM operations WHERE tenant = ? AND NOT running "
             "ORDER BY at DESC LIMIT -1 OFFSET ?)",
             (tenant, MAX_KEPT),
         )
 
     def _interrupt_left_over(self) -> None:
-        rows = self._db.execute("SELECT document FROM operations WHERE running = 1").fetchall()
+        rows = self._db.connection.execute("SELECT document FROM operations WHERE running = 1").fetchall()
         for (document,) in rows:
             operation = Operation.model_validate_json(document)
             ended = {"state": OperationState.INTERRUPTED, "ended_at": datetime.now(UTC)}

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from daemon.core import progress_page
 from daemon.core.control import MAX_PACKET_BYTES, FromEncoder, Refused, Stop, from_encoder
+from daemon.core.errors import DiskFull
 from daemon.core.plain_file import open_plain
 from daemon.core.progress_page import ProgressReader
 from daemon.supervisor.tenant_log import MAX_LINE_BYTES, TenantLog
@@ -212,6 +213,9 @@ class EncoderProcess:
         if self.refusal is not None:
             return  # it has said its last word
         if isinstance(message, Refused):
+            if message.kind == DiskFull.kind:  # it passes: a crash with a cause, so that it is tried again
+                self.start_problem = message.reason
+                return
             self.refusal = message
         self._on_message(self, message)
 

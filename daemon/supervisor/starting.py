@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from daemon.core import logs
+from daemon.core import disk, logs
 from daemon.core.errors import StartRefused, VecwardError
 from daemon.core.wire import Progress
 from daemon.supervisor.process import Launch
@@ -55,11 +56,14 @@ class Starting:
         refuse = self._refuse
         try:
             await self._prepare()
-        except VecwardError as error:
-            refuse(error.message)
-        except OSError as error:
-            refuse(f"cannot start the encoder: {error}; see the daemon's log")
-            log.exception("encoder-spawn-failed")
+        except (VecwardError, OSError, sqlite3.Error) as error:
+            if disk.is_full(error):  # it passes: tried again
+                self._tenant.tell(Happening.CRASHED, f"cannot start the encoder: a disk is full ({error}); make room")
+            elif isinstance(error, VecwardError):
+                refuse(error.message)
+            else:
+                refuse(f"cannot start the encoder: {error}; see the daemon's log")
+                log.exception("encoder-spawn-failed")
         except Exception as error:  # as in the run loop: a bug concerns this tenant alone
             refuse(f"internal error: {type(error).__name__}; see the daemon's log")
             log.exception("encoder-start-failed")

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+from collections import deque
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from daemon.core.errors import StartRefused
+from daemon.core import disk
+from daemon.core.errors import DiskFull, StartRefused
 from daemon.supervisor.states import Goal
 
+log = logging.getLogger(__name__)
+
 SCHEMA_VERSION = 2
+MAX_WAITING = 10_000  # writes that wait for room on the disk
 
 _SCHEMA = """
 CREATE TABLE tenants (name TEXT PRIMARY KEY, goal TEXT NOT NULL, parked INTEGER);
@@ -35,12 +43,15 @@ class StateDb:
     """Goals, uids, events and operations. Uids are handed out once and never again."""
 
     def __init__(self, path: Path) -> None:
+        self._waiting: deque[tuple[str, Sequence[Any]]] = deque()
         path.parent.mkdir(parents=True, exist_ok=True)
         self.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         path.chmod(0o600)
         try:
             self._prepare(path)
         except sqlite3.DatabaseError as error:
+            if disk.is_full(error):
+                raise DiskFull(f"cannot use {path}: the disk that holds it is full; make room on it") from error
             raise StartRefused(
                 f"cannot use {path}: {error}; it holds goals, events and uids: move it away to start with an empty one "
                 "(tenants' knowledge is not in it)"
@@ -61,12 +72,37 @@ class StateDb:
         for step in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
             self.connection.executescript(f"BEGIN; {_MIGRATIONS[step]} PRAGMA user_version={step + 1}; COMMIT;")
 
+    def keep(self, sql: str, values: Sequence[Any] = ()) -> None:
+        """A write that must not stop anything: done now, or in its turn when the disk has room again."""
+        if len(self._waiting) >= MAX_WAITING:
+            log.error("state-lost", extra={"sql": self._waiting.popleft()[0]})
+        self._waiting.append((sql, values))
+        self.catch_up()
+
+    def catch_up(self) -> bool:
+        """Does what waits for room; whether nothing waits any more."""
+        waited = len(self._waiting) > 1
+        while self._waiting:
+            try:
+                self.connection.execute(*self._waiting[0])
+            except sqlite3.Error as error:
+                if disk.is_full(error):
+                    if not waited:  # once, not at each try
+                        log.error("state-not-kept", extra={"reason": str(error)})  # noqa: TRY400  (no bug of ours)
+                    return False
+                self._waiting.popleft()
+                raise
+            self._waiting.popleft()
+        if waited:
+            log.info("state-kept-again")
+        return True
+
     def goal(self, tenant: str) -> Goal:
         row = self.connection.execute("SELECT goal FROM tenants WHERE name = ?", (tenant,)).fetchone()
         return Goal(row[0]) if row else Goal.UP
 
     def set_goal(self, tenant: str, goal: Goal) -> None:
-        self.connection.execute(
+        self.keep(
             "INSERT INTO tenants (name, goal) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET goal = excluded.goal",
             (tenant, goal.value),
         )
@@ -77,7 +113,7 @@ class StateDb:
         return None if row is None or row[0] is None else bool(row[0])
 
     def set_parked(self, tenant: str, parked: bool) -> None:
-        self.connection.execute(
+        self.keep(
             "INSERT INTO tenants (name, goal, parked) VALUES (?, ?, ?) "
             "ON CONFLICT (name) DO UPDATE SET parked = excluded.parked",
             (tenant, Goal.UP.value, parked),
@@ -88,16 +124,16 @@ class StateDb:
 
         Purged: a later tenant of this name is another one. What was kept of this one goes by another name.
         """
-        self.connection.execute("DELETE FROM tenants WHERE name = ?", (tenant,))
-        self.connection.execute("UPDATE uids SET retired = 1 WHERE tenant = ?", (tenant,))
+        self.keep("DELETE FROM tenants WHERE name = ?", (tenant,))
+        self.keep("UPDATE uids SET retired = 1 WHERE tenant = ?", (tenant,))
         if purged:
             self._set_aside(tenant)
 
     def _set_aside(self, tenant: str) -> None:
         former = f"{tenant} (destroyed {datetime.now(UTC).isoformat(timespec='microseconds')})"
-        self.connection.execute("DELETE FROM operations WHERE tenant = ? AND NOT running", (tenant,))
-        self.connection.execute("UPDATE events SET tenant = ? WHERE tenant = ?", (former, tenant))
-        self.connection.execute("UPDATE usage SET tenant = ? WHERE tenant = ?", (former, tenant))
+        self.keep("DELETE FROM operations WHERE tenant = ? AND NOT running", (tenant,))
+        self.keep("UPDATE events SET tenant = ? WHERE tenant = ?", (former, tenant))
+        self.keep("UPDATE usage SET tenant = ? WHERE tenant = ?", (former, tenant))
 
     def uid(self, tenant: str, first: int, last: int) -> int:
         """The tenant's numeric uid, taken from [first, last] at the first call."""

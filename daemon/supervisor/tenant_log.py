@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from daemon.core import plain_json, rotation
+
+log = logging.getLogger(__name__)
 
 KEPT_DAYS = 30
 MAX_DAY_BYTES = 256 * 1024 * 1024  # an encoder that raves must not fill the disk by root's hand
@@ -36,6 +39,8 @@ class TenantLog:
         self._file: BinaryIO | None = None
         self._day: date | None = None
         self._size = 0
+        self._lost = 0  # lines that found no room
+        self._torn = False  # the last line was cut off by a full disk
         self._recent: deque[str] = deque(maxlen=20)
         self._followers: set[asyncio.Queue[dict[str, Any]]] = set()
 
@@ -58,7 +63,17 @@ class TenantLog:
                 queue.put_nowait(line)
 
     def _append(self, raw: bytes) -> bool:
-        """False when the day's file is full; its last line says so."""
+        """False when the day's file is full; its last line says so.
+
+        What finds no room on the disk is counted, and told by the first line that is written again.
+        """
+        try:
+            return self._write(raw)
+        except OSError as error:
+            self._lose(str(error))
+            return True
+
+    def _write(self, raw: bytes) -> bool:
         file = self._open_for_today()
         if self._size > MAX_DAY_BYTES:
             return False
@@ -66,8 +81,25 @@ class TenantLog:
         if self._size > MAX_DAY_BYTES:
             about = {"at": self._now().isoformat(timespec="milliseconds"), "event": "log-full", "bytes": MAX_DAY_BYTES}
             raw = json.dumps(about).encode() + b"\n"
-        file.write(raw)
+        if self._lost:
+            raw = self._about_lost() + raw
+        if self._torn:
+            raw = b"\n" + raw
+        self._torn = file.write(raw) < len(raw)
+        if self._torn:
+            self._lose("a line was cut off")
+        else:
+            self._lost = 0
         return True
+
+    def _lose(self, reason: str) -> None:
+        if not self._lost:  # once, not for each line
+            log.error("tenant-log-not-written", extra={"reason": reason, "file": str(self._path)})
+        self._lost += 1
+
+    def _about_lost(self) -> bytes:
+        at = self._now().isoformat(timespec="milliseconds")
+        return json.dumps({"at": at, "event": "log-lines-lost", "lines": self._lost}).encode() + b"\n"
 
     def recent(self, count: int = 5) -> list[str]:
         """The last lines of this daemon's life, for a crash's report."""

@@ -12,6 +12,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -113,7 +114,8 @@ class SnapshotWriter:
         return True
 
     def give_up(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # what is still buffered finds no room either
+            self._file.close()
         self._aside.unlink(missing_ok=True)
 
     def _slices(self) -> Iterator[memoryview]:
