@@ -29,7 +29,7 @@ from daemon.core.tenant_config import TenantConfig
 from daemon.encoder import data_lock
 from daemon.encoder.__main__ import die_with_parent
 from daemon.encoder.backups import manifest_of
-from daemon.encoder.knowledge import Salvage, container, recover, schema
+from daemon.encoder.knowledge import Salvage, container, recover, schema, sharing
 from daemon.encoder.knowledge.reading import damaged_texts
 from daemon.encoder.knowledge.vectors import damaged_vectors
 from daemon.encoder.options import read_all
@@ -71,7 +71,7 @@ def _end_with_lifeline() -> None:
 def recover_in_place(data: Path, progress: Callable[[int, int], object]) -> dict[str, Any]:
     """Raises Conflict for a base that is sound: it would lose its history. A kill leaves one or the other."""
     path = TenantPaths(data, data, data).knowledge_db
-    with _locked(data):
+    with _locked(data), sharing.alone(path):
         container.sweep(data)
         if is_sound(path):
             raise Conflict(

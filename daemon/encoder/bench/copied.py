@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from daemon.core.errors import StartRefused
+from daemon.encoder.knowledge import sharing
 
 _NOTHING = ("a sentence for a base that holds none", "没有条目时使用的句子")
 _QUERY_CHARS = 120
@@ -20,6 +21,7 @@ def own_texts(base: Path, most: int) -> list[str]:
     """The newest texts of the tenant's base; read-only: its encoder goes on undisturbed. Raises StartRefused."""
     if not base.exists():
         return []
+    shared = sharing.share(base)
     try:
         db = sqlite3.connect(f"{base.absolute().as_uri()}?mode=ro", uri=True)
         try:
@@ -28,6 +30,8 @@ def own_texts(base: Path, most: int) -> list[str]:
             db.close()
     except sqlite3.Error as error:
         raise StartRefused(f"cannot read the tenant's texts from {base}: {error}") from error
+    finally:
+        os.close(shared)
     return [str(row[0]) for row in rows]
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from daemon.core.errors import DiskFull, InternalError, Unavailable, VecwardError
-from daemon.encoder.knowledge import schema
+from daemon.encoder.knowledge import schema, sharing
 
 _MB = 1024 * 1024
 _BUSY_MS = 5000
@@ -26,8 +26,10 @@ _FULL, _IOERR, _CORRUPT, _NOTADB, _CANTOPEN = 13, 10, 11, 26, 14
 class Database:
     """Every SQLite error leaves this class as a VecwardError."""
 
-    def __init__(self, path: Path, disk_mb: int | None) -> None:
+    def __init__(self, path: Path, disk_mb: int | None, *, beside: bool = False) -> None:
+        """`beside`: another process serves it."""
         self.path = path
+        self._shared = sharing.share(path) if beside else None
         self._limit = None if disk_mb is None else disk_mb * _MB
         self._log_kept = _LOG_KEPT if self._limit is None else min(_LOG_KEPT, self._limit // 8)
         self.lock = threading.RLock()
@@ -209,18 +211,21 @@ class Database:
                 self._close_readers()
                 if self._written is not None:
                     self._written.close()
+                if self._shared is not None:
+                    os.close(self._shared)
 
     # --- another file in its place ---
 
     def replace(self, fresh: Path, wait_s: float) -> None:
         """`fresh`, a base that nobody has open, takes this one's name; whoever reads or writes next uses it.
 
-        A kill leaves one or the other. Readers are held back meanwhile; raises Unavailable when those that are at it
-        take longer than `wait_s`, InternalError when files can't be exchanged here: the old base goes on then.
+        A kill leaves one or the other. Readers are held back meanwhile. Raises Unavailable when those that are at it
+        take longer than `wait_s` or a second process has it open, InternalError when files can't be exchanged here:
+        the old base goes on then.
         """
         kept = self.path.with_name(BEFORE.format(self.path.name))
         _must_be_whole(fresh)
-        with self.lock, self.translated(), self._alone(wait_s):
+        with self.lock, self.translated(), sharing.alone(self.path), self._alone(wait_s):
             self._lay_down()
             try:
                 _exchange(self.path, fresh, kept)

@@ -51,7 +51,7 @@ class Knowledge:
 
         `beside`: another process serves it, whose unfinished work is not tidied up.
         """
-        base = cls(Database(path, disk_mb), min_chars, history_days)
+        base = cls(Database(path, disk_mb, beside=beside), min_chars, history_days)
         if beside:
             return base
         try:
