@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from daemon.cli.output import clean, line, print_json
-from daemon.cli.settings import Json, Settings, TenantName, settings
+from daemon.cli.settings import Json, TenantName, settings
 
 app = typer.Typer(name="model", help="Models: fetch, verify.", no_args_is_help=True)
 
@@ -23,8 +23,9 @@ def fetch(
     as_json: Json = False,
 ) -> None:
     """Bring the model that the tenant's file names into the tenant's own folder."""
-    arguments = [] if source is None else ["--from", str(source.resolve())]
-    found = _run(settings(ctx), tenant, "fetch", arguments, [] if source is None else [source.resolve()])
+    from daemon.cli import model_children
+
+    found = model_children.fetch(settings(ctx).paths, tenant, source.resolve() if source else None)
     if as_json:
         print_json(found)
         return
@@ -44,7 +45,9 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Compare the tenant's model with its checksums, and encode a text on the CPU; exit code 1 on a problem."""
-    found = _run(settings(ctx), tenant, "verify", ["--files-only"] if files_only else [], [])
+    from daemon.cli import model_children
+
+    found = model_children.verify(settings(ctx).paths, tenant, files_only=files_only)
     if as_json:
         print_json(found)
     else:
@@ -68,9 +71,3 @@ def _tell(found: dict[str, Any]) -> None:
 
 def _size(count: int) -> str:
     return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
-
-
-def _run(found: Settings, tenant: str, chore: str, arguments: list[str], readable: list[Path]) -> dict[str, Any]:
-    from daemon.cli.model_children import run
-
-    return run(found, tenant, chore, arguments, readable)

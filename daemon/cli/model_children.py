@@ -1,7 +1,8 @@
 """The children of `vecward model`, which read what a tenant owns or a hub sends: never in this process, never as root.
 
-In `isolation: process` they run as the caller. In `strict` they run with the tenant's uid in a sandbox like the
-encoder's, that may write into the tenant's models/ alone; the network is there for fetching from a hub.
+In `isolation: process` they run as the caller. In `strict` they run with the tenant's uid in sandboxes like the
+encoder's, and fetching takes two: one has the network and an empty folder, and sees nothing of the tenant's; the other
+sees the tenant's folder and what was downloaded, and has no network.
 """
 
 from __future__ import annotations
@@ -10,17 +11,20 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from daemon.cli.settings import Settings
 from daemon.core.config import DaemonConfig, load_config
 from daemon.core.errors import InternalError, StartRefused, UnknownTenant, VecwardError, all_kinds
 from daemon.core.paths import Paths
 from daemon.core.tenant_config import TenantConfig, check_name, load_tenant
+
+if TYPE_CHECKING:
+    from daemon.supervisor.homes import Home
+    from daemon.supervisor.sandbox import Sandbox
+
+Answer = dict[str, Any]
 
 # What names the hub, the way to it, and whom it trusts.
 _HUB_VARIABLES = (
@@ -31,44 +35,149 @@ _HUB_VARIABLES = (
 
 
 @dataclass(frozen=True)
-class _Start:
-    prefix: Sequence[str] = ()
-    pass_fds: Sequence[int] = ()
+class Tenant:
+    name: str
+    paths: Paths
+    config: TenantConfig
+    daemon: DaemonConfig
+
+    @property
+    def data(self) -> Path:
+        return self.paths.tenant(self.name).data
+
+    @property
+    def strict(self) -> bool:
+        return self.daemon.isolation == "strict"
 
 
-def run(settings: Settings, tenant: str, chore: str, arguments: list[str], readable: list[Path]) -> dict[str, Any]:
-    """What the child answered. Raises VecwardError, its own or the child's."""
-    paths, daemon = settings.paths, load_config(settings.paths.daemon_yaml)
-    config = _config(paths, daemon, tenant)
-    data = paths.tenant(tenant).data
-    network = chore == "fetch" and not readable
-    start = _strict if daemon.isolation == "strict" else _plain
-    with start(paths, daemon, tenant, config, readable, network=network) as prepared:
-        ended = subprocess.run(  # noqa: S603  (our own interpreter and module)
-            [*prepared.prefix, sys.executable, "-P", "-m", f"daemon.encoder.models.{chore}", "--data", str(data),
-             *arguments],
-            input=config.model_dump_json().encode(), stdout=subprocess.PIPE, check=False, umask=0o077,
-            env=_environment(data, network=network), pass_fds=prepared.pass_fds, cwd="/",
-        )  # fmt: skip
-    return _answer(ended.returncode, ended.stdout, chore)
+def fetch(paths: Paths, name: str, source: Path | None) -> Answer:
+    """Raises VecwardError, the child's or our own."""
+    tenant = _tenant(paths, name)
+    arguments = [] if source is None else ["--from", str(source)]
+    if not tenant.strict:
+        tenant.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return _ask(tenant, "fetch", tenant.data, arguments, network=source is None)
+    if source is None:
+        return _download_then_take(tenant)
+    return _ask(tenant, "fetch", tenant.data, arguments, _sandbox(tenant, readable=source))
 
 
-def _config(paths: Paths, daemon: DaemonConfig, tenant: str) -> TenantConfig:
-    check_name(tenant)
-    folder = Path(daemon.tenants_dir) if daemon.tenants_dir else paths.tenants_d
-    path = folder / f"{tenant}.yaml"
+def verify(paths: Paths, name: str, *, files_only: bool) -> Answer:
+    """Raises VecwardError, the child's or our own."""
+    tenant = _tenant(paths, name)
+    arguments = ["--files-only"] if files_only else []
+    return _ask(tenant, "verify", tenant.data, arguments, _sandbox(tenant) if tenant.strict else None)
+
+
+def _tenant(paths: Paths, name: str) -> Tenant:
+    check_name(name)
+    daemon = load_config(paths.daemon_yaml)
+    path = (Path(daemon.tenants_dir) if daemon.tenants_dir else paths.tenants_d) / f"{name}.yaml"
     if not path.is_file():
-        raise UnknownTenant(f"cannot find the tenant {tenant}: there is no {path}", tenant=tenant)
+        raise UnknownTenant(f"cannot find the tenant {name}: there is no {path}", tenant=name)
     found = load_tenant(path)
     if found.config is None:
         assert found.error is not None
         raise found.error
     if found.config.encoder.backend != "sentence-transformers":
         raise StartRefused(
-            f"cannot do that for {tenant}: its backend {found.config.encoder.backend} comes with its model; "
-            "only sentence-transformers has models to fetch and verify"
+            f"cannot do that for {name}: its backend {found.config.encoder.backend} comes with its model; only "
+            "sentence-transformers has models to fetch and verify"
         )
-    return found.config
+    return Tenant(name, paths, found.config, daemon)
+
+
+# --- strict -------------------------------------------------------------------------------------------
+
+
+def _download_then_take(tenant: Tenant) -> Answer:
+    """The download is kept when something fails, and goes on the next time."""
+    inside = _sandbox(tenant)
+    there = _there(tenant, inside)
+    depot = _depot(tenant)
+    depot.data.parent.mkdir(exist_ok=True, mode=0o700)
+    depot.give_to(inside.uid)
+    outside = replace(inside, data=depot.data, readable=(), network=True)
+    have = ["--have", there["commit"]] if there.get("commit") else []
+    found = _ask(tenant, "fetch", depot.data, have, outside, network=True)
+    if found["changed"] or "folder" in found:  # in the depot: just now, or by an attempt that failed later
+        readable = replace(inside, readable=[*inside.readable, depot.data])
+        there = _ask(tenant, "fetch", tenant.data, ["--from", found["folder"]], readable)
+    depot.destroy()
+    return {**there, "revision": tenant.config.encoder.revision, "changed": there.get("changed", False)}
+
+
+def _there(tenant: Tenant, sandbox: Sandbox) -> Answer:
+    """What is there and whole; {} if it has to be fetched."""
+    try:
+        found = _ask(tenant, "verify", tenant.data, ["--files-only"], sandbox)
+    except VecwardError:
+        return {}
+    return {} if found["problems"] else found
+
+
+def _depot(tenant: Tenant) -> Home:
+    from daemon.supervisor.homes import Home
+
+    return Home(tenant.name, tenant.paths.state / "fetching" / tenant.name, _accounts(tenant))
+
+
+def _accounts(tenant: Tenant) -> Path:
+    """Beside the encoder's; no tenant's name has a dot."""
+    from daemon.supervisor.launcher import accounts_folder
+
+    return accounts_folder(tenant.paths, f"{tenant.name}.model")
+
+
+def _sandbox(tenant: Tenant, readable: Path | None = None) -> Sandbox:
+    """The encoder's, without its cgroup and its GPU. Raises StartRefused."""
+    from daemon.supervisor.launcher import tenant_sandbox
+    from daemon.supervisor.sandbox import check_host, write_accounts
+
+    paths = tenant.paths
+    check_host([paths.etc, paths.state, paths.log, paths.run])
+    accounts = _accounts(tenant)
+    uid = _uid(tenant, accounts)
+    write_accounts(accounts, tenant.name, uid, tenant.data)
+    made = tenant_sandbox(paths, tenant.name, uid, tenant.config)
+    return replace(made, accounts=accounts, readable=[*made.readable, *([readable] if readable else [])])
+
+
+def _uid(tenant: Tenant, accounts: Path) -> int:
+    """The owner of the tenant's folder, which the daemon made it at the first start. Raises StartRefused."""
+    from daemon.supervisor.homes import Home
+
+    first, last = tenant.daemon.uid_range
+    if tenant.data.is_dir() and first <= (uid := Home(tenant.name, tenant.data, accounts).owner()) <= last:
+        return uid
+    raise StartRefused(
+        f"cannot do that for {tenant.name} yet: it has no Linux user before its first start; run "
+        f"`vecward start {tenant.name}` once, which fails for want of the model, and then this command again"
+    )
+
+
+# --- the child ----------------------------------------------------------------------------------------
+
+
+def _ask(
+    tenant: Tenant, chore: str, data: Path, arguments: list[str], sandbox: Sandbox | None = None, *,
+    network: bool = False,
+) -> Answer:  # fmt: skip
+    """Runs one child and answers what it answered; its progress and its warnings go to our standard error."""
+    from daemon.supervisor import seccomp
+
+    filter_fd = seccomp.memfd() if sandbox is not None and seccomp.supported() else None
+    prefix = [] if sandbox is None else sandbox.prefix(filter_fd)
+    try:
+        ended = subprocess.run(  # noqa: S603  (our own interpreter and module)
+            [*prefix, sys.executable, "-P", "-m", f"daemon.encoder.models.{chore}", "--data", str(data), *arguments],
+            input=tenant.config.model_dump_json().encode(), stdout=subprocess.PIPE, check=False, umask=0o077,
+            env=_environment(data, network=network), pass_fds=[] if filter_fd is None else [filter_fd], cwd="/",
+        )  # fmt: skip
+    finally:
+        if filter_fd is not None:
+            os.close(filter_fd)
+    return _answer(ended.returncode, ended.stdout, chore)
 
 
 def _environment(data: Path, *, network: bool) -> dict[str, str]:
@@ -76,7 +185,7 @@ def _environment(data: Path, *, network: bool) -> dict[str, str]:
     import daemon
 
     made = {
-        "PATH": "/usr/bin:/bin", "HOME": str(data / "models"), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8",
+        "PATH": "/usr/bin:/bin", "HOME": str(data), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8",
         "PYTHONPATH": str(Path(daemon.__file__).resolve().parent.parent), "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1", "TOKENIZERS_PARALLELISM": "false", "CUDA_VISIBLE_DEVICES": "",
         "HF_HUB_OFFLINE": "0" if network else "1", "TERM": os.environ.get("TERM", "dumb"),
@@ -86,59 +195,16 @@ def _environment(data: Path, *, network: bool) -> dict[str, str]:
     return made
 
 
-@contextmanager
-def _plain(
-    paths: Paths, _daemon: DaemonConfig, tenant: str, _config: TenantConfig, _readable: list[Path], *, network: bool
-) -> Iterator[_Start]:  # fmt: skip
-    del network  # the caller's own rights are not lessened
-    paths.tenant(tenant).data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    yield _Start()
-
-
-@contextmanager
-def _strict(
-    paths: Paths, daemon: DaemonConfig, tenant: str, config: TenantConfig, readable: list[Path], *, network: bool
-) -> Iterator[_Start]:  # fmt: skip
-    from daemon.supervisor import seccomp
-    from daemon.supervisor.homes import Home, as_tenant
-    from daemon.supervisor.launcher import accounts_folder, tenant_sandbox
-    from daemon.supervisor.sandbox import check_host, write_accounts
-
-    check_host([paths.etc, paths.state, paths.log, paths.run])
-    data, accounts = paths.tenant(tenant).data, accounts_folder(paths, f"{tenant}.model")
-    uid = _uid(Home(tenant, data, accounts), daemon)
-    sandbox = replace(tenant_sandbox(paths, tenant, uid, config), accounts=accounts)
-    write_accounts(accounts, tenant, uid, data)
-    as_tenant(sandbox, ["mkdir", "-p", "-m", "700", "--", str(data / "models")])
-    readable = [*sandbox.readable, *readable]
-    sandbox = replace(sandbox, readable=readable, network=network, writable=[data / "models"])
-    seccomp_fd = seccomp.memfd() if seccomp.supported() else None
-    try:
-        yield _Start(sandbox.prefix(seccomp_fd), () if seccomp_fd is None else (seccomp_fd,))
-    finally:
-        if seccomp_fd is not None:
-            os.close(seccomp_fd)
-
-
-def _uid(home: Any, daemon: DaemonConfig) -> int:
-    """The owner of the tenant's folder, which the daemon made it at the first start."""
-    first, last = daemon.uid_range
-    if home.data.is_dir() and first <= (uid := home.owner()) <= last:
-        return int(uid)
-    raise StartRefused(
-        f"cannot do that for {home.tenant} yet: it has no Linux user before its first start; run "
-        f"`vecward start {home.tenant}` once, which fails for want of the model, and then this command again"
-    )
-
-
-def _answer(code: int, output: bytes, chore: str) -> dict[str, Any]:
+def _answer(code: int, output: bytes, chore: str) -> Answer:
     try:
         found = json.loads(output)
     except ValueError:
+        found = None
+    if not isinstance(found, dict):
         raise InternalError(
             f"cannot {chore} the model: the child process ended with code {code} and no answer; what it wrote is above"
-        ) from None
-    if isinstance(found, dict) and "error" not in found:
+        )
+    if "error" not in found:
         return found
     said = found["error"]
     raise all_kinds().get(said["kind"], VecwardError)(said["message"])

@@ -48,8 +48,8 @@ class Limits:
 class Sandbox:
     """`accounts` holds the made-up passwd and group; `readable` are folders such as a model's; `devices` a GPU's nodes.
 
-    `keep` are capabilities that the command keeps (chores of root's own code); an encoder keeps none. `network` and
-    `writable` are for the child that fetches a model: the host's network, and these folders of `data` alone.
+    `keep` are capabilities that the command keeps (chores of root's own code); an encoder keeps none. `network` is the
+    host's, for the child that downloads a model; its `data` is no tenant's folder.
     """
 
     uid: int
@@ -61,7 +61,6 @@ class Sandbox:
     cgroup: Path | None = None
     keep: Sequence[str] = ()
     network: bool = False
-    writable: Sequence[Path] | None = None
 
     def prefix(self, seccomp_fd: int | None) -> list[str]:
         """What stands in front of a command that is to run in here; `seccomp_fd` must be inherited by it."""
@@ -92,10 +91,7 @@ class Sandbox:
 
     def _own(self) -> list[str]:
         """What is the tenant's alone."""
-        bind = "--bind" if self.writable is None else "--ro-bind"
-        arguments = [*_parents(self.data), bind, str(self.data), str(self.data)]
-        for path in self.writable or ():
-            arguments += ["--bind", str(path), str(path)]
+        arguments = [*_parents(self.data), "--bind", str(self.data), str(self.data)]
         for path in self.readable:
             arguments += [*_parents(path), "--ro-bind", str(path), str(path)]
         for path in self.devices:

@@ -20,11 +20,13 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True)
 class Chore:
-    """`source` is a folder to copy from (fetch); `encode` whether a text is encoded for trial (verify)."""
+    """`source` is a folder to copy from, `have` the commit that is there already (fetch); `encode` whether a text is
+    encoded for trial (verify)."""
 
     config: TenantConfig
     paths: TenantPaths
     source: Path | None = None
+    have: str | None = None
     encode: bool = True
 
 
@@ -33,6 +35,7 @@ def run(module: str, work: Callable[[Chore], Answer]) -> int:
     parser = argparse.ArgumentParser(module, description="Started by `vecward model`.")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--from", dest="source", type=Path)
+    parser.add_argument("--have", metavar="COMMIT")
     parser.add_argument("--files-only", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -40,6 +43,7 @@ def run(module: str, work: Callable[[Chore], Answer]) -> int:
         TenantConfig.model_validate_json(sys.stdin.buffer.read()),
         TenantPaths(options.data, options.data, options.data),
         options.source,
+        options.have,
         not options.files_only,
     )
     return _answer(work, chore)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from daemon.core import locks
-from daemon.core.errors import Conflict, DiskFull, Invalid, Unavailable
+from daemon.core.errors import Conflict, DiskFull, Forbidden, Invalid, Unavailable
 from daemon.encoder.models import hub, manifest, places
 from daemon.encoder.models.chores import Answer, Chore, run
 from daemon.encoder.models.hub import Source
@@ -37,6 +37,8 @@ def fetch(chore: Chore) -> Answer:
     workshop = chore.paths.models / ".fetching"
     with _alone(chore.paths.models):
         source = _folder_source(chore.source) if chore.source else hub.look(config.model, config.revision, workshop)
+        if chore.have is not None and chore.have == source.commit:
+            return {"changed": False, "commit": chore.have}
         names = _choose(config.model, source, pickled=config.trust_remote_code)
         if _is_there(home, source, names):
             return _answer(home, changed=False)
@@ -70,8 +72,11 @@ def _folder_source(folder: Path) -> Source:
     if not folder.is_dir():
         raise Invalid(f"cannot fetch from {folder}: there is no such folder", field="from", value=str(folder),
                       allowed="a folder that holds a model")  # fmt: skip
-    known = manifest.read(folder)
-    sizes = {name: (folder / name).stat().st_size for name in manifest.files_below(folder)}
+    try:
+        known = manifest.read(folder)
+        sizes = {name: (folder / name).stat().st_size for name in manifest.files_below(folder)}
+    except PermissionError as error:
+        raise _unreadable(folder) from error
     if known is None:
         return Source(sizes, {}, None)
     return Source(sizes, {name: file.sha256 for name, file in known.files.items()}, known.commit)
@@ -125,7 +130,16 @@ def _size(folder: Path) -> int:
 def _copy(folder: Path, staging: Path, names: list[str]) -> None:
     for name in names:
         (staging / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / name, staging / name)
+        try:
+            shutil.copyfile(folder / name, staging / name)
+        except PermissionError as error:
+            raise _unreadable(folder) from error
+
+
+def _unreadable(folder: Path) -> Forbidden:
+    return Forbidden(
+        f"cannot read all of {folder} as the tenant's own Linux user; make it readable: chmod -R o+rX {folder}"
+    )
 
 
 def _finish(staging: Path, home: Path, source: Source, names: list[str], *, model: str, revision: str | None) -> None:
