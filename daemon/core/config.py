@@ -38,6 +38,12 @@ class GpuConfig(ConfigModel):
     exclusive_process: bool = False
 
 
+class LogsConfig(ConfigModel):
+    """`group`: a Linux group (operators) that may read the logs, by a POSIX ACL. None: root alone."""
+
+    group: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}$")] | None = None
+
+
 class DaemonConfig(ConfigModel):
     isolation: Literal["strict", "process"] = "strict"
     tenants_dir: str | None = None
@@ -45,6 +51,7 @@ class DaemonConfig(ConfigModel):
     uid_range: Annotated[list[int], AfterValidator(_uid_range)] = [20000, 29999]
     console: ConsoleConfig = ConsoleConfig()
     health: HealthConfig = HealthConfig()
+    logs: LogsConfig = LogsConfig()
     gpu: GpuConfig = GpuConfig()
 
     def all_admins(self) -> frozenset[str]:

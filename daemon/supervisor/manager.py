@@ -27,6 +27,7 @@ from daemon.supervisor.events import EventLog, EventName
 from daemon.supervisor.gpu import Gpus, Placement, Wanted
 from daemon.supervisor.health import Health
 from daemon.supervisor.launcher import Launcher
+from daemon.supervisor.log_access import let_group_read
 from daemon.supervisor.metering import Metering
 from daemon.supervisor.operations import Handle, Operations
 from daemon.supervisor.progress import HangWatch
@@ -79,6 +80,8 @@ class Manager:
         ):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(mode)
+        if self.config.logs.group is not None:
+            await let_group_read(self.paths.log, self.config.logs.group)
         self.events.emit(EventName.DAEMON_STARTED, pid=os.getpid())
         await self.gpu.open()
         for file in load_tenants(self.tenants_dir).values():
