@@ -144,6 +144,9 @@ class Launcher:
 
     def _listener(self, tenant: Tenant) -> socket.socket:
         if tenant.name not in self._listeners:
+            # Only the holder of the daemon's lock binds here. Who still answers is an encoder of a killed daemon on its
+            # way out; the lock in its data folder keeps it from writing beside its successor.
+            tenant.paths.socket.unlink(missing_ok=True)
             self._listeners[tenant.name] = sockets.bind(tenant.paths.socket, 0o600)
         return self._listeners[tenant.name]
 
