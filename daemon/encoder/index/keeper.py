@@ -44,20 +44,20 @@ class Keeper:
         if committed.replayed is not None:
             return
         self._give_up()
-        if _forgets(committed):
-            self._path.unlink(missing_ok=True)  # it holds vectors of texts that must be gone for good
-            self._changed += 1
         self.index.remove(committed.removed)
         self.index.upsert(committed.upserts)
         if committed.change is not None:
             self._revision, self._stamp = committed.revision, committed.change.at.isoformat()
             self._changed += max(1, len(committed.removed) + len(committed.upserts))
+        if _forgets(committed):  # the file holds vectors of texts that must be gone for good
+            self._remove()
+            self._changed += 1
         self._due = self._clock() + (QUIET_S if self._changed < CHANGES else 0.0)
 
     def replace(self, index: ExactIndex, revision: int, stamp: str) -> None:
         """Another base has taken this one's place, and `index` is its."""
         self._give_up()
-        self._path.unlink(missing_ok=True)
+        self._remove()
         self.index, self._revision, self._stamp = index, revision, stamp
         self._changed += max(1, len(index))
         self._due = self._clock()
@@ -82,6 +82,12 @@ class Keeper:
         self._due = self._clock()
         while self.idle() == 0.0:
             pass
+
+    def _remove(self) -> None:
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("snapshot-not-removed", extra={"reason": str(error)})
 
     def _step(self) -> bool:
         if self._writer is None:
