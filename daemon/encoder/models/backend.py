@@ -26,7 +26,7 @@ class Encoded:
 
 
 class Backend(Protocol):
-    """Used by one thread at a time.
+    """Used by one thread at a time; `lengths` by others meanwhile.
 
     `batch_tokens` is the size of a call beyond which more texts bring no more texts a second.
     """
