@@ -59,6 +59,7 @@ class Worker:
         self._queries: deque[QueryJob] = deque()
         self._small: deque[DocumentsJob] = deque()
         self._bulk: deque[DocumentsJob] = deque()
+        self._measuring: set[asyncio.Task[list[int]]] = set()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
 
@@ -67,6 +68,8 @@ class Worker:
 
     async def stop(self) -> None:
         """Finishes what is queued, then ends the thread."""
+        if self._measuring:
+            await asyncio.wait(self._measuring)  # whoever waits for them is told first, and queues
         self._inbox.put(None)
         await asyncio.to_thread(self._thread.join)
 
@@ -114,7 +117,12 @@ class Worker:
     async def _lengths(self, texts: Sequence[str]) -> list[int]:
         """Beside the model and beside the event loop: a tokenizer needs 0.2 s for 10,000 texts."""
         lengths = self._batches.backend.lengths
-        return lengths(texts) if len(texts) <= SMALL else await asyncio.to_thread(lengths, texts)
+        if len(texts) <= SMALL:
+            return lengths(texts)
+        task = asyncio.create_task(asyncio.to_thread(lengths, texts))
+        self._measuring.add(task)
+        task.add_done_callback(self._measuring.discard)
+        return await task
 
     def post(self, function: Callable[[], Any], future: asyncio.Future[Any] | None = None) -> None:
         """Runs `function` on the worker's thread, in the order of the calls to `post`; `future` gets its result."""
