@@ -38,4 +38,5 @@ class Parking:
         if tenant.calls.oldest_first or tenant.pool.busy > tenant.daemons_own:
             return True
         moved = self._revisions.get(process, tenant.told.revision) != tenant.told.revision
-        return moved or process.progress.read().kind is CallKind.IMPORT
+        reading = process.progress.read()
+        return moved or reading.kind is CallKind.IMPORT or reading.work_moved_ns is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -148,7 +149,8 @@ def gradio_routes() -> list[tuple[str, str]]:
             gr.Textbox()
         return gr.routes.App.create_app(blocks)
 
-    app = asyncio.run(make())
+    with ThreadPoolExecutor(1) as aside:  # playwright's loop runs in this thread once browser tests were there
+        app = aside.submit(lambda: asyncio.run(make())).result()
     found = set()
     included = [one.original_router.routes for one in app.routes if hasattr(one, "original_router")]
     assert included, "this Gradio keeps its API elsewhere"
