@@ -109,7 +109,7 @@ class Visitor:
         return [url for url in self.requests if not url.startswith(own)]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # ends with this folder: playwright holds the main thread's event loop
 def demo_daemon() -> Iterator[RunningDaemon]:
     """The demo tenants on the embedded model, three users, one tenant on the fake encoder."""
     with running_daemon(start=False, admins=[f"uid:{os.getuid()}", "user:admin"]) as daemon:
@@ -127,7 +127,7 @@ def demo_daemon() -> Iterator[RunningDaemon]:
         yield daemon.start().ready("life-zh", "it-support", "play")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # ends with this folder: playwright holds the main thread's event loop
 def console(demo_daemon: RunningDaemon) -> Iterator[Console]:
     output = demo_daemon.root / "console-output"
     with output.open("wb") as stream:
@@ -143,7 +143,7 @@ def console(demo_daemon: RunningDaemon) -> Iterator[Console]:
         process.wait(timeout=20)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # ends with this folder: playwright holds the main thread's event loop
 def browser() -> Iterator[Browser]:
     if _CHROMIUM is None:
         pytest.skip("no Chromium on this host; on Debian: apt-get install chromium")
