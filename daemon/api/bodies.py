@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -77,13 +79,15 @@ async def read_body(scope: Any, receive: Any, limit: int | None, folder: Path, w
         raise _too_large(limit)
     body = Body(whose=whose)
     try:
+        if limit is None:
+            await asyncio.to_thread(_leave_room, folder, int(declared) if declared and declared.isdigit() else 0)
         await _read_into(body, receive, limit, folder)
     except OSError as error:
         body.close()
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise DiskFull(
-            f"cannot take a body of {body.size} bytes or more: the disk that holds {folder} is full; "
+            f"cannot take a body of {body.size} bytes or more: the disk that holds {folder} has no room for it; "
             "nothing was changed. Make room on it, then try again",
             file=str(folder),
         ) from error
@@ -108,9 +112,18 @@ async def _read_into(body: Body, receive: Any, limit: int | None, folder: Path) 
         more = message.get("more_body", False)
         if waiting > IN_MEMORY_BYTES or (body.large is not None and not more):
             await asyncio.to_thread(_spool, body, parts, folder)
+            if limit is None:
+                await asyncio.to_thread(_leave_room, folder, 0)
             waiting = 0
     if body.large is None:
         body.small = parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _leave_room(folder: Path, size: int) -> None:
+    """A body of any size leaves a twentieth of the disk to the other tenants. Raises OSError (ENOSPC)."""
+    disk = shutil.disk_usage(folder)
+    if disk.free - size < disk.total // 20:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 def _spool(body: Body, parts: list[bytes], folder: Path) -> None:

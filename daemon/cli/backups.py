@@ -33,6 +33,8 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Copy a tenant's knowledge base into one file, while it serves; the file is checked before it gets its name."""
+    if file == STDIN and sys.stdout.isatty():
+        raise typer.BadParameter("a backup is nothing for a terminal; name a file, or send it on", param_hint="FILE")
     with settings(ctx).client() as client:
         if file == STDIN:
             for chunk in client.backup(tenant):

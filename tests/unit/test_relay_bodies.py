@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from daemon.api import bodies
 from daemon.api.bodies import Body, ClientGone, read_body
-from daemon.core.errors import BodyTooLarge, QueueFull
+from daemon.core.errors import BodyTooLarge, DiskFull, QueueFull
+from tests.small_disk import mounted
 
 KIB = 1024
 
@@ -68,3 +70,16 @@ async def test_what_comes_to_nothing_holds_nothing() -> None:
     with pytest.raises(BodyTooLarge):
         await read([b"x" * 100 * KIB] * 3, limit=250 * KIB)
     assert not bodies._HELD
+
+
+async def test_a_body_of_any_size_leaves_room_to_the_others(tmp_path: Path) -> None:
+    with mounted(tmp_path, 4):
+        declared = {"headers": [(b"content-length", b"4100000")]}
+        with pytest.raises(DiskFull, match="no room"):
+            await read_body(declared, receiving([b"x" * KIB]), None, tmp_path)
+        with pytest.raises(DiskFull, match="no room"):
+            await read_body({"headers": []}, receiving([b"x" * 64 * KIB] * 100), None, tmp_path)
+        assert shutil.disk_usage(tmp_path).free == 4 << 20
+        body = await read_body({"headers": []}, receiving([b"x" * 64 * KIB] * 50), None, tmp_path)
+        assert body.size == 3200 * KIB
+        body.close()
