@@ -45,10 +45,18 @@ def pack(model: nn.Module) -> int:
     try:
         if not _faster(largest):
             return 0
-        return sum(_replace(parent, name, linear) for parent, name, linear in places)
+        replaced = sum(_replace(parent, name, linear) for parent, name, linear in places)
     except (RuntimeError, AttributeError, TypeError) as error:  # the operators are PyTorch's own and may change
         log.info("linear-layers-not-packed", extra={"reason": str(error)[:500]})
         return 0
+    _leave_the_file(model)
+    return replaced
+
+
+def _leave_the_file(model: nn.Module) -> None:
+    """Weights are mapped from their file, all of which stays in memory for the sake of the few that are left in it."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
 
 
 def _possible() -> bool:
