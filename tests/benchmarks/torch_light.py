@@ -72,16 +72,18 @@ def in_batches(backend: Backend, texts: list[str]) -> None:
     backend.encode_documents(taken)
 
 
-def alone(backend: Backend, theirs: Any, texts: list[str], queries: list[str]) -> None:
+def alone(backend: Backend, theirs: Any, texts: list[str], queries: list[str], threads: int) -> None:
     """The backend and the library in one process, with the same threads."""
-    print(f"{torch.get_num_threads()} threads; batch_tokens {backend.batch_tokens}")
+    print(f"{threads} threads; batch_tokens {backend.batch_tokens}")
     difference = np.abs(backend.encode_documents(texts[:200]).vectors - theirs.encode_document(texts[:200])).max()
     print(f"{'largest difference of a value':<46} {difference:>10.2e}")
     single, bulk = Series("one query", "ms"), Series(f"{len(texts)} documents", "text/s")
     for _ in range(ROUNDS):
         single.ours.append(milliseconds(lambda query: backend.encode_queries([query]), queries))
+        torch.set_num_threads(threads)  # the backend chooses anew at each call
         single.theirs.append(milliseconds(theirs.encode_query, queries))
         bulk.ours.append(rate(lambda some: in_batches(backend, some), texts))
+        torch.set_num_threads(threads)
         bulk.theirs.append(rate(theirs.encode_document, texts))
     print(single.line())
     print(bulk.line())
@@ -126,10 +128,12 @@ def main() -> None:
         paths = TenantPaths(Path(folder), Path(folder), Path(folder))
         backend = models.load(EncoderConfig.model_validate(ENCODER), paths, LimitsConfig(cpus=threads))
     print(f"{'':<46} {'vecward':>10} {'':>18} {'library':>10}")
-    alone(backend, theirs, texts[:400], queries[:QUERIES])
+    alone(backend, theirs, texts[:400], queries[:QUERIES], threads)
     del backend
+    torch.set_num_threads(threads)
     with running_daemon({"bench": tenant(threads)}) as daemon:
         daemon.wait_state("bench", "ready", deadline_s=240)
+        print(next(line for line in daemon.encoder_log("bench").splitlines() if "model-timed" in line))
         indexed(daemon, theirs, texts)
         asyncio.run(served(daemon, theirs, queries))
 

@@ -91,13 +91,20 @@ def test_a_text_too_large_for_the_gpu_alone_is_refused(qwen3: Path, monkeypatch:
         backend.encode_documents(TEXTS)
 
 
-def test_threads_follow_the_limit(qwen3: Path) -> None:
+def test_threads_follow_the_limit(qwen3: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = torch.get_num_threads()
     try:
-        load(qwen3, LimitsConfig(cpus=0.5))
+        load(qwen3, LimitsConfig(cpus=0.5)).encode_documents(TEXTS)
         assert torch.get_num_threads() == 1
-        load(qwen3, LimitsConfig(cpus=1.5))
-        assert torch.get_num_threads() == 2
+        runner = load(qwen3, LimitsConfig(cpus=1.5))._encoder._runner  # type: ignore[attr-defined]
+        assert runner._threads == 2
+        monkeypatch.setattr(runner, "_alone_up_to", 64)  # as where one thread was found faster for short calls
+        used: list[int] = []
+        monkeypatch.setattr(runner, "_modules", [lambda features: used.append(torch.get_num_threads()) or features])
+        for tokens in (64, 65, 10):
+            with pytest.raises(KeyError, match="sentence_embedding"):
+                runner.run([np.zeros(tokens, np.int32)])
+        assert used == [1, 2, 1]
     finally:
         torch.set_num_threads(before)
 

@@ -35,7 +35,7 @@ _LEAST_BATCH = 128
 # for a query of 15 tokens, all-MiniLM-L6-v2, two cores: 4.2 ms with one, 5.2 ms with two (3.0 ms if they spin, which
 # takes up to 100 ms as soon as anything else runs).
 _FEW_TOKENS = 64
-_WORTH_IT = 0.9
+_WORTH_IT = 0.7  # of one thread's time: in a running encoder the event loop wants a processor, too
 
 
 @dataclass(frozen=True)
