@@ -89,10 +89,13 @@ class Writer:
     def _delete(self, client: Client) -> None:
         ids = self._chance.sample(list(self.held), min(len(self.held), self._chance.choice([1, 1, 5])))
         after = {id_: text for id_, text in self.held.items() if id_ not in ids}
-        deleted = self._try(client, set(after.values()), lambda: client.delete(self.tenant, ids))
+        forget = self._chance.random() < 0.2
+        deleted = self._try(client, set(after.values()), lambda: client.delete(self.tenant, ids, forget))
         if deleted is not None:
             assert (sorted(deleted.deleted), deleted.unknown) == (sorted(ids), [])
-            self._done("delete", deleted.revision, after)
+            self._done("forget" if forget else "delete", deleted.revision, after)
+            if forget:
+                self._undoable = None
 
     def _set(self, client: Client) -> None:
         kept = [text for text in self.held.values() if self._chance.random() < 0.7]

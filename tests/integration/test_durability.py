@@ -37,7 +37,7 @@ class Killer:
 
     def kill_until(self, total: int, alive: threading.Event) -> None:
         while self.kills.total() < total and alive.is_set():
-            for _ in range(self._chance.randrange(6)):
+            for _ in range(self._chance.randrange(9)):
                 self._wait_for_writes()
                 self._kill_encoder()
             self._wait_for_writes()
@@ -50,7 +50,7 @@ class Killer:
     def _wait_for_writes(self) -> None:
         """Some changes, then a random moment."""
         before, wanted = self._acknowledged(), self._chance.randrange(1, 12)
-        end = time.monotonic() + self._chance.uniform(0.3, 1.5)
+        end = time.monotonic() + self._chance.uniform(0.2, 0.8)
         wait_for(lambda: self._acknowledged() >= before + wanted or time.monotonic() > end, what="writes")
         threading.Event().wait(self._chance.uniform(0, 0.03))
 
