@@ -37,7 +37,7 @@ class Killer:
 
     def kill_until(self, total: int, alive: threading.Event) -> None:
         while self.kills.total() < total and alive.is_set():
-            for _ in range(self._chance.randrange(9)):
+            for _ in range(self._chance.randrange(12)):
                 self._wait_for_writes()
                 self._kill_encoder()
             self._wait_for_writes()
