@@ -1,0 +1,53 @@
+"""Errors, one for each kind of daemon.core.errors."""
+
+MESSAGES: dict[str, tuple[str, str]] = {
+    "error.error": ("Something went wrong", "出了点问题"),
+    "error.bad-request": ("That could not be understood", "无法理解该请求"),
+    "error.unsupported-media-type": ("This kind of file is not supported", "不支持该类型的文件"),
+    "error.body-too-large": ("That is too large", "内容过大"),
+    "error.invalid": ("That value is not allowed", "该值不被允许"),
+    "error.too-long": ("That text is too long", "文本太长"),
+    "error.too-short": ("That text is too short", "文本太短"),
+    "error.invalid-config": ("The configuration has a mistake", "配置有误"),
+    "error.bad-backup": ("This file cannot be restored", "无法从该文件恢复"),
+    "error.unauthenticated": ("You are no longer signed in", "您已不在登录状态"),
+    "error.too-many-attempts": ("Too many attempts", "尝试次数过多"),
+    "error.forbidden": ("You may not do that", "您没有此权限"),
+    "error.not-found": ("That does not exist", "不存在"),
+    "error.unknown-tenant": (
+        "This knowledge base does not exist, or is not open to you",
+        "该知识库不存在或未对您开放",
+    ),
+    "error.unknown-entry": ("This entry does not exist any more", "该条目已不存在"),
+    "error.unknown-operation": ("This operation is not known any more", "该操作已不存在"),
+    "error.method-not-allowed": ("That is not possible here", "此处不支持该操作"),
+    "error.conflict": ("That does not fit the present state", "与当前状态冲突"),
+    "error.duplicate": ("This entry is there already", "该条目已存在"),
+    "error.data-exists": ("There is data under this name already", "该名称下已有数据"),
+    "error.tenant-stopped": ("This knowledge base is switched off", "该知识库已停止"),
+    "error.nothing-to-undo": ("There is nothing to take back", "没有可撤销的操作"),
+    "error.revision-changed": ("Somebody else changed it meanwhile", "其他人同时做了修改"),
+    "error.queue-full": ("Too much is asked at once, please try again shortly", "请求过多，请稍后再试"),
+    "error.disk-full": ("There is no room left for more entries", "存储空间不足"),
+    "error.unavailable": ("Not available right now, please try again shortly", "暂时不可用，请稍后再试"),
+    "error.tenant-starting": ("Still starting, please try again in a moment", "正在启动，请稍后再试"),
+    "error.tenant-failed": (
+        "This knowledge base cannot start; an administrator must look at it",
+        "该知识库无法启动，请联系管理员",
+    ),
+    "error.encoder-hung": (
+        "Computing resources are tight, please try again shortly",
+        "计算资源紧张，请稍后重试",
+    ),
+    "error.encoder-lost": ("The answer was lost on its way, please try again", "响应中断，请重试"),
+    "error.re-embedding": (
+        "The model has changed and reads all entries anew; please try again later",
+        "模型已更换，正在重新处理全部条目，请稍后再试",
+    ),
+    "error.start-refused": ("It could not be started", "无法启动"),
+    "error.daemon-unreachable": (
+        "The service does not answer; an administrator must look at it",
+        "服务没有响应，请联系管理员",
+    ),
+    "error.internal": ("Something went wrong inside the service", "服务内部出错"),
+}

@@ -1,0 +1,33 @@
+"""What a backup says about itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from daemon.core.wire.base import Answer
+
+
+class BackupDatabase(Answer):
+    """`sha256` is of the whole file, in hexadecimal."""
+
+    file: str
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class BackupManifest(Answer):
+    """`manifest.json`, the first member of a backup: what the database in it holds, and how to check it."""
+
+    format: Literal["vecward-backup"] = "vecward-backup"
+    format_version: Annotated[int, Field(ge=1)] = 1
+    vecward: str
+    schema_version: int
+    tenant: str
+    revision: int
+    entries: int
+    fingerprint: str | None  # of the model in use; None where nobody knows (a salvaged base)
+    created_at: datetime
+    database: BackupDatabase

@@ -1,0 +1,22 @@
+"""What all models of the API share: limits, and how strict they are."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+MAX_QUERY_BYTES = 32 * 1024
+MAX_ENTRY_BYTES = 64 * 1024
+MAX_K = 1000
+MAX_DIMS = 16384
+
+Scalar = str | int | float | bool | None
+Metadata = dict[str, Scalar]
+
+
+class Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")

@@ -1,0 +1,100 @@
+"""Entries and their changes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from daemon.core.wire.base import Answer, Metadata, Request
+
+
+class Entry(Answer):
+    id: int
+    text: str
+    metadata: Metadata = {}
+    created_at: datetime
+    updated_at: datetime
+
+
+class EntryPage(Answer):
+    """`next` is the `after` of the following page, None on the last one."""
+
+    entries: list[Entry]
+    next: int | None = None
+    total: int
+    revision: int
+
+
+class NewEntry(Request):
+    text: str
+    metadata: Metadata = {}
+
+
+class AddEntries(Request):
+    entries: list[NewEntry]
+
+
+class SetTexts(Request):
+    texts: list[str]
+
+
+class EditEntry(Request):
+    """Only what is given changes."""
+
+    text: str | None = None
+    metadata: Metadata | None = None
+
+
+class DeleteEntries(Request):
+    ids: list[int]
+    forget: bool = False
+
+
+class Refused(Answer):
+    """`line` counts from 1 in the request's list; `id` is the entry that a duplicate repeats (None if it stands
+    earlier in the same request)."""
+
+    line: int
+    text: str
+    kind: str
+    reason: str
+    id: int | None = None
+
+
+class Added(Answer):
+    added: list[int]
+    refused: list[Refused] = []
+    revision: int
+
+
+class SetResult(Answer):
+    added: int
+    removed: int
+    unchanged: int
+    refused: list[Refused] = []
+    revision: int
+
+
+class Deleted(Answer):
+    deleted: list[int]
+    unknown: list[int] = []
+    revision: int
+
+
+class Change(Answer):
+    """One committed change of a knowledge base."""
+
+    revision: int
+    at: datetime
+    actor: str
+    kind: str
+    added: int = 0
+    removed: int = 0
+    edited: int = 0
+    undone: bool = False
+    details: list[dict[str, Any]] = []
+
+
+class HistoryPage(Answer):
+    changes: list[Change]
+    next: int | None = None

@@ -1,0 +1,76 @@
+"""Tenants, and what is metered and logged of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from daemon.core.wire.base import Answer
+from daemon.core.wire.operations import Progress
+
+
+class Rates(Answer):
+    """Over the last minute."""
+
+    searches_per_s: float = 0.0
+    errors_per_s: float = 0.0
+    p50_ms: float | None = None
+
+
+class Title(Answer):
+    en: str = ""
+    zh: str = ""
+
+
+class TenantView(Answer):
+    """A tenant as its admins see it; a searcher's copy has the operational fields empty."""
+
+    name: str
+    title: Title
+    state: str
+    goal: str
+    reason: str | None = None
+    role: str | None = None  # the caller's own role on it, a word of daemon.core.roles.Role
+    pid: int | None = None
+    uptime_s: float | None = None
+    restarts: int = 0
+    device: str | None = None
+    isolation: str | None = None
+    memory_mb: float | None = None
+    gpu_memory_mb: float | None = None
+    entries: int | None = None
+    revision: int | None = None
+    fingerprint: str | None = None
+    dimension: int | None = None
+    threshold: float | None = None
+    k: int = 5
+    min_chars: int = 5
+    backend: str | None = None
+    progress: Progress | None = None
+    warnings: list[str] = []
+    rates: Rates = Rates()
+
+
+class TenantPage(Answer):
+    tenants: list[TenantView]
+    next: str | None = None
+    total: int = 0
+
+
+class UsageDay(Answer):
+    """One tenant's day (UTC): `encoder_s` is its model's time, `storage_bytes` the day's last figure."""
+
+    tenant: str
+    day: str
+    queries: int
+    texts: int
+    tokens: int
+    encoder_s: float
+    storage_bytes: int
+
+
+class UsagePage(Answer):
+    usage: list[UsageDay]
+
+
+class LogPage(Answer):
+    lines: list[dict[str, Any]]
