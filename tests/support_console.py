@@ -19,7 +19,7 @@ from tests.support import CHECKOUT, RunningDaemon, wait_for
 
 @contextmanager
 def running_console(daemon: RunningDaemon) -> Iterator[str]:
-    """Its address, such as http://127.0.0.1:34567."""
+    """Its address, such as http://127.0.0.1:34567; the port is the console's own choice, read from its log."""
     output = daemon.root / "console-output"
     with output.open("wb") as stream:
         process = subprocess.Popen(

@@ -7,7 +7,6 @@ a backup. It speaks in JSON lines on standard output: {"done", "total"} as it go
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import errno
 import json
@@ -22,17 +21,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from daemon.core import logs
 from daemon.core.errors import Conflict, DiskFull, InternalError, StartRefused, VecwardError
 from daemon.core.paths import TenantPaths
-from daemon.core.tenant_config import TenantConfig
 from daemon.encoder import data_lock
-from daemon.encoder.__main__ import die_with_parent
+from daemon.encoder.aside import begin
 from daemon.encoder.backups import manifest_of
 from daemon.encoder.knowledge import Salvage, container, recover, schema, sharing
 from daemon.encoder.knowledge.reading import damaged_texts
 from daemon.encoder.knowledge.vectors import damaged_vectors
-from daemon.encoder.options import read_all
 
 _LOCK_S = 2.0
 _SHOWN = 20
@@ -40,15 +36,7 @@ _PART = 1 << 20
 
 
 def main() -> int:
-    die_with_parent()
-    parser = argparse.ArgumentParser("daemon.encoder.recovering", description="Started by the daemon.")
-    parser.add_argument("--tenant", required=True)
-    parser.add_argument("--data", required=True, type=Path)
-    parser.add_argument("--config-fd", required=True, type=int)
-    parser.add_argument("--in-place", action="store_true")
-    options = parser.parse_args()
-    logs.setup(TenantConfig.model_validate_json(read_all(options.config_fd)).log.level)
-    logs.tenant.set(options.tenant)
+    options, _ = begin("daemon.encoder.recovering", "--in-place", action="store_true")
     threading.Thread(target=_end_with_lifeline, daemon=True).start()
     try:
         with _translated(options.data):

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +12,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from daemon.core import users
-from tests.support import CHECKOUT, RunningDaemon, running_daemon, wait_for
+from tests.support import CHECKOUT, RunningDaemon, running_daemon
+from tests.support_console import running_console
 
 PASSWORD = "correct horse battery"
 USERS = ("demo", "editor", "admin")
@@ -29,28 +27,10 @@ _DEADLINE_MS = 20_000
 
 @dataclass
 class Console:
-    """The console's process; `url` is where it listens."""
+    """A console; `url` is where it listens."""
 
     daemon: RunningDaemon
-    process: subprocess.Popen[bytes]
-    output: Path
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def port(self) -> int:
-        """The port it chose itself, from its log."""
-
-        def said() -> int | None:
-            assert self.process.poll() is None, f"the console has ended:\n{self.output.read_text()}"
-            for line in self.output.read_text().splitlines():
-                if line.startswith("{") and json.loads(line).get("event") == "console-listening":
-                    return int(json.loads(line)["port"])
-            return None
-
-        return wait_for(said, 60, "the console's port in its log") or 0
+    url: str
 
 
 @dataclass
@@ -129,18 +109,8 @@ def demo_daemon() -> Iterator[RunningDaemon]:
 
 @pytest.fixture(scope="package")  # ends with this folder: playwright holds the main thread's event loop
 def console(demo_daemon: RunningDaemon) -> Iterator[Console]:
-    output = demo_daemon.root / "console-output"
-    with output.open("wb") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "console", "--root", str(demo_daemon.root), "--port", "0"],
-            cwd=CHECKOUT, stdout=stream, stderr=stream, env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-        )  # fmt: skip
-    running = Console(demo_daemon, process, output)
-    try:
-        yield running
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
+    with running_console(demo_daemon) as url:
+        yield Console(demo_daemon, url)
 
 
 @pytest.fixture(scope="package")  # ends with this folder: playwright holds the main thread's event loop

@@ -5,7 +5,6 @@ Standard input is a lifeline: at its end the encoder under test and its folder g
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import sys
@@ -17,32 +16,21 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from daemon.core import logs
 from daemon.core.bench import BenchAbout, BenchProblem, BenchRequest, BenchRow, BenchStep
 from daemon.core.errors import VecwardError
 from daemon.core.paths import TenantPaths
 from daemon.core.tenant_config import TenantConfig
-from daemon.encoder.__main__ import die_with_parent
+from daemon.encoder.aside import begin
 from daemon.encoder.bench import copied
 from daemon.encoder.bench.asking import Connection, search
 from daemon.encoder.bench.measured import Measured
-from daemon.encoder.options import read_all
 
 _PART_BYTES = 16 << 20  # of one request that adds entries
 _ALONE_S = 5.0
 
 
 def main() -> int:
-    die_with_parent()
-    parser = argparse.ArgumentParser("daemon.encoder.bench", description="Started by the daemon.")
-    parser.add_argument("--tenant", required=True)
-    parser.add_argument("--data", required=True, type=Path)
-    parser.add_argument("--config-fd", required=True, type=int)
-    parser.add_argument("--asked", required=True, type=BenchRequest.model_validate_json)
-    options = parser.parse_args()
-    config = TenantConfig.model_validate_json(read_all(options.config_fd))
-    logs.setup(config.log.level)
-    logs.tenant.set(options.tenant)
+    options, config = begin("daemon.encoder.bench", "--asked", required=True, type=BenchRequest.model_validate_json)
     copied.clean(options.data)
     try:
         asyncio.run(_until_alone(_bench(options.tenant, options.data, for_measuring(config), options.asked)))

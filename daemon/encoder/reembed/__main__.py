@@ -6,7 +6,6 @@ standard input and then gives each entry a vector. Standard input is a lifeline:
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import threading
@@ -16,13 +15,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from daemon.core import control, logs
+from daemon.core import control
 from daemon.core.errors import VecwardError
 from daemon.core.paths import TenantPaths
 from daemon.core.reembed import Done, Loaded, Problem, Step
 from daemon.core.tenant_config import TenantConfig
-from daemon.encoder.__main__ import die_with_parent, limit_threads
-from daemon.encoder.options import read_all
+from daemon.encoder.__main__ import limit_threads
+from daemon.encoder.aside import begin
 
 if TYPE_CHECKING:
     from daemon.encoder.knowledge import Knowledge
@@ -34,16 +33,7 @@ _ROUNDS = 5  # entries that came meanwhile; the last few are the start's affair
 
 
 def main() -> int:
-    die_with_parent()
-    parser = argparse.ArgumentParser("daemon.encoder.reembed", description="Started by the daemon.")
-    parser.add_argument("--tenant", required=True)
-    parser.add_argument("--data", required=True, type=Path)
-    parser.add_argument("--config-fd", required=True, type=int)
-    parser.add_argument("--survey", action="store_true")
-    options = parser.parse_args()
-    config = TenantConfig.model_validate_json(read_all(options.config_fd))
-    logs.setup(config.log.level)
-    logs.tenant.set(options.tenant)
+    options, config = begin("daemon.encoder.reembed", "--survey", action="store_true")
     limit_threads(config)
     os.nice(_NICE)
     go = _watch_lifeline()
