@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.encoder.models.sentence_transformers.groups import fixed_cost, groups
+from daemon.encoder.models.sentence_transformers.groups import even_parts, fixed_cost, groups
 
 
 def test_long_and_short_are_kept_apart() -> None:
@@ -39,3 +39,19 @@ def test_the_fixed_cost_is_told_in_tokens() -> None:
     assert fixed_cost(lambda texts: 0.010 + texts * 8 * 0.0001, 8, most=64) == 64
     assert fixed_cost(lambda texts: texts * 8 * 0.1, 8, most=64) == 4
     assert fixed_cost(lambda _: 0.01, 8, most=4096) == 4096
+
+
+@given(st.lists(st.integers(1, 600), min_size=1, max_size=60), st.integers(1, 5))
+def test_even_parts_keep_the_order_and_share_the_tokens(lengths: list[int], count: int) -> None:
+    group = sorted(range(len(lengths)), key=lengths.__getitem__)
+    parts = even_parts(group, lengths, count)
+    assert [at for part in parts for at in part] == group
+    assert all(parts)
+    assert len(parts) <= count
+    share, longest = sum(lengths) / count, max(lengths)
+    assert all(sum(lengths[at] for at in part) <= share + longest for part in parts)
+
+
+def test_even_parts_of_like_lengths() -> None:
+    assert even_parts([0, 1, 2, 3], [7, 7, 7, 7], 2) == [[0, 1], [2, 3]]
+    assert even_parts([0, 1, 2], [1, 1, 30], 2) == [[0, 1], [2]]

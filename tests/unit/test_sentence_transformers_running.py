@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from tests.support_models import (
 torch = needs_torch()
 
 from daemon.encoder.models.sentence_transformers import backend as module  # noqa: E402
-from daemon.encoder.models.sentence_transformers import packed_linear  # noqa: E402
+from daemon.encoder.models.sentence_transformers import packed_linear, passes, running  # noqa: E402
 from daemon.encoder.models.sentence_transformers.backend import SentenceTransformersBackend  # noqa: E402
 from daemon.encoder.models.sentence_transformers.encoders import PlainEncoder, TokenEncoder  # noqa: E402
 
@@ -62,6 +64,7 @@ def test_running_out_of_gpu_memory_halves_the_batch(qwen3: Path, monkeypatch: py
     backend = load(qwen3)
     expected = backend.encode_documents(TEXTS * 4).vectors
     runner = backend._encoder._runner  # type: ignore[attr-defined]
+    monkeypatch.setattr(runner, "_lanes", None)  # a GPU has none
     sizes: list[int] = []
     original = runner._call
 
@@ -86,7 +89,9 @@ def test_a_text_too_large_for_the_gpu_alone_is_refused(qwen3: Path, monkeypatch:
     def no_gpu(_: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(backend._encoder._runner, "_call", no_gpu)  # type: ignore[attr-defined]
+    runner = backend._encoder._runner  # type: ignore[attr-defined]
+    monkeypatch.setattr(runner, "_lanes", None)
+    monkeypatch.setattr(runner, "_call", no_gpu)
     with pytest.raises(Unavailable, match=r"cannot encode a text of \d+ tokens: the GPU's memory"):
         backend.encode_documents(TEXTS)
 
@@ -100,13 +105,57 @@ def test_threads_follow_the_limit(qwen3: Path, monkeypatch: pytest.MonkeyPatch) 
         assert runner._threads == 2
         monkeypatch.setattr(runner, "_alone_up_to", 64)  # as where one thread was found faster for short calls
         used: list[int] = []
-        monkeypatch.setattr(runner, "_modules", [lambda features: used.append(torch.get_num_threads()) or features])
+        runner._call.modules = [lambda features: used.append(torch.get_num_threads()) or features]
         for tokens in (64, 65, 10):
             with pytest.raises(KeyError, match="sentence_embedding"):
                 runner.run([np.zeros(tokens, np.int32)])
         assert used == [1, 2, 1]
     finally:
         torch.set_num_threads(before)
+
+
+def test_lanes_compute_the_same_each_on_one_thread(qwen3: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    try:
+        faster_and_faster = itertools.count(100.0, -1.0)
+        monkeypatch.setattr(running, "_seconds", lambda _: next(faster_and_faster))
+        backend = load(qwen3, LimitsConfig(cpus=2))
+        runner = backend._encoder._runner  # type: ignore[attr-defined]
+        assert runner._lanes is not None
+        seen: dict[int, tuple[int, set[str]]] = {}  # by module list: the threads' number, their names
+        for way in runner._lanes._free:
+            way.modules.insert(0, lambda features, way=way: _note(seen, way) or features)
+        many = TEXTS * 5
+        found = backend.encode_documents(many)
+        assert {number for number, _ in seen.values()} == {1}
+        assert {name.split("_")[0] for _, names in seen.values() for name in names} == {"lane"}
+        assert len({id(way.modules[1]) for way in runner._lanes._free}) == 2, "modules of their own"
+        monkeypatch.setattr(runner, "_lanes", None)
+        expected = backend.encode_documents(many)
+        np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-5)
+        assert (found.truncated, found.tokens) == (expected.truncated, expected.tokens)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _note(seen: dict[int, tuple[int, set[str]]], way: Any) -> None:
+    _, names = seen.get(id(way), (0, set()))
+    seen[id(way)] = torch.get_num_threads(), names | {threading.current_thread().name}
+
+
+def test_lanes_share_their_weights(qwen3: Path) -> None:
+    backend = load(qwen3, LimitsConfig(cpus=1))
+    runner = backend._encoder._runner  # type: ignore[attr-defined]
+    assert runner._lanes is None, "one thread has nobody beside it"
+    lanes = passes.Lanes(runner._call, runner._device, runner._shape, 2)
+    try:
+        one, other = (torch.nn.ModuleList(way.modules) for way in lanes._free)
+        ours = torch.nn.ModuleList(runner._call.modules)
+        places = [{parameter.data_ptr() for parameter in modules.parameters()} for modules in (one, other, ours)]
+        assert places[0] == places[1] == places[2]
+        assert not {id(module) for module in one.modules()} & {id(module) for module in other.modules()}
+    finally:
+        lanes.close()
 
 
 def test_packed_layers_compute_the_same() -> None:

@@ -17,13 +17,8 @@ from daemon.encoder.models.backend import Encoded, Matrix, unit_rows
 from daemon.encoder.models.presets import Preset
 from daemon.encoder.models.sentence_transformers.device import Device
 from daemon.encoder.models.sentence_transformers.groups import groups
-from daemon.encoder.models.sentence_transformers.running import (
-    Runner,
-    Shape,
-    to_matrix,
-    too_little_memory,
-    without_running_out,
-)
+from daemon.encoder.models.sentence_transformers.passes import Shape, to_matrix
+from daemon.encoder.models.sentence_transformers.running import Runner, too_little_memory, without_running_out
 from daemon.encoder.models.sentence_transformers.tokens import Side, Tokens
 
 DOCUMENT = "document"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+
 
 def groups(lengths: Sequence[int], apart: float, most: float) -> Iterator[list[int]]:
     """Positions of each group's texts, shortest first.
@@ -22,6 +24,14 @@ def groups(lengths: Sequence[int], apart: float, most: float) -> Iterator[list[i
         group.append(at)
     if group:
         yield group
+
+
+def even_parts(group: Sequence[int], lengths: Sequence[int], count: int) -> list[list[int]]:
+    """The group cut into at most `count` parts of about as many tokens each, in its order."""
+    tokens = np.array([lengths[at] for at in group])
+    middles = np.cumsum(tokens) - tokens / 2
+    cuts = np.searchsorted(middles, tokens.sum() * np.arange(1, count) / count)
+    return [part.tolist() for part in np.split(np.array(group), cuts) if len(part)]
 
 
 def fixed_cost(seconds: Callable[[int], float], tokens: int, most: float) -> float:
