@@ -15,7 +15,7 @@ from pathlib import Path
 from daemon.cli.settings import Settings
 from daemon.core.config import DaemonConfig, load_config
 from daemon.core.errors import DaemonUnreachable, VecwardError
-from daemon.core.tenant_config import load_tenants
+from daemon.core.tenant_files import load_tenants
 
 _SANDBOX_TRIAL_S = 10
 _OLDEST_PYTHON = (3, 11)

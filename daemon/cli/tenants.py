@@ -133,9 +133,9 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check tenants' YAML files, without a daemon: prints file:line: field: problem."""
-    from daemon.core.tenant_config import load_tenant
+    from daemon.core.tenant_files import check_files
 
-    checked = [load_tenant(path) for path in files]
+    checked = check_files(files)
     if as_json:
         print_json({"files": [_verdict(one.path, one.error) for one in checked]})
     else:

@@ -12,11 +12,13 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from daemon.core import strict_yaml
 from daemon.core.errors import Invalid, InvalidConfig
 from daemon.core.strict_model import ConfigModel, check
+from daemon.core.strict_yaml import Document
 from daemon.core.wire import MAX_ENTRY_BYTES, MAX_K, shorten
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,27}")  # "vw-" and 28 more fit Linux's 31 characters for a user name
 NAME_ALLOWED = "1 to 28 of a-z, 0-9 and -, beginning with a letter"
 _PRINCIPAL = re.compile(r"uid:[0-9]{1,10}|(linux|group|user):[^\s:/\x00]{1,64}")
+DEVICE = ("encoder", "device")
 _DEVICE = re.compile(r"auto|cpu|cuda:(\d{1,3}|GPU-[0-9a-f-]{8,40}|MIG-[0-9a-f-]{8,40})")
 
 THRESHOLDS = {"use-multilingual": 0.3, "sentence-transformers": 0.4, "fake": 0.3}
@@ -176,6 +178,17 @@ class TenantFile:
     path: Path
     config: TenantConfig | None = None
     error: InvalidConfig | None = None
+    device_line: int = 1
+
+    @property
+    def gpu(self) -> str | None:
+        """The GPU that it names, as it is written; None: none, or `auto`."""
+        device = self.config.encoder.device if self.config is not None else ""
+        return device if device.startswith("cuda:") else None
+
+    @property
+    def shares_gpu(self) -> bool:
+        return self.config is not None and self.config.limits.gpu_sharing == "allowed"
 
     @property
     def seed(self) -> Path | None:
@@ -184,9 +197,9 @@ class TenantFile:
         return self.path.parent / self.config.knowledge.seed
 
 
-def parse_tenant(raw: bytes, path: Path) -> TenantConfig:
-    """A tenant's configuration from YAML bytes; raises InvalidConfig."""
-    return check(TenantConfig, strict_yaml.parse(raw, path))
+def parse_tenant(raw: bytes, path: Path) -> TenantFile:
+    """A tenant's file from YAML bytes that stand, or would stand, in `path`. Raises InvalidConfig."""
+    return _checked(strict_yaml.parse(raw, path))
 
 
 def load_tenant(path: Path) -> TenantFile:
@@ -195,18 +208,22 @@ def load_tenant(path: Path) -> TenantFile:
     try:
         if not NAME.fullmatch(name):
             strict_yaml.refuse(path, 1, "file name", name, NAME_ALLOWED, "can't name a tenant")
-        config = check(TenantConfig, strict_yaml.load(path))
-        check_seed(path, config)
+        file = _checked(strict_yaml.load(path))
+        check_seed(file)
     except InvalidConfig as error:
         return TenantFile(name, path, error=error)
-    return TenantFile(name, path, config=config)
+    return file
 
 
-def check_seed(path: Path, config: TenantConfig) -> None:
-    """Raises InvalidConfig when the seed that stands in the tenant's file `path` can't be used."""
-    seed = config.knowledge.seed
-    if seed is not None and (problem := _seed_problem(path.parent / seed)):
-        strict_yaml.refuse(path, 1, "knowledge.seed", seed, "a file beside the YAML", problem)
+def _checked(document: Document) -> TenantFile:
+    config, line = check(TenantConfig, document), document.line_of(DEVICE)
+    return TenantFile(document.path.stem, document.path, config=config, device_line=line)
+
+
+def check_seed(file: TenantFile) -> None:
+    """Raises InvalidConfig when the seed that the file names can't be used."""
+    if file.seed is not None and (problem := _seed_problem(file.seed)):
+        strict_yaml.refuse(file.path, 1, "knowledge.seed", file.seed.name, "a file beside the YAML", problem)
 
 
 def _seed_problem(path: Path) -> str | None:
@@ -216,11 +233,3 @@ def _seed_problem(path: Path) -> str | None:
     if not path.exists():
         return "is not there"
     return None if path.is_file() else "is not a regular file"
-
-
-def load_tenants(folder: Path) -> dict[str, TenantFile]:
-    """Every `*.yaml` in `folder`, by tenant name."""
-    if not folder.is_dir():
-        return {}
-    found = [load_tenant(path) for path in sorted(folder.glob("*.yaml"))]
-    return {tenant.name: tenant for tenant in found}

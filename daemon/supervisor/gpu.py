@@ -33,7 +33,7 @@ _MIG = (
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a tenant asks for. `named` maps devices that other tenants' files name to those tenants."""
+    """What a tenant asks for. `others` maps the other tenants to the devices that their files name."""
 
     tenant: str
     device: str
@@ -41,7 +41,16 @@ class Wanted:
     sharing: bool = False
     data: Path = Path()
     uid: int | None = None
-    named: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    def named_by(self, device: Device) -> str | None:
+        """The other tenant whose file names this GPU."""
+        return next((tenant for tenant, name in self.others.items() if _names(name, device)), None)
+
+    def is_moving(self, tenant: str, device: Device) -> bool:
+        """Whether another tenant that holds this GPU is about to leave it: its file names something else now."""
+        name = self.others.get(tenant, "auto")
+        return name != "auto" and not _names(name, device)
 
 
 @dataclass(frozen=True)
@@ -136,11 +145,10 @@ class Gpus:
         return Placement(note=why)
 
     async def _named(self, wanted: Wanted, devices: list[Device]) -> Placement:
-        name = wanted.device.removeprefix("cuda:")
-        if name.startswith("MIG-"):
+        if wanted.device.startswith("cuda:MIG-"):
             raise _refused(wanted, "a part of a GPU made by MIG can't be given to a tenant; name a whole GPU")
         for device in devices:
-            if name in (str(device.index), device.uuid):
+            if _names(wanted.device, device):
                 return await self._take(wanted, device)
         there = ", ".join(f"{device.words} {device.name}" for device in devices)
         raise _refused(wanted, f"this host has no such GPU; it has {there}")
@@ -150,8 +158,7 @@ class Gpus:
         held = self._locks.of(wanted.tenant)
         refusals: list[str] = []
         for device in sorted(devices, key=lambda each: self._preference(each, held)):
-            owner = wanted.named.get(f"cuda:{device.index}") or wanted.named.get(f"cuda:{device.uuid}")
-            if owner is not None:
+            if (owner := wanted.named_by(device)) is not None:
                 refusals.append(f"{device.words}: the file of tenant {owner} names it")
                 continue
             try:
@@ -169,9 +176,7 @@ class Gpus:
         """Lock first, look then: two tenants that start at once can't both find it free."""
         if device.problem is not None or device.mig:
             raise _refused(wanted, device.problem or _MIG.format(index=device.index), device)
-        while (restoring := self._restoring.get(device.uuid)) is not None:
-            await asyncio.wait([restoring])
-        lock = self._claim(wanted, device)
+        lock = await self._claim(wanted, device)
         try:
             await self._until_free(wanted, device)
             await self._make_exclusive(wanted, device, lock)
@@ -180,19 +185,25 @@ class Gpus:
             raise
         return Placement(f"cuda:{device.uuid}", device.words, device.uuid, device_nodes(device.minor))
 
-    def _claim(self, wanted: Wanted, device: Device) -> GpuLock:
+    async def _claim(self, wanted: Wanted, device: Device) -> GpuLock:
+        """Waits for a holder whose changed file sends it elsewhere. Raises StartRefused."""
         held = self._locks.of(wanted.tenant)
         if held is not None and held.uuid != device.uuid:
             self.release(wanted.tenant)  # its file names another one now
-        try:
-            return self._locks.claim(device.uuid, wanted.tenant, sharing=wanted.sharing)
-        except Held as error:
-            raise _refused(
-                wanted, f"{error} holds it; choose another GPU, stop the holder, or let both files say "
-                "limits.gpu_sharing: allowed", device,
-            ) from error  # fmt: skip
-        except OSError as error:
-            raise _refused(wanted, f"cannot lock it: {error}", device) from error
+        deadline = time.monotonic() + self._release_wait_s
+        while True:
+            while (restoring := self._restoring.get(device.uuid)) is not None:
+                await asyncio.wait([restoring])
+            try:
+                return self._locks.claim(device.uuid, wanted.tenant, sharing=wanted.sharing)
+            except Held as error:
+                holders = self._locks.tenants(device.uuid)
+                moving = any(wanted.is_moving(tenant, device) for tenant in holders)
+                if not moving or time.monotonic() > deadline:
+                    raise _held(wanted, device, error) from error
+            except OSError as error:
+                raise _refused(wanted, f"cannot lock it: {error}", device) from error
+            await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def _until_free(self, wanted: Wanted, device: Device) -> None:
         """A foreign process refuses the start at once; one of ours that is ending is waited for."""
@@ -282,6 +293,15 @@ def device_nodes(minor: int | None, dev: Path = Path("/dev")) -> tuple[Path, ...
     """The device files that one GPU's user needs: its own, and those that all GPUs share."""
     names: Iterable[str] = _NODES if minor is None else (f"nvidia{minor}", *_NODES)
     return tuple(path for path in (dev / name for name in names) if path.exists())
+
+
+def _names(name: str, device: Device) -> bool:
+    return name in (f"cuda:{device.index}", f"cuda:{device.uuid}")
+
+
+def _held(wanted: Wanted, device: Device, error: Held) -> StartRefused:
+    way_out = "choose another GPU, stop the holder, or let both files say limits.gpu_sharing: allowed"
+    return _refused(wanted, f"{error} holds it; {way_out}", device)
 
 
 def _refused(wanted: Wanted, reason: str, device: Device | None = None, **details: Any) -> StartRefused:

@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from daemon.core.errors import (
 )
 from daemon.core.paths import Paths
 from daemon.core.reembed import Plan
-from daemon.core.tenant_config import TenantConfig, TenantFile, check_name, check_seed, load_tenants, parse_tenant
+from daemon.core.tenant_config import TenantConfig, TenantFile, check_name, check_seed, parse_tenant
+from daemon.core.tenant_files import check_double, read_tenants, settle
 from daemon.core.wire import GpuList, Operation, TenantView
 from daemon.supervisor import planning, views
 from daemon.supervisor.benching import Benching
@@ -84,7 +86,7 @@ class Manager:
             await let_group_read(self.paths.log, self.config.logs.group)
         self.events.emit(EventName.DAEMON_STARTED, pid=os.getpid())
         await self.gpu.open()
-        for file in load_tenants(self.tenants_dir).values():
+        for file in self.settled(read_tenants(self.tenants_dir)).values():
             self.add(file, rests=self._rests(file))
         for name, work in (
             ("hang watch", HangWatch(self.live).run()),
@@ -148,6 +150,18 @@ class Manager:
 
     # --- GPUs ------------------------------------------------------------------------------------------
 
+    def settled(self, files: Mapping[str, TenantFile]) -> dict[str, TenantFile]:
+        """The files as they may be applied: see `tenant_files.settle`."""
+        in_force = {tenant.name: tenant.file for tenant in self.tenants.values() if tenant.config is not None}
+        return settle(files, in_force, self._last_gpu)
+
+    def _last_gpu(self, name: str) -> str | None:
+        """By its configuration in force; at the daemon's start, by the one that it was last up with."""
+        return self.tenants[name].file.gpu if name in self.tenants else self.state_db.gpu(name)
+
+    def _others(self, name: str) -> list[TenantFile]:
+        return [tenant.file for tenant in self.tenants.values() if tenant.name != name]
+
     async def _place(self, tenant: Tenant, config: TenantConfig) -> Placement:
         """The GPU, locked for the tenant, or the CPU. Raises StartRefused."""
         strict = self.config.isolation == "strict"
@@ -162,7 +176,7 @@ class Manager:
                 sharing=config.limits.gpu_sharing == "allowed",
                 data=tenant.paths.data,
                 uid=self.state_db.uid(tenant.name, *self.config.uid_range) if strict else None,
-                named={other.config.encoder.device: other.name for other in others if other.config},
+                others={other.name: other.config.encoder.device for other in others if other.config},
             )
         )
         if tenant.placement != before and (tenant.placement.uuid or tenant.placement.note):
@@ -263,8 +277,10 @@ class Manager:
         """What `put` would do."""
         check_name(name)
         path = self.tenants_dir / f"{name}.yaml"
-        config = await asyncio.to_thread(parse_tenant, raw, path)
-        return await planning.plan(name, self.tenants.get(name), config, self.reembedding)
+        file = await asyncio.to_thread(parse_tenant, raw, path)
+        check_double(file, self._others(name))
+        assert file.config is not None
+        return await planning.plan(name, self.tenants.get(name), file.config, self.reembedding)
 
     async def put(self, name: str, raw: bytes, adopt: bool, offline: bool = False) -> Tenant:
         """Creates or changes a tenant from YAML; the file is written whole or not at all.
@@ -273,8 +289,9 @@ class Manager:
         """
         check_name(name)
         path = self.tenants_dir / f"{name}.yaml"
-        config = await asyncio.to_thread(parse_tenant, raw, path)  # a large file takes seconds
-        check_seed(path, config)
+        file = await asyncio.to_thread(parse_tenant, raw, path)  # a large file takes seconds
+        check_seed(file)
+        check_double(file, self._others(name))
         known = name in self.tenants
         if not known and not adopt and self.paths.tenant(name).data.exists():
             raise DataExists(
@@ -282,10 +299,10 @@ class Manager:
                 f"adopt it (?adopt=true), or destroy it first (DELETE /v1/tenants/{name}?purge={name})",
                 tenant=name,
             )
-        if known and not offline:
-            await self.reembedding.check(self.tenants[name], config)
+        if known and not offline and file.config is not None:
+            await self.reembedding.check(self.tenants[name], file.config)
+            check_double(file, self._others(name))  # that took a while
         _write_whole(path, raw)
-        file = TenantFile(name, path, config=config)
         if known:
             self.reload.change(self.tenants[name], file, offline=offline)
             return self.tenants[name]

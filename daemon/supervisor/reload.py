@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daemon.core.tenant_config import TenantConfig, TenantFile, load_tenants
+from daemon.core.tenant_config import TenantConfig, TenantFile
+from daemon.core.tenant_files import read_tenants
 from daemon.supervisor.events import EventName
 from daemon.supervisor.states import Goal, Happening
 
@@ -78,7 +79,7 @@ class Reload:
             now = await asyncio.to_thread(signature, self._manager.tenants_dir)
             if asked or now != self._seen:
                 self._seen = now
-                await self.apply(await asyncio.to_thread(load_tenants, self._manager.tenants_dir))
+                await self.apply(await asyncio.to_thread(read_tenants, self._manager.tenants_dir))
 
     async def _asked_within(self, seconds: float) -> bool:
         try:
@@ -91,6 +92,7 @@ class Reload:
 
     async def apply(self, files: Mapping[str, TenantFile]) -> None:
         manager = self._manager
+        files = manager.settled(files)
         for name in [name for name in manager.tenants if name not in files]:
             if (manager.tenants_dir / f"{name}.yaml").exists():  # created by PUT since the folder was read
                 continue

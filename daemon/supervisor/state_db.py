@@ -16,11 +16,11 @@ from daemon.supervisor.states import Goal
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MAX_WAITING = 10_000  # writes that wait for room on the disk
 
 _SCHEMA = """
-CREATE TABLE tenants (name TEXT PRIMARY KEY, goal TEXT NOT NULL, parked INTEGER);
+CREATE TABLE tenants (name TEXT PRIMARY KEY, goal TEXT NOT NULL, parked INTEGER, gpu TEXT);
 CREATE TABLE uids (uid INTEGER PRIMARY KEY, tenant TEXT NOT NULL, retired INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE events (
     id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, name TEXT NOT NULL, tenant TEXT, data TEXT NOT NULL
@@ -36,7 +36,10 @@ CREATE TABLE operations (
 """
 
 # From each older version to the next.
-_MIGRATIONS = {1: "ALTER TABLE tenants ADD COLUMN parked INTEGER;"}
+_MIGRATIONS = {
+    1: "ALTER TABLE tenants ADD COLUMN parked INTEGER;",
+    2: "ALTER TABLE tenants ADD COLUMN gpu TEXT;",
+}
 
 
 class StateDb:
@@ -118,6 +121,19 @@ class StateDb:
             "ON CONFLICT (name) DO UPDATE SET parked = excluded.parked",
             (tenant, Goal.UP.value, parked),
         )
+
+    def gpu(self, tenant: str) -> str | None:
+        """The GPU that its file named, as it was written, when it was last up."""
+        row = self.connection.execute("SELECT gpu FROM tenants WHERE name = ?", (tenant,)).fetchone()
+        return row[0] if row else None
+
+    def set_gpu(self, tenant: str, gpu: str | None) -> None:
+        if gpu != self.gpu(tenant):
+            self.keep(
+                "INSERT INTO tenants (name, goal, gpu) VALUES (?, ?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET gpu = excluded.gpu",
+                (tenant, Goal.UP.value, gpu),
+            )
 
     def forget_tenant(self, tenant: str, *, purged: bool) -> None:
         """The goal goes; the uid is retired, never handed out again.

@@ -243,6 +243,7 @@ class Tenant:
         elif state is State.READY:
             self._timer(HEALTHY_S, self._forget_crashes)
             self._remember_parked(False)
+            self._services.db.set_gpu(self.name, self.file.gpu)
         elif state is State.PARKED:
             self._remember_parked(True)
         elif state is State.FAILED:

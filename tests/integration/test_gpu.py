@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -12,21 +12,8 @@ import pytest
 
 from daemon.core.wire import Event, Gpu
 from tests.conftest import StartDaemon
-from tests.stubs.nvml import GPU_IS_LOST, LIBRARY_NOT_FOUND, STATE_VARIABLE, StubNvml, build
+from tests.stubs.nvml import GPU_IS_LOST, LIBRARY_NOT_FOUND, StubNvml
 from tests.support import RunningDaemon, fake_tenant, wait_for
-
-
-@pytest.fixture(scope="session")
-def _library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("nvml"))
-
-
-@pytest.fixture
-def stub(_library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StubNvml:
-    """What the daemons of this test find."""
-    monkeypatch.setenv("LD_LIBRARY_PATH", str(_library.parent))
-    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
-    return StubNvml(tmp_path / "state")
 
 
 def on_gpu(device: str = "cuda:0", **changes: Any) -> dict[str, Any]:
@@ -72,9 +59,10 @@ def test_the_gpu_of_the_file_reaches_the_encoder_and_the_status(stub: StubNvml, 
 
 
 def test_two_tenants_never_share_by_accident(stub: StubNvml, start_daemon: StartDaemon):
+    """Their files name it in two ways, so that only the driver tells that it is one."""
     daemon = start_daemon({"acme": on_gpu()}).ready("acme")
     with daemon.client() as client:
-        client.put_tenant("globex", b'{"encoder": {"backend": "fake", "device": "cuda:0"}}')
+        client.put_tenant("globex", json.dumps(on_gpu(f"cuda:{stub.gpus[0].uuid}")).encode())
     assert "tenant acme holds it" in str(daemon.wait_state("globex", "failed").reason)
     act(daemon, "park", "acme")
     daemon.wait_state("acme", "parked")

@@ -244,12 +244,30 @@ async def test_a_changed_device_frees_the_old_one(stub: StubNvml, gpus: MakeGpus
     assert [gpu.tenants for gpu in (await ours.listing()).gpus] == [["globex"], []]
 
 
+async def test_a_gpu_whose_holder_is_sent_elsewhere_is_waited_for(stub: StubNvml, gpus: MakeGpus):
+    """Two tenants change places: neither start is refused for what the other still holds."""
+    ours = gpus(release_wait_s=10.0)
+    await ours.place(wanted("acme", "cuda:0"))
+    await ours.place(wanted("globex", f"cuda:{stub.gpus[1].uuid}"))
+    moved = await asyncio.gather(
+        ours.place(wanted("acme", "cuda:1", others={"globex": "cuda:0"})),
+        ours.place(wanted("globex", "cuda:0", others={"acme": "cuda:1"})),
+    )
+    assert [each.uuid for each in moved] == [stub.gpus[1].uuid, stub.gpus[0].uuid]
+
+
+async def test_a_holder_that_does_not_move_though_its_file_says_so_is_named(gpus: MakeGpus):
+    ours = gpus()
+    await ours.place(wanted("acme", "cuda:0"))
+    assert "tenant acme holds it" in await refusal(ours, wanted("globex", "cuda:0", others={"acme": "cuda:1"}))
+
+
 async def test_auto_takes_a_free_gpu_keeps_it_and_leaves_alone_what_others_name(stub: StubNvml, gpus: MakeGpus):
     ours = gpus()
-    chosen = await ours.place(wanted("acme", "auto", named={"cuda:0": "globex"}))
+    chosen = await ours.place(wanted("acme", "auto", others={"globex": "cuda:0"}))
     assert (chosen.uuid, chosen.note) == (stub.gpus[1].uuid, "the first free GPU")
     assert (await ours.place(wanted("acme", "auto"))).uuid == chosen.uuid
-    message = await refusal(ours, wanted("initech", "auto", named={"cuda:0": "globex"}))
+    message = await refusal(ours, wanted("initech", "auto", others={"globex": "cuda:0"}))
     assert "no GPU is free" in message
     assert "the file of tenant globex names it" in message
     assert "tenant acme holds it" in message

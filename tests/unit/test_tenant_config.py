@@ -9,7 +9,8 @@ from daemon.core.config import DaemonConfig, load_config
 from daemon.core.errors import Invalid, InvalidConfig
 from daemon.core.paths import Paths, check_socket_length
 from daemon.core.plain_file import open_plain
-from daemon.core.tenant_config import check_name, load_tenant, load_tenants, parse_tenant
+from daemon.core.tenant_config import check_name, load_tenant, parse_tenant
+from daemon.core.tenant_files import load_tenants
 
 DEMO = Path(__file__).parents[2] / "tenants.d"
 MINIMAL = b"encoder: {backend: fake}\n"
@@ -25,7 +26,8 @@ def refused(text: str) -> dict[str, object]:
 
 
 def test_only_the_backend_is_needed():
-    config = parse_tenant(MINIMAL, Path("a.yaml"))
+    config = parse_tenant(MINIMAL, Path("a.yaml")).config
+    assert config is not None
     assert (config.search.k, config.knowledge.min_chars, config.search.deadline_s) == (5, 5, 3.0)
 
 

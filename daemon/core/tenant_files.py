@@ -1,0 +1,94 @@
+"""tenants.d as a whole: every tenant's file, and what no single file can tell: that two of them name one GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from daemon.core import strict_yaml
+from daemon.core.errors import InvalidConfig
+from daemon.core.tenant_config import DEVICE, TenantFile, load_tenant
+
+Had = Callable[[str], str | None]
+
+_ALLOWED = "a GPU that no other tenant's file names, auto, or limits.gpu_sharing: allowed in both files"
+
+
+def read_tenants(folder: Path) -> dict[str, TenantFile]:
+    """Every `*.yaml` in `folder`, by tenant name, each checked alone."""
+    if not folder.is_dir():
+        return {}
+    found = [load_tenant(path) for path in sorted(folder.glob("*.yaml"))]
+    return {tenant.name: tenant for tenant in found}
+
+
+def load_tenants(folder: Path) -> dict[str, TenantFile]:
+    """As `read_tenants`, checked beside each other: of two files that name one GPU, the first by name is good."""
+    return {file.name: file for file in refuse_doubles(read_tenants(folder).values())}
+
+
+def check_files(paths: Sequence[Path]) -> list[TenantFile]:
+    """Each of these files, checked beside the others and beside what lies in their folders already."""
+    folders = {path.parent for path in paths}
+    named = {path.absolute() for path in paths}
+    beside = [file for folder in sorted(folders) for file in read_tenants(folder).values()]
+    before = [file for file in beside if file.path.absolute() not in named]
+    return refuse_doubles([*before, *map(load_tenant, paths)])[len(before) :]
+
+
+def refuse_doubles(files: Iterable[TenantFile]) -> list[TenantFile]:
+    """The files in their order, where one that names a GPU which an earlier one names is refused.
+
+    Files of one tenant are no doubles. `cuda:0` and a UUID are compared as they are written: that they are the same
+    GPU only the driver knows, and its lock (`supervisor.gpu_lock`) refuses the second to start.
+    """
+    good: list[TenantFile] = []
+    checked = []
+    for file in files:
+        rival = next((other for other in good if _exclude_each_other(file, other)), None)
+        if rival is None:
+            good.append(file)
+        checked.append(file if rival is None else replace(file, config=None, error=_doubled(file, rival)))
+    return checked
+
+
+def settle(files: Mapping[str, TenantFile], in_force: Mapping[str, TenantFile], had: Had) -> dict[str, TenantFile]:
+    """Of files that name one GPU all but one refused: the tenant that has it keeps it, else the first by name.
+
+    Args:
+        in_force: the configurations that tenants run on; where a file is bad the tenant stays on that one, and so
+            does its claim.
+        had: the GPU that a tenant has, or was last seen with, as it was written.
+    """
+    wanted = sorted(files.values(), key=lambda file: (had(file.name) != file.gpu, file.name))
+    stays: dict[str, TenantFile] = {}
+    while True:
+        checked = {file.name: file for file in refuse_doubles([*stays.values(), *wanted])[len(stays) :]}
+        refused = {name for name, file in checked.items() if file.error is not None}
+        more = {name: in_force[name] for name in refused & in_force.keys() - stays.keys()}
+        if not more:
+            return {name: checked[name] for name in files}
+        stays |= more
+
+
+def check_double(file: TenantFile, others: Iterable[TenantFile]) -> None:
+    """Raises InvalidConfig when `file` names a GPU that one of the others names."""
+    *_, checked = refuse_doubles([*others, file])
+    if checked.error is not None:
+        raise checked.error
+
+
+def _exclude_each_other(file: TenantFile, other: TenantFile) -> bool:
+    if file.gpu is None or file.gpu != other.gpu or file.name == other.name:
+        return False
+    return not (file.shares_gpu and other.shares_gpu)
+
+
+def _doubled(file: TenantFile, rival: TenantFile) -> InvalidConfig:
+    where = f"{rival.path}, line {rival.device_line}"
+    problem = f"{file.gpu} is given to tenant {rival.name} already ({where})"
+    try:
+        strict_yaml.refuse(file.path, file.device_line, ".".join(DEVICE), file.gpu, _ALLOWED, problem)
+    except InvalidConfig as error:
+        return error
