@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from datetime import date
 from typing import Annotated, Any
 
@@ -137,12 +137,17 @@ async def audit(
 
 async def usage(services: S, call: C, since: Since = None) -> UsagePage:
     """Of every tenant that the caller administers."""
-    mine = services.access.visible(call.known_caller, Role.TENANT_ADMIN)
-    return services.manager.metering.page(mine, _iso(since))
+    return await _used(services, services.access.visible(call.known_caller, Role.TENANT_ADMIN), since)
 
 
 async def tenant_usage(services: S, call: C, since: Since = None) -> UsagePage:
-    return services.manager.metering.page([call.tenant], _iso(since))
+    return await _used(services, [call.tenant], since)
+
+
+async def _used(services: Services, tenants: Collection[str], since: date | None) -> UsagePage:
+    """Up to this moment, where the encoders answer; else up to when they were last asked."""
+    await services.manager.metering.collect(tenants)
+    return services.manager.metering.page(tenants, _iso(since))
 
 
 def _iso(day: date | None) -> str | None:

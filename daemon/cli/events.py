@@ -33,16 +33,21 @@ def events(
         print_json(page.model_copy(update={"events": chosen}))
         return
     for event in chosen:
-        line(event_line(event))
+        _show(event)
 
 
 def _follow(client: Client, tenant: str | None, after: int | None, as_json: bool) -> None:
     for event in client.follow_events(after):
         if tenant in (None, event.tenant):
-            print_json(event) if as_json else line(event_line(event))
+            print_json(event) if as_json else _show(event)
 
 
-def event_line(event: Event) -> str:
+def _show(event: Event) -> None:
+    """One line, and below it the items of what is a list, such as the last lines of a log."""
     at = event.at.isoformat(timespec="seconds")
-    data = (f"{clean(key)}={clean(value)}" for key, value in event.data.items())
-    return " ".join([str(event.id), at, clean(event.tenant or "-"), clean(event.name), *data])
+    lists = {key: value for key, value in event.data.items() if isinstance(value, list)}
+    data = (f"{clean(key)}={clean(value)}" for key, value in event.data.items() if key not in lists)
+    line(" ".join([str(event.id), at, clean(event.tenant or "-"), clean(event.name), *data]))
+    for key, items in lists.items():
+        for item in items:
+            line(f"    {clean(key)}: {clean(item)}")

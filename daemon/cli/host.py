@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from daemon.cli.output import print_json, table
 from daemon.cli.settings import Json, settings
+
+if TYPE_CHECKING:
+    from daemon.core.wire import UsageDay
+
+_COLUMNS = ("tenant", "day", "queries", "texts", "tokens", "encoder time", "storage")
 
 
 def usage(
@@ -15,20 +20,21 @@ def usage(
     tenant: Annotated[str | None, typer.Argument(help="One tenant only.", show_default=False)] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what was used: queries, tokens, encoder seconds."""
+    """Show what was used by tenant and day (UTC): queries, texts, tokens, the model's time, storage."""
     with settings(ctx).client() as client:
         found = client.usage(tenant)
     if as_json:
         print_json(found)
     else:
-        table(("figure", "value"), _flat(found))
+        from daemon.core.wire import UsagePage
+
+        days = UsagePage.model_validate(found).usage
+        table(_COLUMNS, [_row(day) for day in days], right=_COLUMNS[2:])
 
 
-def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, object]]:
-    rows: list[tuple[str, object]] = []
-    for key, item in value.items():
-        rows += _flat(item, f"{prefix}{key}.") if isinstance(item, dict) else [(prefix + key, item)]
-    return rows
+def _row(day: UsageDay) -> tuple[object, ...]:
+    storage = f"{day.storage_bytes / (1 << 20):.1f} MiB"
+    return day.tenant, day.day, day.queries, day.texts, day.tokens, f"{day.encoder_s:.1f} s", storage
 
 
 def openapi(ctx: typer.Context, as_json: Json = False) -> None:  # noqa: ARG001 (it is JSON either way)

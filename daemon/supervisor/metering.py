@@ -1,7 +1,7 @@
 """What each tenant used, per day, kept in state.db: queries, texts, tokens, encoder-seconds, storage.
 
-Encoders count since their start; the daemon asks them every `EVERY_S` and before it stops one, and adds the
-difference. A kill loses at most what came since the last question.
+Encoders count since their start; the daemon asks them every `EVERY_S`, before it stops one and before it tells
+the usage, and adds the difference. A kill loses at most what came since the last question.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -52,6 +53,7 @@ class Metering:
         self._live = live
         self._now = now
         self._seen: dict[str, tuple[EncoderProcess, Totals]] = {}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def run(self) -> None:
         while True:
@@ -59,12 +61,16 @@ class Metering:
             await self.collect()
             self._db.catch_up()
 
-    async def collect(self) -> None:
-        """Asks every ready encoder now."""
-        await asyncio.gather(*(self.ask(tenant) for tenant in self._live()))
+    async def collect(self, names: Collection[str] | None = None) -> None:
+        """Asks every ready encoder now, or those of these tenants."""
+        await asyncio.gather(*(self.ask(tenant) for tenant in self._live() if names is None or tenant.name in names))
 
     async def ask(self, tenant: Tenant) -> None:
         """Adds what this encoder did since it was last asked; one that does not answer is asked again later."""
+        async with self._turns[tenant.name]:  # an older answer that is added after a newer one would count twice
+            await self._ask(tenant)
+
+    async def _ask(self, tenant: Tenant) -> None:
         process = tenant.process
         if process is None:
             return
@@ -84,6 +90,7 @@ class Metering:
         """The tenant is no more, or will be another one of its name."""
         self.totals.pop(tenant, None)
         self._seen.pop(tenant, None)
+        self._turns.pop(tenant, None)
 
     def _add(self, tenant: str, process: EncoderProcess, said: dict[str, object]) -> None:
         told = _totals(said)

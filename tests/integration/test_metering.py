@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -31,7 +32,8 @@ def work(daemon: RunningDaemon, queries: int) -> None:
 def used(daemon: RunningDaemon) -> UsageDay | None:
     with daemon.client() as client:
         days = UsagePage.model_validate(client.usage("acme")).usage
-        assert days == UsagePage.model_validate(client.usage()).usage
+        also = UsagePage.model_validate(client.usage()).usage
+    assert [(day.day, day.queries, day.texts) for day in days] == [(day.day, day.queries, day.texts) for day in also]
     return days[0] if days else None
 
 
@@ -67,6 +69,16 @@ async def test_usage_outlives_stops_and_daemons(start_daemon: StartDaemon):
     day = used(daemon)
     assert day is not None
     assert day.queries == 8
+
+
+def test_usage_is_told_up_to_this_moment(daemon: RunningDaemon):
+    work(daemon, 3)
+    with ThreadPoolExecutor(8) as pool:  # asked at the same time, and counted once
+        assert {day.queries for day in pool.map(lambda _: used(daemon), range(24)) if day} == {3}
+    work(daemon, 2)
+    day = used(daemon)
+    assert day is not None
+    assert day.queries == 5
 
 
 def test_a_kill_loses_what_came_since_the_last_question_and_nothing_else(daemon: RunningDaemon):

@@ -45,6 +45,13 @@ INFO: dict[str, Any] = {
 EVENT: dict[str, Any] = {"id": 1, "at": AT, "name": "tenant-ready", "tenant": "acme", "data": {"entries": 12}}
 LOG_LINE: dict[str, Any] = {"at": AT, "level": "info", "event": "encoder-ready", "tenant": "acme", "entries": 12}
 
+USAGE: dict[str, Any] = {
+    "usage": [
+        {"tenant": "acme", "day": "2025-01-02", "queries": 1234, "texts": 56, "tokens": 7890, "encoder_s": 12.34,
+         "storage_bytes": 3 << 20},
+    ],
+}  # fmt: skip
+
 
 def operation(state: str = "running", **more: Any) -> dict[str, Any]:
     ended = None if state == "running" else "2025-01-02T03:04:07Z"

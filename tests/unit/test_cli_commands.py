@@ -26,8 +26,8 @@ SAME_AS_API: dict[str, tuple[list[str], str, Any]] = {
     "vector of entry": (["vector", "acme", "--id", "3"], f"GET {T}/entries/3/vector", answers.VECTOR),
     "logs": (["logs", "acme"], f"GET {T}/logs", {"lines": [answers.LOG_LINE]}),
     "events": (["events"], "GET /v1/events", {"events": [answers.EVENT], "next": 1}),
-    "usage": (["usage"], "GET /v1/usage", {"tenants": {"acme": {"queries": 3}}}),
-    "usage of one": (["usage", "acme"], f"GET {T}/usage", {"queries": 3}),
+    "usage": (["usage"], "GET /v1/usage", answers.USAGE),
+    "usage of one": (["usage", "acme"], f"GET {T}/usage", answers.USAGE),
     "openapi": (["openapi"], "GET /openapi.json", {"openapi": "3.1.0"}),
     "start": (["start", "acme", "--no-wait"], f"POST {T}/start", answers.operation()),
     "stop": (["stop", "acme"], f"POST {T}/stop", answers.operation("done")),
@@ -321,6 +321,21 @@ def test_following_events_prints_a_document_a_line(stub: Stub, root: Path, vecwa
     stub.answers["GET /v1/events"] = Told([sent], media_type="text/event-stream")
     assert vecward("--root", root, "events", "-f", "--tenant", "acme", "--json").documents == [answers.EVENT] * 2
     assert vecward("--root", root, "events", "-f").out.count("tenant-ready") == 3
+
+
+def test_a_crash_shows_the_last_lines_of_the_log_below_it(stub: Stub, root: Path, vecward: Vecward) -> None:
+    data = {"signal": "SIGKILL", "last_lines": ["ready", f"loading {ESCAPE}"]}
+    stub.answers["GET /v1/events"] = Told({"events": [answers.EVENT | {"data": data}], "next": 1})
+    head, first, second = vecward("--root", root, "events").out.splitlines()
+    assert head.endswith("acme tenant-ready signal=SIGKILL")
+    assert (first, second) == ("    last_lines: ready", "    last_lines: loading \\x1b[31mred\\x1b]0;title\\x07")
+
+
+def test_usage_is_a_table_of_days(stub: Stub, root: Path, vecward: Vecward) -> None:
+    stub.answers["GET /v1/usage"] = Told(answers.USAGE)
+    head, row = vecward("--root", root, "usage").out.splitlines()
+    assert head.split() == ["tenant", "day", "queries", "texts", "tokens", "encoder", "time", "storage"]
+    assert row.split() == ["acme", "2025-01-02", "1234", "56", "7890", "12.3", "s", "3.0", "MiB"]
 
 
 def test_following_a_log(stub: Stub, root: Path, vecward: Vecward) -> None:
