@@ -13,6 +13,7 @@ from daemon.core import progress_page
 from daemon.core.progress_page import CallKind, ProgressReader, ProgressWriter
 from daemon.core.tenant_config import EncoderConfig
 from daemon.encoder.batches import Batches
+from daemon.encoder.heartbeat import Heartbeat
 from daemon.encoder.index import ExactIndex
 from daemon.encoder.models import Encoded
 from daemon.encoder.models.fake import FakeBackend
@@ -98,15 +99,23 @@ async def bench(
     backend.calls.clear()
     backend.seen.clear()
     entries = dict(enumerate(texts, 1))
+    progress = ProgressWriter(backend.page)
     batches = Batches(
         backend,
         index,
-        ProgressWriter(backend.page),
+        progress,
         lambda ids: {id_: (entries[id_], {}) for id_ in ids},
         QueryCache(cache),
         pace or Pace(0.001, batch_tokens),
     )
-    worker = Worker(batches, asyncio.get_running_loop(), max_queue=max_queue, batch_tokens=batch_tokens, idle=idle)
+    worker = Worker(
+        batches,
+        asyncio.get_running_loop(),
+        Heartbeat(progress),
+        max_queue=max_queue,
+        batch_tokens=batch_tokens,
+        idle=idle,
+    )
     worker.start()
     try:
         async with asyncio.timeout(PATIENCE_S * 2):

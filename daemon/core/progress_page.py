@@ -1,8 +1,10 @@
-"""The 64 bytes that an encoder's worker and the daemon share (design, section 5).
+"""The 128 bytes that an encoder and the daemon share (design, section 5).
 
-Its first half is the worker thread's: the call it is in. The second half is for work beside it (commits, reads of
-the base), which takes seconds where a base is large, and is no hang. One reader (the daemon). Each field is an aligned
-64-bit word, which the platforms vecward runs on write in one piece; a sequence lock catches a read between two of them.
+Three groups of four words. The worker thread's: the call it is in. That of work beside it (commits, reads of the
+base), which takes seconds where a base is large, and is no hang. The event loop's: it beats while there is such work or
+a long call, so that a process that stands still is told from one that works. One reader (the daemon). Each word
+is aligned, and written in one piece on the platforms vecward runs on; each group begins with a sequence lock, which
+catches a read between two of its words.
 """
 
 from __future__ import annotations
@@ -18,10 +20,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 
-PAGE_BYTES = 64
-_FIELDS = struct.Struct("<QQQQ")  # sequence, counter, kind, started_ns
-_WORK = struct.Struct("<QQQQ")  # sequence, counter, pieces of work that run, moved_ns
-_WORK_AT = 32
+PAGE_BYTES = 128
+_GROUP = struct.Struct("<QQQQ")  # sequence, counter, then two words
+_CALL_AT = 0  # kind, started_ns
+_WORK_AT = 32  # pieces of work that run, moved_ns
+_BEAT_AT = 64  # 1 while it beats, beat_ns
+
+Group = tuple[int, int, int]
 
 
 class CallKind(IntEnum):
@@ -35,13 +40,15 @@ class CallKind(IntEnum):
 
 @dataclass(frozen=True)
 class Reading:
-    """`counter` moves at each beginning and end of a call or of work beside it; `started_ns` is CLOCK_MONOTONIC, the
-    host's. `work_moved_ns`: when the work beside the worker last moved; None: there is none."""
+    """`counter` moves at each beginning and end of a call or of work beside it; the times are CLOCK_MONOTONIC's, the
+    host's. `work_moved_ns`: when the work beside the worker last moved; None: there is none. `beat_ns`: when the event
+    loop last ran, of those that say so; None: there is nothing that it would beat for."""
 
     counter: int
     kind: CallKind
     started_ns: int
     work_moved_ns: int | None = None
+    beat_ns: int | None = None
 
 
 def create() -> int:
@@ -53,16 +60,36 @@ def create() -> int:
     return fd
 
 
+class _Writer:
+    """One group; one thread at a time."""
+
+    def __init__(self, page: mmap.mmap, at: int) -> None:
+        self._page = page
+        self._at = at
+        self._moves = 0
+
+    def write(self, first: int, second: int) -> None:
+        """Each write moves the group's counter by one."""
+        self._moves += 1
+        _GROUP.pack_into(self._page, self._at, 2 * self._moves - 1, self._moves, first, second)
+        _GROUP.pack_into(self._page, self._at, 2 * self._moves, self._moves, first, second)
+
+
 class ProgressWriter:
-    """`begin(kind)` and `end()` around every model call are the worker's; `work` and `moved` are for any thread."""
+    """`begin(kind)` and `end()` around every model call are the worker's; `beat` is the event loop's; `work` and
+    `moved` are for any thread."""
 
     def __init__(self, fd: int) -> None:
-        self._page = mmap.mmap(fd, PAGE_BYTES)
-        self._sequence = 0
-        self._counter = 0
+        page = mmap.mmap(fd, PAGE_BYTES)
+        self._calls, self._works, self._beats = (_Writer(page, at) for at in (_CALL_AT, _WORK_AT, _BEAT_AT))
         self._lock = threading.Lock()
-        self._work_moves = 0
         self._working = 0
+        self._kind = CallKind.IDLE
+
+    @property
+    def long(self) -> bool:
+        """Whether something goes on that may take longer than a search."""
+        return self._working > 0 or self._kind is CallKind.IMPORT
 
     @contextmanager
     def work(self) -> Iterator[None]:
@@ -80,22 +107,19 @@ class ProgressWriter:
     def _work(self, change: int) -> None:
         with self._lock:
             self._working += change
-            self._work_moves += 1
-            fields = self._work_moves, self._working, time.monotonic_ns()
-            _WORK.pack_into(self._page, _WORK_AT, 2 * self._work_moves - 1, *fields)
-            _WORK.pack_into(self._page, _WORK_AT, 2 * self._work_moves, *fields)
+            self._works.write(self._working, time.monotonic_ns())
 
     def begin(self, kind: CallKind) -> None:
-        self._write(kind, time.monotonic_ns())
+        self._kind = kind
+        self._calls.write(kind, time.monotonic_ns())
 
     def end(self) -> None:
-        self._write(CallKind.IDLE, 0)
+        self._kind = CallKind.IDLE
+        self._calls.write(CallKind.IDLE, 0)
 
-    def _write(self, kind: CallKind, started_ns: int) -> None:
-        self._sequence += 2
-        self._counter += 1
-        _FIELDS.pack_into(self._page, 0, self._sequence - 1, self._counter, kind, started_ns)
-        _FIELDS.pack_into(self._page, 0, self._sequence, self._counter, kind, started_ns)
+    def beat(self, *, again: bool) -> None:
+        """`again`: another one follows; else the event loop may be silent from now on."""
+        self._beats.write(again, time.monotonic_ns())
 
 
 class ProgressReader:
@@ -106,17 +130,23 @@ class ProgressReader:
         self._last = Reading(0, CallKind.IDLE, 0)
 
     def read(self) -> Reading:
-        call, work = _FIELDS.unpack_from(self._page, 0), _WORK.unpack_from(self._page, _WORK_AT)
-        if self._is_torn(0, call[0]) or self._is_torn(_WORK_AT, work[0]):
+        call, work, beat = self._group(_CALL_AT), self._group(_WORK_AT), self._group(_BEAT_AT)
+        if call is None or work is None or beat is None:
             return self._last
         now = time.monotonic_ns()
-        known = CallKind(call[2]) if call[2] <= max(CallKind) else CallKind.OTHER
-        moved = min(work[3], now) if work[2] else None
-        self._last = Reading(call[1] + work[1], known, min(call[3], now), moved)
+        known = CallKind(call[1]) if call[1] <= max(CallKind) else CallKind.OTHER
+        moved = min(work[2], now) if work[1] else None
+        beaten = min(beat[2], now) if beat[1] else None
+        self._last = Reading(call[0] + work[0], known, min(call[2], now), moved, beaten)
         return self._last
 
-    def _is_torn(self, at: int, sequence: int) -> bool:
-        return bool(sequence % 2) or _FIELDS.unpack_from(self._page, at)[0] != sequence
+    def _group(self, at: int) -> Group | None:
+        """Without its sequence; None while it is being written."""
+        sequence, *words = _GROUP.unpack_from(self._page, at)
+        if sequence % 2 or _GROUP.unpack_from(self._page, at)[0] != sequence:
+            return None
+        counter, first, second = words
+        return counter, first, second
 
     def close(self) -> None:
         self._page.close()

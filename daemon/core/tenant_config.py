@@ -49,13 +49,14 @@ class TitleConfig(ConfigModel):
 
 
 class FakeConfig(ConfigModel):
-    """The shipped fake encoder's behaviour (tests): what goes wrong, and after how many queries."""
+    """The shipped fake encoder's behaviour (tests): what goes wrong, with queries or documents, and after how many."""
 
     mode: Literal[
         "ok", "slow", "never-ready", "crash-at-start", "crash-on-request", "hang", "spin", "leak", "drift"
     ] = "ok"
     delay_ms: Annotated[float, Field(ge=0, le=600_000)] = 0
-    after: Annotated[int, Field(ge=0)] = 0  # behaves well for this many queries first
+    calls: Literal["queries", "documents"] = "queries"
+    after: Annotated[int, Field(ge=0)] = 0  # behaves well for this many of these first
     dimension: Annotated[int, Field(ge=2, le=4096)] = 64
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from daemon.core import wire
 from daemon.core.errors import InternalError, RevisionChanged
 from daemon.core.progress_page import ProgressWriter
+from daemon.encoder.heartbeat import Heartbeat
 from daemon.encoder.http import Request
 from daemon.encoder.index.keeper import Keeper
 from daemon.encoder.knowledge import Committed, Knowledge, MissingVectors, WriteContext
@@ -60,9 +61,11 @@ class Changes:
         keeper: Keeper,
         told: Callable[[], object],
         progress: ProgressWriter,
+        heart: Heartbeat,
     ) -> None:
         self._knowledge = knowledge
         self._progress = progress
+        self._heart = heart
         self._worker = worker
         self._keeper = keeper
         self._told = told
@@ -88,7 +91,8 @@ class Changes:
             with self._progress.work():
                 return function()
 
-        return await asyncio.get_running_loop().run_in_executor(executor, working)
+        with self._heart.beating():
+            return await asyncio.get_running_loop().run_in_executor(executor, working)
 
     async def change(
         self,

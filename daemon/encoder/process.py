@@ -19,6 +19,7 @@ from daemon.encoder.app import App
 from daemon.encoder.batches import Batches
 from daemon.encoder.changes import Changes
 from daemon.encoder.control_channel import ControlChannel
+from daemon.encoder.heartbeat import Heartbeat
 from daemon.encoder.index.keeper import Keeper
 from daemon.encoder.knowledge import Knowledge
 from daemon.encoder.operations import Operations
@@ -51,18 +52,20 @@ async def _serve(options: Options, config: TenantConfig, channel: ControlChannel
     channel.when_stopped(partial(loop.call_soon_threadsafe, stop.set))
     keeper = Keeper(parts.restored, parts.backend.fingerprint, snapshot_path(options))
     progress = ProgressWriter(options.progress_fd)
+    heart = Heartbeat(progress)
     parts.knowledge.watch(progress.moved)
     batches = _batches(progress, config, parts)
     worker = Worker(
         batches,
         loop,
+        heart,
         max_queue=config.search.max_queue,
         batch_tokens=_batch_tokens(config, parts),
         idle=keeper.idle,
     )
     worker.start()
     told = partial(_tell_changed, loop, channel, parts.knowledge)
-    changes = Changes(parts.knowledge, worker, keeper, told, progress)
+    changes = Changes(parts.knowledge, worker, keeper, told, progress, heart)
     operations = Operations(options.tenant, parts.knowledge, changes)
     app = App(routes.table(options.tenant, config, parts, batches, worker, changes, keeper, operations))
     server = Server(app, stop)

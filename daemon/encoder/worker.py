@@ -22,6 +22,7 @@ import numpy as np
 
 from daemon.core.errors import QueueFull
 from daemon.encoder.batches import Batches
+from daemon.encoder.heartbeat import Heartbeat
 from daemon.encoder.jobs import SMALL, CallJob, DocumentsJob, Found, QueryJob
 from daemon.encoder.models.backend import Matrix
 
@@ -43,6 +44,7 @@ class Worker:
         self,
         batches: Batches,
         loop: asyncio.AbstractEventLoop,
+        heart: Heartbeat,
         *,
         max_queue: int,
         batch_tokens: int,
@@ -50,6 +52,7 @@ class Worker:
     ) -> None:
         self._batches = batches
         self._loop = loop
+        self._heart = heart
         self._max_queue = max_queue
         self._batch_tokens = batch_tokens
         self._idle = idle
@@ -110,8 +113,9 @@ class Worker:
         vectors = np.empty((len(texts), backend.dimension), np.float32)
         job = DocumentsJob(texts, await self._lengths(texts), self._loop.create_future(), vectors)
         if texts:
-            self._inbox.put(job)
-            await job.future
+            with self._heart.beating():
+                self._inbox.put(job)
+                await job.future
         return job
 
     async def _lengths(self, texts: Sequence[str]) -> list[int]:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from daemon.supervisor.tenant import Tenant
 
 LOOK_EVERY_S = 0.1
+# Reading a large body, or a garbage collection, keeps the interpreter's lock for up to a second, and a busy machine
+# makes that longer: a deadline below this is for searches alone.
+LEAST_SILENCE_S = 2.0
 
 
 @dataclass
@@ -31,6 +34,11 @@ class Calls:
     @classmethod
     def none(cls) -> Calls:
         return cls({}, time.monotonic())
+
+    @property
+    def oldest(self) -> float:
+        """When the request that waits longest was sent. There is one."""
+        return next(iter(self.oldest_first.values()))
 
     def begin(self) -> int:
         now = time.monotonic()
@@ -62,21 +70,46 @@ class Deadlines:
 
 def verdict(reading: Reading, calls: Calls, deadlines: Deadlines, now: float) -> str | None:
     """Why the encoder counts as hung at `now` (monotonic seconds), or None."""
-    call_age = now - reading.started_ns / 1e9
-    if reading.kind is CallKind.SEARCH and call_age > deadlines.call_s:
-        return f"a search call has run for {call_age:.1f} s; the deadline is {deadlines.call_s:g} s"
-    if reading.kind in (CallKind.IMPORT, CallKind.OTHER) and call_age > deadlines.chunk_s:
+    silent = _no_progress if reading.work_moved_ns is None else _long_work
+    return (
+        _long_call(reading, deadlines, now)
+        or _no_beat(reading, calls, deadlines, now)
+        or silent(reading, calls, deadlines, now)
+    )
+
+
+def _long_call(reading: Reading, deadlines: Deadlines, now: float) -> str | None:
+    age = now - reading.started_ns / 1e9
+    if reading.kind is CallKind.SEARCH and age > deadlines.call_s:
+        return f"a search call has run for {age:.1f} s; the deadline is {deadlines.call_s:g} s"
+    if reading.kind in (CallKind.IMPORT, CallKind.OTHER) and age > deadlines.chunk_s:
         what = "import call" if reading.kind is CallKind.IMPORT else "call of the index"
-        return f"an {what} has run for {call_age:.1f} s; its limit is {deadlines.chunk_s:g} s"
-    if reading.work_moved_ns is not None:
-        still = now - reading.work_moved_ns / 1e9
-        late = still > deadlines.chunk_s
-        return (
-            f"work on the base has not moved for {still:.1f} s; the limit is {deadlines.chunk_s:g} s" if late else None
-        )
-    if reading.kind is not CallKind.IMPORT and calls.oldest_first and now - calls.moved_at > deadlines.call_s:
-        return f"no progress for {now - calls.moved_at:.1f} s with {len(calls.oldest_first)} requests outstanding"
+        return f"an {what} has run for {age:.1f} s; its limit is {deadlines.chunk_s:g} s"
     return None
+
+
+def _no_beat(reading: Reading, calls: Calls, deadlines: Deadlines, now: float) -> str | None:
+    """Neither an import call nor work on the base stops the event loop; SIGSTOP and a held interpreter lock do."""
+    if reading.beat_ns is None or not calls.oldest_first:
+        return None
+    silent = now - max(reading.beat_ns / 1e9, calls.oldest)
+    if silent <= max(deadlines.call_s, LEAST_SILENCE_S):
+        return None
+    return f"its event loop has not run for {silent:.1f} s with {len(calls.oldest_first)} requests outstanding"
+
+
+def _long_work(reading: Reading, _: Calls, deadlines: Deadlines, now: float) -> str | None:
+    still = now - (reading.work_moved_ns or 0) / 1e9
+    if still <= deadlines.chunk_s:
+        return None
+    return f"work on the base has not moved for {still:.1f} s; the limit is {deadlines.chunk_s:g} s"
+
+
+def _no_progress(reading: Reading, calls: Calls, deadlines: Deadlines, now: float) -> str | None:
+    still = now - calls.moved_at
+    if reading.kind is CallKind.IMPORT or not calls.oldest_first or still <= deadlines.call_s:
+        return None
+    return f"no progress for {still:.1f} s with {len(calls.oldest_first)} requests outstanding"
 
 
 class HangWatch:

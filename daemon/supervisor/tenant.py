@@ -151,9 +151,10 @@ class Tenant:
         now = time.monotonic()
         why = verdict(reading, self.calls, Deadlines(search.deadline_s, search.chunk_deadline_s), now)
         if why is not None:
-            self._kill_hung(process, reading.started_ns / 1e9 or now, why)
+            self._kill_hung(process, reading.started_ns / 1e9, why)
 
     def _kill_hung(self, process: EncoderProcess, call_started: float, why: str) -> None:
+        """`call_started`: monotonic seconds, 0 where it was in no call."""
         process.hung_call_started = call_started
         self.deadline_kills += 1
         self.reason = f"hung: {why}"

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,9 +14,7 @@ import psutil
 import pytest
 
 from daemon.core.errors import (
-    EncoderHung,
     EncoderLost,
-    QueueFull,
     TenantFailed,
     TenantStarting,
     TenantStopped,
@@ -34,11 +31,6 @@ TEXTS = ["apples are a fruit", "the printer is out of paper", "reset your passwo
 def fill(daemon: RunningDaemon, tenant: str = "acme") -> None:
     with daemon.client() as client:
         client.add(tenant, [NewEntry(text=text) for text in TEXTS])
-
-
-def event_names(daemon: RunningDaemon, tenant: str) -> list[str]:
-    with daemon.client() as client:
-        return [event.name for event in client.events(after=0, limit=1000).events if event.tenant == tenant]
 
 
 def test_a_killed_encoder_costs_latency_and_no_errors(daemon: RunningDaemon):
@@ -103,61 +95,6 @@ def test_writes_interrupted_by_kills_happen_once(daemon: RunningDaemon):
             page = client.entries("acme", after=page.next, limit=1000)
             found += [entry.text for entry in page.entries]
     assert found == added
-
-
-def test_a_hung_search_is_told_and_the_encoder_replaced(start_daemon: StartDaemon):
-    tenant = fake_tenant(encoder={"fake": {"mode": "hang", "after": 3}}, search={"deadline_s": 1.0})
-    daemon = start_daemon({"acme": tenant}).ready("acme")
-    pid = daemon.tenant("acme").pid
-    with daemon.client() as client:
-        for number in range(3):
-            client.search("acme", f"fine {number}")
-        began = time.monotonic()
-        with pytest.raises(EncoderHung, match="please try again shortly") as caught:
-            client.search("acme", "never answered")
-        assert time.monotonic() - began < 1.0 + 0.5
-        assert caught.value.retry_after is not None
-        assert daemon.wait_state("acme", "ready").pid != pid
-        client.search("acme", "fine again")
-    assert "tenant-hung" in event_names(daemon, "acme")
-
-
-@pytest.mark.parametrize("how", ["spin", "stop"])
-def test_an_encoder_that_does_nothing_at_all_is_replaced(start_daemon: StartDaemon, how: str):
-    fake = {"mode": "spin", "after": 1} if how == "spin" else {}
-    daemon = start_daemon({"acme": fake_tenant(encoder={"fake": fake}, search={"deadline_s": 1.0})}).ready("acme")
-    pid = daemon.tenant("acme").pid
-    assert pid is not None
-    with daemon.client() as client:
-        client.search("acme", "fine")
-        if how == "stop":
-            os.kill(pid, signal.SIGSTOP)
-        began = time.monotonic()
-        with pytest.raises(EncoderHung):
-            client.search("acme", "never answered")
-        assert time.monotonic() - began < 1.0 + 0.5
-    assert daemon.wait_state("acme", "ready").pid != pid
-
-
-def test_a_full_queue_is_no_hang(start_daemon: StartDaemon):
-    tenant = fake_tenant(encoder={"fake": {"mode": "slow", "delay_ms": 300}}, search={"max_queue": 4})
-    daemon = start_daemon({"acme": tenant}).ready("acme")
-    pid = daemon.tenant("acme").pid
-    kinds: list[str] = []
-
-    def search(number: int) -> None:
-        with daemon.client() as client:
-            try:
-                client.search("acme", f"query {number}")
-                kinds.append("ok")
-            except QueueFull as error:
-                assert error.retry_after is not None
-                kinds.append(error.kind)
-
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(search, range(16)))
-    assert set(kinds) == {"ok", "queue-full"}
-    assert daemon.tenant("acme").pid == pid
 
 
 def test_a_crash_at_start_backs_off_and_says_why(start_daemon: StartDaemon):
@@ -314,19 +251,6 @@ def test_a_parked_tenant_comes_back_parked_and_one_with_a_limit_waits_to_be_aske
     with daemon.client() as client:
         client.search("parked", "wake")
     assert daemon.tenant("parked").state == "ready"
-
-
-def test_a_large_change_is_no_hang(start_daemon: StartDaemon):
-    """Its parsing, comparing and committing take seconds each, in which nothing else happens."""
-    daemon = start_daemon({"acme": fake_tenant(search={"deadline_s": 0.5})}).ready("acme")
-    pid = daemon.tenant("acme").pid
-    texts = [f"entry number {number} of a long list that is sent at once" for number in range(30_000)]
-    with daemon.client() as client:
-        assert client.set_texts("acme", texts).added == len(texts)
-        assert len(client.add("acme", [NewEntry(text=f"more: {text}") for text in texts]).added) == len(texts)
-        assert client.set_texts("acme", []).removed == 2 * len(texts)
-    assert daemon.tenant("acme").pid == pid
-    assert "tenant-hung" not in event_names(daemon, "acme")
 
 
 def test_many_tenants_start_in_turns(start_daemon: StartDaemon):

@@ -239,7 +239,7 @@ async def test_the_progress_page_cannot_be_cut_off() -> None:
 page = fd("progress")
 say(attempt(lambda: os.ftruncate(page, 0)))
 say(attempt(lambda: os.truncate(f"/proc/self/fd/{page}", 0)))
-os.pwrite(page, b"\\xff" * 64, 0)
+os.pwrite(page, b"\\xff" * 128, 0)
 say("written")
 """
     async with evil(code + _STAY) as heard:

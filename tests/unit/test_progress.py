@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 
+import pytest
+
 from daemon.core import progress_page
 from daemon.core.progress_page import CallKind, ProgressReader, ProgressWriter, Reading
+from daemon.encoder.heartbeat import Heartbeat
 from daemon.supervisor.progress import Calls, Deadlines, verdict
+from tests.support import wait_for
 
 DEADLINES = Deadlines(call_s=3.0, chunk_s=60.0)
 
@@ -87,6 +92,74 @@ def test_work_beside_the_worker_is_on_the_page():
     after = reader.read()
     assert after.work_moved_ns is None
     assert after.counter > during.counter
+    os.close(fd)
+
+
+def test_the_event_loop_beats_on_the_page():
+    fd = progress_page.create()
+    writer, reader = ProgressWriter(fd), ProgressReader(fd)
+    assert reader.read().beat_ns is None
+    writer.beat(again=True)
+    during = reader.read()
+    assert 0 <= time.monotonic_ns() - (during.beat_ns or 0) < 5e9
+    assert during.counter == 0, "a heartbeat is no progress"
+    writer.beat(again=False)
+    assert reader.read().beat_ns is None
+    os.close(fd)
+
+
+@pytest.mark.parametrize("kind", [CallKind.IMPORT, CallKind.IDLE])
+@pytest.mark.parametrize(("beat", "waits", "hung"), [(3.1, 3.1, True), (0.2, 30, False), (30, 0.2, False)])
+def test_a_silent_event_loop_is_hung_once_a_request_has_waited_as_long(
+    kind: CallKind, beat: float, waits: float, hung: bool
+):
+    now = 1000.0
+    silent = Reading(1, kind, int((now - 5) * 1e9), int((now - 5) * 1e9), int((now - beat) * 1e9))
+    why = verdict(silent, calls(waits, 0.0), DEADLINES, now)
+    assert ("event loop" in (why or "")) is hung
+    assert hung or why is None
+
+
+def test_a_silent_event_loop_without_requests_has_the_limit_of_what_runs():
+    idle = Calls({}, 0.0)
+    assert verdict(Reading(1, CallKind.IMPORT, int(970e9), None, int(970e9)), idle, DEADLINES, 1000.0) is None
+    assert verdict(Reading(1, CallKind.IMPORT, int(930e9), None, int(930e9)), idle, DEADLINES, 1000.0)
+
+
+def test_a_short_deadline_is_not_for_the_event_loop():
+    short = Deadlines(call_s=0.5, chunk_s=60.0)
+    busy = Reading(1, CallKind.IDLE, 0, int(1000e9), int(998.5e9))
+    assert verdict(busy, calls(30, 30), short, 1000.0) is None
+    assert verdict(busy, calls(30, 30), short, 1001.0)
+
+
+def test_requests_since_the_silence_count_from_the_oldest_that_is_left():
+    found = Calls.none()
+    first, second = found.begin(), found.begin()
+    assert found.oldest == found.oldest_first[first]
+    found.end(first)
+    assert found.oldest == found.oldest_first[second]
+
+
+async def test_the_heart_beats_while_work_runs_even_when_its_asker_has_gone():
+    fd = progress_page.create()
+    writer, reader = ProgressWriter(fd), ProgressReader(fd)
+    heart = Heartbeat(writer)
+
+    async def next_beat() -> int | None:
+        before = reader.read().beat_ns
+        await asyncio.to_thread(wait_for, lambda: reader.read().beat_ns != before, 10, "a beat")
+        return reader.read().beat_ns
+
+    with heart.beating():
+        assert reader.read().beat_ns is not None
+        assert await next_beat() is not None
+        writer.begin(CallKind.IMPORT)
+    assert await next_beat() is not None
+    writer.end()
+    assert await next_beat() is None
+    with heart.beating():
+        assert reader.read().beat_ns is not None
     os.close(fd)
 
 

@@ -21,8 +21,8 @@ _LEAK_BYTES = 1 << 20
 class FakeBackend:
     """Vectors of hashed character n-grams: the more two texts share, the higher they score.
 
-    `mode` goes wrong from the query after the `after`-th on; canaries are neither counted nor harmed, so that an
-    encoder gets through its warm-up first. `delay_ms` holds for every call.
+    `mode` goes wrong from the query (or document: `calls`) after the `after`-th on; canaries are neither counted nor
+    harmed, so that an encoder gets through its warm-up first. `delay_ms` holds for every call.
     """
 
     batch_tokens = 1 << 20
@@ -32,7 +32,7 @@ class FakeBackend:
         self.device = _device(config.device)
         self._max_query = config.max_query_tokens
         self._max_document = config.max_tokens or 1 << 20
-        self._queries = 0
+        self._counted = 0
         self._leaked: list[bytearray] = []
         self._shift = 0  # by how many places every vector is off
         self.dimension = self._fake.dimension
@@ -47,16 +47,20 @@ class FakeBackend:
 
     def encode_queries(self, texts: Sequence[str]) -> Encoded:
         self._delay()
-        for text in texts:
-            if not text.startswith(tuple(CANARIES)):  # the warm-up also times a long text of canaries
-                self._queries += 1
-                if self._queries > self._fake.after:
-                    self._go_wrong()
+        self._count("queries", texts)
         return self._encode(texts, self._max_query)
 
     def encode_documents(self, texts: Sequence[str]) -> Encoded:
         self._delay()
+        self._count("documents", texts)
         return self._encode(texts, self._max_document)
+
+    def _count(self, calls: str, texts: Sequence[str]) -> None:
+        for text in texts if calls == self._fake.calls else ():
+            if not text.startswith(tuple(CANARIES)):  # the warm-up also times a long text of canaries
+                self._counted += 1
+                if self._counted > self._fake.after:
+                    self._go_wrong()
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         return [len(text) for text in texts]
