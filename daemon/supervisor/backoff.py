@@ -1,4 +1,4 @@
-"""How long to wait before the next start after a crash (design, section 4): pure functions of the past."""
+"""How long to wait before the next start after a crash (design, section 4)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import random
 
-HEALTHY_S = 30.0  # this long without a crash, and the past is forgotten
+HEALTHY_S = 30.0  # ready for this long, and the past is forgotten
 
 
 @dataclass(frozen=True)
@@ -25,3 +25,20 @@ class Ladder:
 
 BEFORE_READY = Ladder(first_s=0.5, last_s=30.0, jitter=0.2)
 AFTER_READY = Ladder(first_s=0.1, last_s=2.0)
+
+
+class Crashes:
+    """Crashes in a row, those of starts and those of running encoders apart: one that ran and was killed now and then
+    need not wait for long when a kill meets its start."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        self._in_a_row = {BEFORE_READY: 0, AFTER_READY: 0}
+
+    def delay_after(self, *, ready: bool) -> float:
+        """Counts one that came before or after `ready`; seconds to wait before the next start."""
+        ladder = AFTER_READY if ready else BEFORE_READY
+        self._in_a_row[ladder] += 1
+        return ladder.delay(self._in_a_row[ladder])

@@ -17,7 +17,7 @@ from daemon.core.control import SELF_REFUSED_EXIT, Changed, FromEncoder, Ready, 
 from daemon.core.paths import TenantPaths
 from daemon.core.tenant_config import TenantConfig, TenantFile
 from daemon.core.wire import Progress
-from daemon.supervisor.backoff import AFTER_READY, BEFORE_READY, HEALTHY_S
+from daemon.supervisor.backoff import HEALTHY_S, Crashes
 from daemon.supervisor.events import EventName
 from daemon.supervisor.gpu import Placement
 from daemon.supervisor.process import EncoderProcess, Ended, Launch
@@ -64,12 +64,11 @@ class Tenant:
         self._rests = rests
         self._inbox: asyncio.Queue[tuple[Happening, str | None, EncoderProcess | None]] = asyncio.Queue()
         self._changed = asyncio.Event()
-        self._crashes = 0
+        self._crashes = Crashes()
         self._timers: list[asyncio.TimerHandle] = []
         self._taking = False
         self._stop_for = Happening.ENDED_FOR_STOP
         self._started: EncoderProcess | None = None  # what the present start made; what another says is not heard
-        self._crashed_after_ready = False
         self._starting = Starting(self, services, self._spawn)
         self._ladder: asyncio.Task[None] | None = None
 
@@ -192,8 +191,6 @@ class Tenant:
         following = step(self.state, happening)
         if following is None:
             return
-        if happening is Happening.CRASHED:
-            self._crashes += 1
         self._set_off(happening)
         self._enter(following, reason)
         if following is State.STARTING:
@@ -236,13 +233,14 @@ class Tenant:
     def _set_in(self, state: State, before: State) -> None:
         """What comes with the new state."""
         if state is State.BACKOFF:
-            self._wait_in_backoff()
+            delay = self._crashes.delay_after(ready=before is State.READY)
+            self._timer(delay, lambda: self.tell(Happening.BACKOFF_OVER, self.reason))
         elif state is State.STOPPING and before is not State.STOPPING:
             self._ladder = asyncio.create_task(self._stop_process(before), name=f"stop {self.name}")
         elif state is State.WARMING:
             self._move_start_timer()
         elif state is State.READY:
-            self._timer(HEALTHY_S, self._forget_crashes)
+            self._timer(HEALTHY_S, self._crashes.forget)
             self._remember_parked(False)
             self._services.db.set_gpu(self.name, self.file.gpu)
         elif state is State.PARKED:
@@ -269,9 +267,6 @@ class Tenant:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
-
-    def _forget_crashes(self) -> None:
-        self._crashes = 0
 
     def _drop_connections(self) -> None:
         """Whoever waits for an answer from a dead encoder learns it now."""
@@ -355,14 +350,7 @@ class Tenant:
             EventName.TENANT_CRASHED, self.name, reason=cause, exit_code=ended.exit_code, signal=ended.signal_name,
             pid=process.pid, last_lines=last,
         )  # fmt: skip
-        self._crashed_after_ready = process.ready_at is not None
-        if process.ready_at is not None and time.monotonic() - process.ready_at > HEALTHY_S:
-            self._crashes = 0
         self.tell(Happening.CRASHED, cause, process)
-
-    def _wait_in_backoff(self) -> None:
-        ladder = AFTER_READY if self._crashed_after_ready else BEFORE_READY
-        self._timer(ladder.delay(self._crashes), lambda: self.tell(Happening.BACKOFF_OVER, self.reason))
 
     def _kill(self, process: EncoderProcess) -> None:
         process.kill()

@@ -334,3 +334,26 @@ async def test_silence_after_the_first_word_ends_with_start_s(tmp_path: Path) ->
     assert world.tenant.state is State.WARMING
     assert len(world.tenant._timers) == 1
     await world.close()
+
+
+def delay_of(tenant: Tenant) -> float:
+    [timer] = tenant._timers
+    return timer.when() - asyncio.get_running_loop().time()
+
+
+async def test_a_kill_that_meets_a_start_after_many_others_waits_for_half_a_second(tmp_path: Path) -> None:
+    """Callers wait for wait_s; the ladder of starts alone goes beyond it, and only for starts that fail in a row."""
+    world = World(tmp_path)
+    for message in [READY] * 8 + [Warming(step="x")]:
+        await world.settle()
+        assert world.process is not None
+        world.process.say(Warming(step="x"))
+        world.process.say(message)
+        await world.settle()
+        world.process.end(KILLED)
+        await world.settle()
+        assert world.tenant.state is State.BACKOFF
+        delay = delay_of(world.tenant)
+        backoff_is_over(world.tenant)
+    assert 0.4 < delay < 0.7
+    await world.close()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.supervisor.backoff import AFTER_READY, BEFORE_READY
+from daemon.supervisor.backoff import AFTER_READY, BEFORE_READY, Crashes
 from daemon.supervisor.states import TRANSITIONS, Happening, State, step
 
 
@@ -56,3 +56,13 @@ def test_backoff_doubles_to_its_bound(ladder, delays):
 @given(st.integers(1, 10_000), st.floats(0, 1))
 def test_jitter_stays_within_the_bound(crashes: int, chance: float):
     assert BEFORE_READY.first_s <= BEFORE_READY.delay(crashes, lambda: chance) <= BEFORE_READY.last_s
+
+
+def test_a_killed_start_does_not_wait_for_what_running_encoders_went_through():
+    crashes = Crashes()
+    assert [crashes.delay_after(ready=True) for _ in range(6)] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 2])
+    assert crashes.delay_after(ready=False) == pytest.approx(0.5, rel=0.2)
+    assert crashes.delay_after(ready=False) == pytest.approx(1, rel=0.2)
+    assert crashes.delay_after(ready=True) == 2
+    crashes.forget()
+    assert crashes.delay_after(ready=True) == 0.1
