@@ -14,6 +14,7 @@ from daemon.core.roles import Role
 
 MAX_LINES = 500  # entries that a text field can still show well
 LISTED = 30  # lines that a difference lists of each kind
+LOG_CHARACTERS = 300  # of a line of a log
 
 
 # --- tenants --------------------------------------------------------------------------------------
@@ -291,6 +292,20 @@ def actions(tenant: wire.TenantView) -> tuple[str, ...]:
     if tenant.state in ("failed", "parked"):
         return ("start", "stop")
     return ("restart",) if tenant.state == "stopping" else ("restart", "stop")
+
+
+def log_text(raw: str) -> str:
+    """A line of an encoder's log as people read it: what it printed, or the event and what belongs to it."""
+    try:
+        line = json.loads(raw)
+    except ValueError:
+        return one_line(raw, LOG_CHARACTERS)
+    if not isinstance(line, dict):
+        return one_line(raw, LOG_CHARACTERS)
+    if line.get("event") == "stderr" and isinstance(line.get("text"), str):
+        return one_line(line["text"], LOG_CHARACTERS)
+    rest = (f"{key}={value}" for key, value in line.items() if key not in ("at", "level", "event", "tenant"))
+    return one_line(" ".join([str(line.get("event", "")), *rest]), LOG_CHARACTERS)
 
 
 def duration(seconds: float) -> tuple[str, int]:

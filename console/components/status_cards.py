@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from console.components.markup import Html, el
+from console.components.markup import Html, el, join
 from console.i18n import Language, Words, known
-from console.view_models import actions, duration, megabytes, title_of, tone
+from console.view_models import actions, duration, log_text, megabytes, title_of, tone
 from daemon.core import wire
 
 
@@ -19,7 +19,7 @@ def _card(tenant: wire.TenantView, language: Language, t: Words) -> Html:
     return el(
         "li",
         _head(tenant, language, t),
-        el("p", tenant.reason, class_="vw-reason", dir="auto") if tenant.reason else None,
+        _why(tenant, t),
         [el("p", warning, class_="vw-warning", dir="auto") for warning in tenant.warnings],
         _progress(tenant, t),
         el("dl", facts, class_="vw-facts"),
@@ -27,6 +27,26 @@ def _card(tenant: wire.TenantView, language: Language, t: Words) -> Html:
         class_=f"vw-tenant vw-tone-{tone(tenant.state)}",
         data_tenant=tenant.name,
         data_state=tenant.state,
+    )
+
+
+def _why(tenant: wire.TenantView, t: Words) -> Html:
+    """The state's reason, and the last crash; said once where they are the same."""
+    crash = tenant.crash
+    reason = tenant.reason if crash is None or crash.reason != tenant.reason else None
+    return join(
+        el("p", reason, class_="vw-reason", dir="auto") if reason else None,
+        _crash(crash, t) if crash else None,
+    )
+
+
+def _crash(crash: wire.Crash, t: Words) -> Html:
+    at = crash.at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return el(
+        "div",
+        el("p", t("status.crashed", at=at, reason=crash.reason), dir="auto"),
+        el("pre", "\n".join(map(log_text, crash.last_lines)), dir="auto") if crash.last_lines else None,
+        class_="vw-reason vw-crash",
     )
 
 

@@ -30,6 +30,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "status.gpu_tenants": ("used by {names}", "由 {names} 使用"),
     "status.gpu_idle": ("not in use", "未使用"),
     "status.gpu_foreign": ("other processes: {n}", "{n} 个其他进程"),
+    "status.crashed": ("The encoder crashed at {at}: {reason}", "编码器于 {at} 崩溃：{reason}"),
     "status.progress": ("{done} of {total} {unit}", "{done} / {total} {unit}"),
     "status.not_admin": ("You look after no knowledge base.", "您没有可管理的知识库。"),
     "status.asked": ("“{title}”: {action} was asked for.", "已请求“{title}”：{action}。"),

@@ -11,7 +11,7 @@ from daemon.cli.settings import Json, settings
 
 if TYPE_CHECKING:
     from daemon.client import Client
-    from daemon.core.wire import Info, TenantPage, TenantView
+    from daemon.core.wire import Crash, Info, TenantPage, TenantView
 
 _COLUMNS = ("tenant", "state", "uptime", "restarts", "entries", "device", "isolation", "memory", "reason")
 
@@ -87,6 +87,15 @@ def _show_one(tenant: TenantView, info: Info) -> None:
             line(f"{name:<12} {clean(value)}")
     for warning in tenant.warnings:
         note(warning)
+    if tenant.crash is not None:
+        _show_crash(tenant.crash)
+
+
+def _show_crash(crash: Crash) -> None:
+    """It stands here until an encoder has run well for a while; `vecward events` keeps it."""
+    line(f"{'crashed':<12} {crash.at.isoformat(timespec='seconds')}: {clean(crash.reason)}")
+    for last in crash.last_lines:
+        line(f"    {clean(last)}")
 
 
 def isolation_words(word: str | None, info: Info) -> str | None:

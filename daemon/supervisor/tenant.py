@@ -10,13 +10,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from daemon.client.connection import Pool
 from daemon.core import logs
 from daemon.core.control import SELF_REFUSED_EXIT, Changed, FromEncoder, Ready, Refused, Warming
 from daemon.core.paths import TenantPaths
 from daemon.core.tenant_config import TenantConfig, TenantFile
-from daemon.core.wire import Progress
+from daemon.core.wire import Crash, Progress
 from daemon.supervisor.backoff import HEALTHY_S, Crashes
 from daemon.supervisor.events import EventName
 from daemon.supervisor.gpu import Placement
@@ -46,6 +47,7 @@ class Tenant:
         self.reason: str | None = None
         self.restarts = 0
         self.deadline_kills = 0
+        self.crash: Crash | None = None  # the last one, until an encoder is healthy
         self.told = Told()
         self.process: EncoderProcess | None = None
         self.log = TenantLog(paths.encoder_log)
@@ -240,7 +242,7 @@ class Tenant:
         elif state is State.WARMING:
             self._move_start_timer()
         elif state is State.READY:
-            self._timer(HEALTHY_S, self._crashes.forget)
+            self._timer(HEALTHY_S, self._is_healthy)
             self._remember_parked(False)
             self._services.db.set_gpu(self.name, self.file.gpu)
         elif state is State.PARKED:
@@ -267,6 +269,10 @@ class Tenant:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+
+    def _is_healthy(self) -> None:
+        self._crashes.forget()
+        self.crash = None
 
     def _drop_connections(self) -> None:
         """Whoever waits for an answer from a dead encoder learns it now."""
@@ -345,11 +351,12 @@ class Tenant:
     def _on_crash(self, process: EncoderProcess, ended: Ended) -> None:
         self.restarts += 1
         cause = (self.reason or "hung") if process.hung else process.start_problem or f"the encoder {ended.words}"
-        last = self.log.recent(3)
-        self._services.events.emit(
-            EventName.TENANT_CRASHED, self.name, reason=cause, exit_code=ended.exit_code, signal=ended.signal_name,
-            pid=process.pid, last_lines=last,
+        self.crash = Crash(
+            at=datetime.now(UTC), reason=cause, exit_code=ended.exit_code, signal=ended.signal_name,
+            last_lines=self.log.recent(),
         )  # fmt: skip
+        told = self.crash.model_dump(exclude={"at"})
+        self._services.events.emit(EventName.TENANT_CRASHED, self.name, pid=process.pid, **told)
         self.tell(Happening.CRASHED, cause, process)
 
     def _kill(self, process: EncoderProcess) -> None:

@@ -65,6 +65,7 @@ def view(tenant: Tenant) -> TenantView:
         backend=config.encoder.backend if config else None,
         progress=told.progress if tenant.coming_up else None,
         warnings=list(tenant.warnings.values()),
+        crash=tenant.crash,
         rates=tenant.rates.rates(),
     )
 

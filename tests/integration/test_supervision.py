@@ -61,7 +61,10 @@ def test_a_killed_encoder_costs_latency_and_no_errors(daemon: RunningDaemon):
         for future in futures:
             future.result()
     assert errors == []
-    assert daemon.tenant("acme").restarts == 5
+    view = daemon.tenant("acme")
+    assert view.restarts == 5
+    assert view.crash is not None
+    assert (view.crash.signal, view.crash.reason) == ("SIGKILL", "the encoder ended by SIGKILL")
 
 
 def test_writes_interrupted_by_kills_happen_once(daemon: RunningDaemon):
@@ -109,6 +112,10 @@ def test_a_crash_at_start_backs_off_and_says_why(start_daemon: StartDaemon):
     with daemon.client() as client:
         crashes = [e for e in client.events(after=0, limit=1000).events if e.name == "tenant-crashed"]
     assert "told to crash" in str(crashes[0].data["last_lines"])
+    assert (crashes[0].data["exit_code"], crashes[0].data["signal"]) == (1, None)
+    assert view.crash is not None
+    assert (view.crash.exit_code, view.crash.reason) == (1, "the encoder exited with code 1")
+    assert "told to crash" in str(view.crash.last_lines)
 
 
 def test_a_poisonous_request_ends(start_daemon: StartDaemon):

@@ -315,6 +315,14 @@ def test_status_shows_every_page_and_what_the_isolation_means(stub: Stub, root: 
     assert joined["next"] is None
 
 
+def test_status_of_one_shows_its_last_crash(stub: Stub, root: Path, vecward: Vecward) -> None:
+    crash = {"at": "2026-11-25T10:00:00Z", "reason": "the encoder ended by SIGKILL", "last_lines": [f"x {ESCAPE}"]}
+    stub.answers[f"GET {T}"] = Told({**answers.TENANT, "crash": crash})
+    *_, head, last = vecward("--root", root, "status", "acme").out.splitlines()
+    assert head == "crashed      2026-11-25T10:00:00+00:00: the encoder ended by SIGKILL"
+    assert last == "    x \\x1b[31mred\\x1b]0;title\\x07"
+
+
 def test_following_events_prints_a_document_a_line(stub: Stub, root: Path, vecward: Vecward) -> None:
     other = {**answers.EVENT, "id": 2, "tenant": "globex"}
     sent = "".join(f"data: {json.dumps(event)}\n\n" for event in (answers.EVENT, other, answers.EVENT)).encode()

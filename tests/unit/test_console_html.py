@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from html.parser import HTMLParser
 from typing import Any
 
@@ -104,6 +105,7 @@ def _tenant() -> wire.TenantView:
         name="acme", title=wire.Title(en=HOSTILE, zh=HOSTILE), state="backoff", goal="up", reason=HOSTILE,
         warnings=[HOSTILE], device=HOSTILE, isolation=HOSTILE, entries=3, gpu_memory_mb=10,
         progress=wire.Progress(done=1, total=2, unit=HOSTILE),
+        crash=wire.Crash(at=NOW, reason=HOSTILE, signal=HOSTILE, last_lines=[HOSTILE, json.dumps({HOSTILE: HOSTILE})]),
     )  # fmt: skip
 
 
@@ -178,6 +180,21 @@ def test_a_problem_is_told_in_the_readers_language_and_in_the_daemons_words() ->
     assert "请求过多" in read.text
     assert "256 wait already" in read.text
     assert ("href", "/signin") in Reader(notices.problem(errors.Unauthenticated("x"), words("en"))).attributes
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_crash_is_told_once_with_its_time_and_the_last_lines_of_the_log(language: Language) -> None:
+    lines = ['{"event": "stderr", "text": "MemoryError"}', '{"event": "ready", "entries": 3}', "no JSON"]
+    crash = wire.Crash(at=NOW, reason="the encoder exited with code 1", exit_code=1, last_lines=lines)
+    tenant = wire.TenantView(name="acme", title=wire.Title(), state="backoff", goal="up", crash=crash)
+    t = words(language)
+    says_so = tenant.model_copy(update={"reason": crash.reason})
+    shown = Reader(status_cards.tenant_cards([says_so], language, t))
+    assert shown.text.count(crash.reason) == 1
+    assert "MemoryError\nready entries=3\nno JSON" in shown.text
+    assert f"{NOW:%H:%M:%S} UTC" in shown.text
+    waits = tenant.model_copy(update={"reason": "waits for its GPU"})
+    assert "waits for its GPU" in Reader(status_cards.tenant_cards([waits], language, t)).text
 
 
 def test_no_gpu_and_nothing_to_tell() -> None:

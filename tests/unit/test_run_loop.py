@@ -336,6 +336,27 @@ async def test_silence_after_the_first_word_ends_with_start_s(tmp_path: Path) ->
     await world.close()
 
 
+async def test_a_crash_is_shown_until_an_encoder_has_run_well_for_a_while(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    await world.settle()
+    assert world.process is not None
+    world.process.end(KILLED)
+    await world.settle()
+    assert world.tenant.crash is not None
+    assert world.tenant.crash.signal == "SIGKILL"
+    backoff_is_over(world.tenant)
+    await world.settle()
+    world.process.say(Warming(step="x"))
+    world.process.say(READY)
+    await world.settle()
+    assert world.tenant.state is State.READY
+    assert world.tenant.crash is not None
+    world.tenant._is_healthy()
+    assert world.tenant.crash is None
+    assert delay_of(world.tenant) == pytest.approx(tenant_module.HEALTHY_S, abs=1)
+    await world.close()
+
+
 def delay_of(tenant: Tenant) -> float:
     [timer] = tenant._timers
     return timer.when() - asyncio.get_running_loop().time()

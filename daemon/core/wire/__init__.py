@@ -66,6 +66,7 @@ from daemon.core.wire.searching import (
     VectorRequest as VectorRequest,
 )
 from daemon.core.wire.tenants import (
+    Crash as Crash,
     LogPage as LogPage,
     Rates as Rates,
     TenantPage as TenantPage,

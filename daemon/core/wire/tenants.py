@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from daemon.core.wire.base import Answer
@@ -19,6 +20,16 @@ class Rates(Answer):
 class Title(Answer):
     en: str = ""
     zh: str = ""
+
+
+class Crash(Answer):
+    """How an encoder ended though nobody asked it to, and the last lines of its log before."""
+
+    at: datetime
+    reason: str
+    exit_code: int | None = None
+    signal: str | None = None
+    last_lines: list[str] = []
 
 
 class TenantView(Answer):
@@ -47,6 +58,7 @@ class TenantView(Answer):
     backend: str | None = None
     progress: Progress | None = None
     warnings: list[str] = []
+    crash: Crash | None = None  # the last one, until an encoder has run well for a while
     rates: Rates = Rates()
 
 
