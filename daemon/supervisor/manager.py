@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +220,8 @@ class Manager:
     async def start(self, name: str) -> Operation:
         tenant = self.get(name)
         self.recovery.check_start(name)
-        operation = self.operations.begin("start", name, lambda handle: self._until_up(tenant, handle))
+        take_back = partial(_give_up_start, tenant) if tenant.goal is Goal.DOWN else None
+        operation = self.operations.begin("start", name, lambda handle: self._until_up(tenant, handle), take_back)
         tenant.want(Goal.UP)
         return operation
 
@@ -339,6 +341,12 @@ class Manager:
         self._release(tenant)
         self.metering.forget(tenant.name)
         del self.tenants[tenant.name]
+
+
+def _give_up_start(tenant: Tenant) -> None:
+    """The tenant was down, and is again; one that is up by now stays up."""
+    if tenant.state is not State.READY:
+        tenant.want(Goal.DOWN)
 
 
 def _write_whole(path: Path, raw: bytes) -> None:

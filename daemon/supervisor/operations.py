@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -19,6 +20,7 @@ MAX_KEPT = 500  # of one tenant
 MAX_RUNNING = 32  # of one tenant
 
 Work = Callable[["Handle"], Awaitable[dict[str, Any] | None]]
+TakeBack = Callable[[], object]
 
 
 class Handle:
@@ -32,18 +34,28 @@ class Handle:
         self._operations._replace(self._id, progress=Progress(done=done, total=total, unit=unit))
 
 
+@dataclass(frozen=True)
+class _Running:
+    operation: Operation
+    task: asyncio.Task[None]
+    take_back: TakeBack | None
+
+
 class Operations:
     def __init__(self, db: StateDb) -> None:
         self._db = db
         self._unkept: dict[str, Operation] = {}  # ended, while the disk was full
-        self._running: dict[str, tuple[Operation, asyncio.Task[None]]] = {}
+        self._running: dict[str, _Running] = {}
         self._when_cancelled = OperationState.CANCELLED
         self._interrupt_left_over()
         db.keep("DELETE FROM operations WHERE at < ?", (time.time() - KEPT_S,))
 
-    def begin(self, kind: str, tenant: str, work: Work) -> Operation:
-        """Raises QueueFull: what a caller asks for again and again must not pile up."""
-        running = sum(operation.tenant == tenant for operation, _ in self._running.values())
+    def begin(self, kind: str, tenant: str, work: Work, take_back: TakeBack | None = None) -> Operation:
+        """`take_back` undoes what it set in motion, should somebody cancel it.
+
+        Raises QueueFull: what a caller asks for again and again must not pile up.
+        """
+        running = sum(each.operation.tenant == tenant for each in self._running.values())
         if running >= MAX_RUNNING:
             raise QueueFull(
                 f"cannot {kind} {tenant}: {running} operations on it have not ended; wait for them, or cancel one",
@@ -58,7 +70,7 @@ class Operations:
             started_at=datetime.now(UTC),
         )
         task = asyncio.create_task(self._run(operation.id, work), name=f"operation {kind} {tenant}")
-        self._running[operation.id] = (operation, task)
+        self._running[operation.id] = _Running(operation, task, take_back)
         # A task that is cancelled before it began never gets to its own end.
         task.add_done_callback(lambda _: self._finish(operation.id, self._when_cancelled))
         self._save(operation)
@@ -66,7 +78,7 @@ class Operations:
 
     def get(self, operation_id: str) -> Operation:
         if operation_id in self._running:
-            return self._running[operation_id][0]
+            return self._running[operation_id].operation
         if operation_id in self._unkept:
             return self._unkept[operation_id]
         row = self._db.connection.execute("SELECT document FROM operations WHERE id = ?", (operation_id,)).fetchone()
@@ -77,20 +89,22 @@ class Operations:
     async def wait(self, operation_id: str, timeout: float) -> Operation:  # noqa: ASYNC109  (a long poll's own)
         """The operation when it has ended, or as it is after `timeout` seconds."""
         if operation_id in self._running:
-            await asyncio.wait([self._running[operation_id][1]], timeout=timeout)
+            await asyncio.wait([self._running[operation_id].task], timeout=timeout)
         return self.get(operation_id)
 
     async def cancel(self, operation_id: str) -> Operation:
-        """Ends the operation; what it set in motion is told by the tenant's state."""
-        if operation_id in self._running:
-            task = self._running[operation_id][1]
-            task.cancel()
-            await asyncio.wait([task], timeout=5)
+        """Ends the operation, and what it set in motion where that can be taken back: the tenant's state tells."""
+        running = self._running.get(operation_id)
+        if running is not None:
+            running.task.cancel()
+            await asyncio.wait([running.task], timeout=5)
+            if running.take_back is not None and self.get(operation_id).state is OperationState.CANCELLED:
+                running.take_back()
         return self.get(operation_id)
 
     async def end_all_of(self, tenant: str) -> None:
         """The tenant goes: nothing is waited for any more."""
-        tasks = [task for operation, task in self._running.values() if operation.tenant == tenant]
+        tasks = [each.task for each in self._running.values() if each.operation.tenant == tenant]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -99,11 +113,11 @@ class Operations:
     def cancel_soon(self, operation_id: str) -> None:
         """As `cancel`, without waiting for the end."""
         if operation_id in self._running:
-            self._running[operation_id][1].cancel()
+            self._running[operation_id].task.cancel()
 
     async def close(self) -> None:
         self._when_cancelled = OperationState.INTERRUPTED
-        tasks = [task for _, task in self._running.values()]
+        tasks = [each.task for each in self._running.values()]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -123,9 +137,9 @@ class Operations:
             self._finish(operation_id, OperationState.FAILED, error=to_problem(bug))
 
     def _replace(self, operation_id: str, **changes: Any) -> Operation:
-        operation, task = self._running[operation_id]
-        operation = operation.model_copy(update=changes)
-        self._running[operation_id] = (operation, task)
+        running = self._running[operation_id]
+        operation = running.operation.model_copy(update=changes)
+        self._running[operation_id] = replace(running, operation=operation)
         return operation
 
     def _finish(self, operation_id: str, state: OperationState, **changes: Any) -> None:

@@ -1,7 +1,8 @@
-"""Imports under kills, cancels and restarts: they end, and leave exactly what their result says."""
+"""Operations under kills, cancels and restarts: they end, and leave exactly what their result says."""
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import signal
@@ -119,6 +120,75 @@ def test_a_cancelled_import_leaves_exactly_its_result(client: Client) -> None:
     done = client.wait("acme", import_(client).id, timeout=60)
     assert done.state is OperationState.DONE
     assert list(base_of(client, "acme").values()) == LINES
+
+
+@pytest.fixture
+def slow_start(start_daemon: StartDaemon) -> RunningDaemon:
+    """Its seed takes 0.4 s for each 512 lines."""
+    slow = fake_tenant(encoder={"fake": {"mode": "slow", "delay_ms": 400}}, knowledge={"seed": "seed.txt"})
+    daemon = start_daemon(start=False)
+    daemon.write_tenant("acme", slow)
+    (daemon.paths.tenants_d / "seed.txt").write_bytes(FILE)
+    return daemon.start()
+
+
+def encoding(client: Client, id_: str) -> Operation | None:
+    operation = client.operation("acme", id_)
+    progress = operation.progress
+    return operation if progress and progress.unit == "encoding entries" and progress.done else None
+
+
+def test_a_start_has_progress_and_can_be_cancelled(slow_start: RunningDaemon) -> None:
+    with slow_start.client() as client:
+        client.wait("acme", client.stop("acme").id)
+        started = client.start("acme")
+        seen = wait_for(lambda: encoding(client, started.id), what="progress")
+        assert seen.progress is not None
+        assert 0 < seen.progress.done < (seen.progress.total or 0) == len(LINES)
+        ended = client.cancel("acme", started.id)
+        assert ended.state is OperationState.CANCELLED
+        view = slow_start.wait_state("acme", "stopped")
+        assert view.goal == "down"
+        again = client.start("acme")
+        assert client.wait("acme", again.id, timeout=60).state is OperationState.DONE
+        assert client.cancel("acme", again.id).state is OperationState.DONE
+        assert slow_start.tenant("acme").state == "ready"
+        assert client.entries("acme", limit=1).total == len(LINES)
+
+
+def test_a_cancelled_start_of_a_tenant_that_was_to_be_up_takes_nothing_back(slow_start: RunningDaemon) -> None:
+    with slow_start.client() as client:
+        slow_start.wait_state("acme", "warming")
+        started = client.start("acme")
+        assert client.cancel("acme", started.id).state is OperationState.CANCELLED
+        assert slow_start.wait_state("acme", "ready").goal == "up"
+
+
+def test_a_daemon_that_ends_interrupts_a_start_and_keeps_its_goal(slow_start: RunningDaemon) -> None:
+    with slow_start.client() as client:
+        client.wait("acme", client.stop("acme").id)
+        started = client.start("acme")
+        wait_for(lambda: encoding(client, started.id), what="progress")
+        assert slow_start.stop() == 0
+        slow_start.start()
+        assert client.operation("acme", started.id).state is OperationState.INTERRUPTED
+        assert slow_start.tenant("acme").goal == "up"
+
+
+def test_a_cancelled_restore_changes_nothing(start_daemon: StartDaemon) -> None:
+    slow = fake_tenant(encoder={"batch_tokens": 64, "fake": {"mode": "slow", "delay_ms": 20, "dimension": 96}})
+    daemon = start_daemon({"source": fake_tenant(), "acme": slow}).ready("source", "acme")
+    with daemon.client() as client:
+        client.set_texts("source", LINES)
+        file = b"".join(client.backup("source"))
+        client.set_texts("acme", ["an entry from before"])
+        started = client.restore("acme", io.BytesIO(file), source="source")
+        wait_for(lambda: encoding(client, started.id), what="progress")
+        assert client.cancel("acme", started.id).state is OperationState.CANCELLED
+        assert list(base_of(client, "acme").values()) == ["an entry from before"]
+        assert list(daemon.paths.tenant("acme").data.glob(".*")) == []
+        again = client.restore("acme", io.BytesIO(file), source="source")
+        assert client.cancel("acme", again.id).state is OperationState.CANCELLED, "another one can begin"
 
 
 def test_a_restart_in_order_interrupts_it(client: Client) -> None:
