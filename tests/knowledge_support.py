@@ -62,6 +62,13 @@ def delete(base: Knowledge, *ids: int, forget: bool = False) -> Committed:
     return base.delete(list(ids), forget, context())
 
 
+def drop_vectors(base: Knowledge, fingerprint: str) -> None:
+    """As if this model had never been used."""
+    with base._database.write() as db:
+        which = "SELECT id FROM fingerprints WHERE fingerprint = ?"
+        db.execute(f"DELETE FROM vectors WHERE fingerprint IN ({which})", (fingerprint,))  # noqa: S608
+
+
 def contents(base: Knowledge) -> dict[int, tuple[str, wire.Metadata]]:
     page = base.page(None, 1_000_000, None)
     assert page.total == len(page.entries) == base.total

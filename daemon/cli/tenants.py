@@ -88,14 +88,14 @@ def _about_model(found: Plan) -> list[str]:
     if found.reembed:
         takes = "" if found.estimated_s is None else f", about {duration(found.estimated_s)}"
         words.append(
-            f"{loaded.missing:,} of {loaded.entries:,} entries are encoded{takes}; {found.disk_mb} MiB of disk"
+            f"{loaded.missing:,} of {loaded.entries:,} entries are encoded{takes}; {found.disk_mb} MiB more on the disk"
         )
     if found.online is not None:
         words.append(
             "searches go on with the old vectors meanwhile" if found.online else "searches are not answered meanwhile"
         )
     if found.obstacle is not None:
-        words.append(f"refused unless --offline is given: {found.obstacle}")
+        words.append(f"refused as it is: {found.obstacle}")
     return words
 
 

@@ -11,7 +11,8 @@ from daemon.core.wire import Answer
 
 class Loaded(Answer):
     """What a model is once it is loaded. `missing` entries are to be encoded, `derivable` ones only cut: they have a
-    longer vector of the same model. Memory in MiB, of that process."""
+    longer vector of the same model. Memory in MiB, of that process; `disk_mb` for the new vectors, of `room_mb` that
+    are free; `old_mb` is what the vectors of other models take."""
 
     type: Literal["loaded"] = "loaded"
     fingerprint: Annotated[str, Field(max_length=1024)]
@@ -23,6 +24,9 @@ class Loaded(Answer):
     texts_per_s: float | None = None
     memory_mb: float
     gpu_memory_mb: float | None = None
+    disk_mb: float = 0
+    room_mb: float | None = None
+    old_mb: float = 0
 
 
 class Step(Answer):

@@ -123,6 +123,7 @@ class KnowledgeConfig(ConfigModel):
     min_chars: Annotated[int, Field(ge=1, le=MAX_ENTRY_BYTES)] = 5
     seed: str | None = None
     history_days: Annotated[int, Field(ge=0, le=36_500)] = 90
+    old_vectors_hours: Annotated[int, Field(ge=1, le=876_000)] = 24
 
     @field_validator("seed")
     @classmethod

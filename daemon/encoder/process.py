@@ -11,7 +11,6 @@ from functools import partial
 import uvloop
 
 from daemon.core import control
-from daemon.core.errors import VecwardError
 from daemon.core.progress_page import ProgressWriter
 from daemon.core.tenant_config import TenantConfig
 from daemon.encoder import data_lock, routes
@@ -28,11 +27,11 @@ from daemon.encoder.pacing import Pace
 from daemon.encoder.query_cache import QueryCache
 from daemon.encoder.server import Server
 from daemon.encoder.starting import Parts, snapshot_path, start
+from daemon.encoder.upkeep import Upkeep
 from daemon.encoder.worker import Worker
 
 log = logging.getLogger(__name__)
 
-_DAY_S = 86_400.0
 _TELL_AGAIN_S = 0.2
 
 
@@ -70,7 +69,8 @@ async def _serve(options: Options, config: TenantConfig, channel: ControlChannel
     app = App(routes.table(options.tenant, config, parts, batches, worker, changes, keeper, operations))
     server = Server(app, stop)
     listener = socket.socket(fileno=options.listen_fd)
-    upkeep = asyncio.create_task(_purge_daily(changes, parts.knowledge))
+    hours = config.knowledge.old_vectors_hours
+    upkeep = asyncio.create_task(Upkeep(changes, parts.knowledge, parts.backend.fingerprint, hours).run())
     channel.tell(_ready(parts), wait=True)
     log.info("ready", extra={"entries": parts.knowledge.total, "revision": parts.knowledge.revision})
     async with asyncio.TaskGroup() as group:
@@ -92,15 +92,6 @@ def _tell_changed(loop: asyncio.AbstractEventLoop, channel: ControlChannel, know
     """The newest figures; told later if the daemon has not read what it was told before."""
     if not channel.tell(control.Changed(entries=knowledge.total, revision=knowledge.revision)):
         loop.call_later(_TELL_AGAIN_S, _tell_changed, loop, channel, knowledge)
-
-
-async def _purge_daily(changes: Changes, knowledge: Knowledge) -> None:
-    while True:
-        try:
-            await changes.write(knowledge.purge_history)
-        except VecwardError as error:
-            log.warning("purge-failed", extra={"kind": error.kind, "reason": error.message})
-        await asyncio.sleep(_DAY_S)
 
 
 def _batch_tokens(config: TenantConfig, parts: Parts) -> int:

@@ -108,7 +108,9 @@ def load_seed(knowledge: Knowledge, backend: Backend, lines: list[str], tell: Te
         return
     checked = knowledge.check(entries)
     texts = [entry.text for _, entry in checked.accepted]
-    encode_and_stage(knowledge, backend, texts, tell, total=len(texts))
+    for done, part in parts_of(texts):
+        tell(control.Warming(step="encoding entries", done=done, total=len(texts)))
+        knowledge.stage(part, encode(backend, part), backend.fingerprint)
     context = WriteContext(
         request_id=None, actor="seed", if_match=0, fingerprint=backend.fingerprint, vectors={},
         answer=lambda _: (200, b""), kind="seed",
@@ -123,7 +125,9 @@ def encode_missing(knowledge: Knowledge, backend: Backend, tell: Tell) -> int:
     total = sum(len(page) for page in _pages(knowledge, backend))
     done = 0
     for page in _pages(knowledge, backend):
-        encode_and_stage(knowledge, backend, page, tell, total=total, before=done, step=control.RE_EMBEDDING)
+        for before, part in parts_of(page):
+            tell(control.Warming(step=control.RE_EMBEDDING, done=done + before, total=total))
+            knowledge.give_vectors(part, encode(backend, part), backend.fingerprint)
         done += len(page)
     if total:
         log.info("entries-encoded", extra={"entries": total})
@@ -137,16 +141,15 @@ def _pages(knowledge: Knowledge, backend: Backend) -> Iterator[list[str]]:
         after = page[-1][0]
 
 
-def encode_and_stage(
-    knowledge: Knowledge, backend: Backend, texts: list[str], tell: Tell, *, total: int, before: int = 0,
-    step: str = "encoding entries",
-) -> None:  # fmt: skip
-    """Encodes shortest first and commits every few hundred vectors."""
+def parts_of(texts: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """What is encoded and committed at a time, shortest first; each part with the number of texts before it."""
     texts = sorted(texts, key=len)
     for at in range(0, len(texts), _PAGE):
-        tell(control.Warming(step=step, done=before + at, total=total))
-        part = texts[at : at + _PAGE]
-        knowledge.stage(part, np.concatenate(list(calls(backend, part))), backend.fingerprint)
+        yield at, texts[at : at + _PAGE]
+
+
+def encode(backend: Backend, texts: list[str]) -> Matrix:
+    return np.concatenate(list(calls(backend, texts)))
 
 
 def calls(backend: Backend, texts: list[str]) -> Iterator[Matrix]:

@@ -11,8 +11,6 @@ from daemon.supervisor.reload import DAEMONS_OWN, needs_restart
 from daemon.supervisor.states import State
 from daemon.supervisor.tenant import Tenant
 
-_VALUE_BYTES = 4
-_ROW_BYTES = 64  # keys and checksums beside a vector
 Effect = Literal["daemon", "restart", "re-embed"]
 
 
@@ -40,6 +38,12 @@ def _about(tenant: Tenant, config: TenantConfig, loaded: Loaded) -> dict[str, An
         notes.append("the fingerprint stays, or all its vectors are there: nothing is encoded")
     if loaded.derivable:
         notes.append(f"{loaded.derivable} vectors are cut from longer ones of the same model, not encoded")
+    if loaded.old_mb:
+        hours = config.knowledge.old_vectors_hours
+        notes.append(
+            f"vectors of other models ({loaded.old_mb} MiB) stay for {hours} hours (knowledge.old_vectors_hours), so "
+            "that a change back encodes nothing, and go then"
+        )
     if new and not answers:
         notes.append(f"it is {tenant.state}: the entries are encoded when it starts, and it answers when that is done")
     return {
@@ -48,7 +52,7 @@ def _about(tenant: Tenant, config: TenantConfig, loaded: Loaded) -> dict[str, An
         "obstacle": why,
         "loaded": loaded,
         "estimated_s": round(loaded.missing / loaded.texts_per_s, 1) if loaded.texts_per_s else None,
-        "disk_mb": round(new * (loaded.dimension * _VALUE_BYTES + _ROW_BYTES) / 1048576, 2),
+        "disk_mb": loaded.disk_mb,
         "notes": notes,
     }
 

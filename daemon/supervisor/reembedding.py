@@ -185,8 +185,22 @@ def obstacle(tenant: Tenant, config: TenantConfig, loaded: Loaded) -> str | None
     if not loaded.missing and not loaded.derivable:
         return None
     pid = tenant.process.pid if tenant.process else None
-    return _too_much("memory_mb", config.limits.memory_mb, views.memory_mb(pid) if pid else None, loaded.memory_mb) or (
-        _too_much("gpu_memory_mb", config.limits.gpu_memory_mb, tenant.gpu_memory_mb, loaded.gpu_memory_mb)
+    return (
+        _no_room(config, loaded)
+        or _too_much("memory_mb", config.limits.memory_mb, views.memory_mb(pid) if pid else None, loaded.memory_mb)
+        or _too_much("gpu_memory_mb", config.limits.gpu_memory_mb, tenant.gpu_memory_mb, loaded.gpu_memory_mb)
+    )
+
+
+def _no_room(config: TenantConfig, loaded: Loaded) -> str | None:
+    """Offline is no way out: the old vectors go only when the new model serves."""
+    if loaded.room_mb is None or loaded.disk_mb <= loaded.room_mb:
+        return None
+    limit = config.limits.disk_mb
+    words = "on the disk; make room there" if limit is None else f"within limits.disk_mb {limit}; raise it"
+    return (
+        f"the new vectors need {loaded.disk_mb:.1f} MiB beside the old ones, {loaded.room_mb:.1f} are free {words}, "
+        "or delete entries"
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -179,3 +181,56 @@ def test_a_stopped_tenant_starts_with_its_new_model(host: RunningDaemon) -> None
         client.start("acme")
         host.ready("acme")
     assert dimension(host) == 32
+
+
+def age_unused_vectors(host: RunningDaemon) -> None:
+    """As if nothing had used them for years."""
+    with closing(sqlite3.connect(host.paths.tenant("acme").data / "knowledge.db", timeout=20)) as db, db:
+        assert db.execute("UPDATE meta SET value = 0 WHERE key LIKE 'unused:%'").rowcount == 1
+
+
+def fingerprints(host: RunningDaemon) -> list[str]:
+    with closing(sqlite3.connect(host.paths.tenant("acme").data / "knowledge.db", timeout=20)) as db:
+        return [row[0] for row in db.execute("SELECT fingerprint FROM fingerprints ORDER BY id")]
+
+
+def words_of(host: RunningDaemon, event: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in host.encoder_log("acme").splitlines() if f'"{event}"' in line]
+
+
+def change_to(host: RunningDaemon, wanted: int) -> None:
+    host.write_tenant("acme", tenant(wanted))
+    wait_for(lambda: dimension(host) == wanted, 60, "the switch")
+    host.ready("acme")
+
+
+def test_old_vectors_stay_for_a_change_back_and_go_when_their_time_is_over(host: RunningDaemon) -> None:
+    change_to(host, 32)
+    wait_for(lambda: len(fingerprints(host)) == 2)
+    change_to(host, 64)
+    assert len(words_of(host, "entries-encoded")) == 1, "the change back encodes nothing"
+    age_unused_vectors(host)
+    with host.client() as client:
+        client.wait("acme", client.restart("acme").id, 30)
+        wait_for(lambda: words_of(host, "old-vectors-removed"), 30, "the removal")
+        assert words_of(host, "old-vectors-removed")[0]["vectors"] == COUNT
+        assert len(fingerprints(host)) == 1
+        assert client.search("acme", "entry number 7", k=1).results[0].text == "entry number 7"
+
+
+def test_vectors_that_find_no_room_beside_the_old_ones_are_refused_beforehand(host: RunningDaemon) -> None:
+    large = raw(tenant(4096, limits={"disk_mb": 20}))
+    with host.client() as client:
+        plan = client.plan_tenant("acme", large)
+        assert plan.online is False
+        assert plan.loaded is not None
+        assert plan.disk_mb is not None
+        assert plan.disk_mb > COUNT * 4096 * 4 / 2**20
+        assert plan.loaded.room_mb is not None
+        assert plan.loaded.room_mb < 20
+        assert any("stay for 24 hours" in note for note in plan.notes)
+        with pytest.raises(
+            Conflict, match=r"need \d+\.\d MiB beside the old ones, \d+\.\d are free within limits.disk_mb 20"
+        ):
+            client.put_tenant("acme", large)
+        assert (host.tenant("acme").state, dimension(host)) == ("ready", 64)

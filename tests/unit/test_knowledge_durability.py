@@ -207,6 +207,21 @@ def test_flipped_bits_are_refused_or_found_and_never_crash(filled: Path, tmp_pat
     assert refused + found >= 12
 
 
+def test_an_entry_with_a_damaged_number_does_not_take_anothers_place(filled: Path, tmp_path: Path) -> None:
+    texts, raw = _texts(filled), bytearray(filled.read_bytes())
+    wanted = max(texts)
+    number = bytes([0x80 | wanted >> 7, wanted & 0x7F])  # as SQLite writes it
+    at = raw.rindex(number, 0, raw.index(texts[wanted][:20].encode()))
+    raw[at] ^= 1 << 3  # another number, 1024 lower or higher
+    path = tmp_path / "damaged" / "knowledge.db"
+    path.parent.mkdir()
+    path.write_bytes(raw)
+    salvage = recover(path, path.with_name("new.db"))
+    assert salvage.damaged_pages
+    del texts[wanted]
+    assert _texts(path.with_name("new.db")) == texts
+
+
 def _texts(path: Path) -> dict[int, str]:
     base = open_base(path)
     try:

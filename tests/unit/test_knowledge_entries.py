@@ -19,6 +19,7 @@ from tests.knowledge_support import (
     contents,
     context,
     delete,
+    drop_vectors,
     edit,
     open_base,
     set_texts,
@@ -206,7 +207,7 @@ def test_another_model(base: Knowledge) -> None:
     pending = base.without_vector("new|2")
     texts = [text for _, text in pending]
     base.stage(texts, np.ones((3, 2), np.float32), "new|2")
-    base.drop_other_fingerprints("new|2")
+    drop_vectors(base, FINGERPRINT)
     ids, matrix = base.all_vectors("new|2")
     assert (ids.tolist(), matrix.shape, matrix.flags.c_contiguous) == ([1, 2, 3], (3, 2), True)
     assert base.missing(["one text"], FINGERPRINT) == ["one text"]

@@ -24,6 +24,7 @@ from tests.knowledge_support import (
     contents,
     context,
     delete,
+    drop_vectors,
     edit,
     open_base,
     raw_bytes,
@@ -90,7 +91,7 @@ def test_undo_restores_times_and_ids(base: Knowledge) -> None:
 def test_undo_after_a_model_change_asks_for_vectors(base: Knowledge) -> None:
     add(base, "one text", "two text")
     delete(base, 2)
-    base.drop_other_fingerprints("new")
+    drop_vectors(base, FINGERPRINT)
     with pytest.raises(MissingVectors) as caught:
         base.undo(context())
     base.undo(context(caught.value.texts))

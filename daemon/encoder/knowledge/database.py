@@ -173,6 +173,17 @@ class Database:
         if pages * schema.PAGE_SIZE + self.log_size() > self._limit:
             raise self._disk_full()
 
+    def room(self) -> int:
+        """Bytes that may still be written: by disk_mb less its reserve, and on this disk."""
+        with self.lock, self.translated():
+            inside = int(self._writer.execute("PRAGMA freelist_count").fetchone()[0]) * schema.PAGE_SIZE
+        state = os.statvfs(self.path.parent)
+        free = inside + state.f_bavail * state.f_frsize
+        if self._limit is not None:
+            used = self.path.stat().st_size + self.log_size() - inside
+            free = min(free, self._limit - self._limit // _SPARE - used)
+        return max(free, 0)
+
     def log_size(self) -> int:
         try:
             return Path(f"{self.path}-wal").stat().st_size

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from daemon.core import wire
-from daemon.encoder.knowledge import vectors
+from daemon.encoder.knowledge import answers, vectors
 from daemon.encoder.knowledge.texts import digest, normalise
 from daemon.encoder.knowledge.vectors import chunks, marks
 
@@ -68,10 +68,9 @@ def scrub(db: sqlite3.Connection, ids: Sequence[int], texts: Collection[str]) ->
     )
     db.execute("DELETE FROM forgotten_texts")
     db.execute("DELETE FROM forgotten_ids")
-    keys = [(digest(text),) for text in texts]
-    db.executemany("DELETE FROM staged WHERE hash = ?", keys)
-    for (number,) in db.execute("SELECT id FROM fingerprints").fetchall():
-        db.executemany("DELETE FROM vectors WHERE fingerprint = ? AND hash = ?", ((number, key) for (key,) in keys))
+    keys = [digest(text) for text in texts]
+    db.executemany("DELETE FROM staged WHERE hash = ?", ((key,) for key in keys))
+    vectors.blank(db, keys)
     _scrub_bodies(db, {*texts, *(wire.shorten(text) for text in texts)})
 
 
@@ -114,16 +113,11 @@ def purge(db: sqlite3.Connection, now_us: int, history_days: int) -> bool:
     floor = db.execute("SELECT max(revision) FROM changes WHERE at < ?", (cutoff,)).fetchone()[0]
     ended = max(cutoff, now_us - _OPERATION_DAYS * _DAY_US)
     operations = db.execute("DELETE FROM operations WHERE ended_at < ?", (ended,)).rowcount
-    answers = drop_answers(db, now_us)
+    old_answers = answers.drop_old(db, now_us)
     vectors.drop_staged(db, everything=False)
     if floor is not None:
         db.execute("DELETE FROM change_entries WHERE revision <= ?", (floor,))
         db.execute("DELETE FROM changes WHERE revision <= ?", (floor,))
         db.execute("UPDATE meta SET value = max(value, ?) WHERE key = 'history_floor'", (floor,))
         vectors.drop_unused(db)
-    return floor is not None or operations > 0 or answers > 0
-
-
-def drop_answers(db: sqlite3.Connection, now_us: int) -> int:
-    """Stored answers live for an hour: nobody sends an interrupted write again after that."""
-    return db.execute("DELETE FROM requests WHERE at < ?", (now_us - 3_600_000_000,)).rowcount
+    return floor is not None or operations > 0 or old_answers > 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import struct
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +20,7 @@ _CONSTANTS = {0: None, 8: 0, 9: 1}
 _INTS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 Seen = Callable[[int], object] | None
 Value = None | int | float | bytes | str
+Cell = tuple[int | None, list[Value]]
 
 
 class Bad(Exception):
@@ -46,7 +48,7 @@ class Pages:
         self._file.seek((number - 1) * PAGE_SIZE)
         return self._file.read(PAGE_SIZE)
 
-    def cells(self, damaged: list[int], seen: Seen = None) -> Iterator[tuple[int | None, list[Value]]]:
+    def cells(self, damaged: list[int], seen: Seen = None) -> Iterator[Cell]:
         """Every readable row as (rowid, values), rowid None for tables without one; bad pages go to `damaged`.
 
         `seen` is told each page's number.
@@ -62,18 +64,20 @@ class Pages:
             if page[start] in (_TABLE_LEAF, _INDEX_LEAF):
                 yield from self._leaf(number, page, start, damaged)
 
-    def _leaf(
-        self, number: int, page: bytes, start: int, damaged: list[int]
-    ) -> Iterator[tuple[int | None, list[Value]]]:
+    def _leaf(self, number: int, page: bytes, start: int, damaged: list[int]) -> Iterator[Cell]:
         table = page[start] == _TABLE_LEAF
         (count,) = struct.unpack_from(">H", page, start + 3)
+        found = []
         for i in range(min(count, PAGE_SIZE // 4)):
             try:
                 (at,) = struct.unpack_from(">H", page, start + 8 + 2 * i)
-                yield self._cell(page, at, table=table)
+                found.append(self._cell(page, at, table=table))
             except (Bad, struct.error, IndexError, UnicodeDecodeError):
-                if number not in damaged[-1:]:
-                    damaged.append(number)
+                continue
+        sound = _in_order(found) if table else found
+        if len(sound) < count:
+            damaged.append(number)
+        yield from sound
 
     def _cell(self, page: bytes, at: int, *, table: bool) -> tuple[int | None, list[Value]]:
         size, at = _varint(page, at)
@@ -99,6 +103,22 @@ class Pages:
             missing -= PAGE_SIZE - 4
             (following,) = struct.unpack_from(">I", overflow)
         return b"".join(parts)
+
+
+def _in_order(cells: list[Cell]) -> list[Cell]:
+    """Without the cells whose rowid is damaged: rowids ascend on a page. The longest ascending row of them."""
+    ends: list[int] = []  # the lowest rowid that an ascending row of each length can end with
+    lengths = []
+    for rowid, _ in cells:
+        at = bisect_left(ends, rowid or 0)
+        ends[at : at + 1] = [rowid or 0]
+        lengths.append(at + 1)
+    kept, wanted = [], len(ends)
+    for cell, length in zip(reversed(cells), reversed(lengths), strict=True):
+        if length == wanted:
+            kept.append(cell)
+            wanted -= 1
+    return kept[::-1]
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

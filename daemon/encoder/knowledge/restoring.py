@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from daemon.core import wire
-from daemon.encoder.knowledge import vectors
+from daemon.encoder.knowledge import old_vectors, vectors
 from daemon.encoder.knowledge.changing import next_id
 from daemon.encoder.knowledge.operations import put
 from daemon.encoder.knowledge.reading import meta
@@ -49,6 +49,7 @@ def succeed(old: sqlite3.Connection, new: sqlite3.Connection, actor: str, ended:
     new.execute("DELETE FROM sqlite_sequence WHERE name = 'entries'")
     new.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('entries', ?)", (last,))
     vectors.drop_staged(new, everything=True)
+    old_vectors.forget_times(new)
     new.execute("DELETE FROM operations")
     new.executemany("INSERT INTO operations VALUES (?, ?, ?, ?)", old.execute("SELECT * FROM operations"))
     put(new, ended(restored))

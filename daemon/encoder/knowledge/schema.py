@@ -88,6 +88,7 @@ def create(path: Path) -> None:
 
 def initialise(db: sqlite3.Connection) -> None:
     db.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+    db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # old vectors are half a file: their pages can be given back
     db.execute("PRAGMA secure_delete = ON")
     db.executescript(f"BEGIN; {DDL} COMMIT;")
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")

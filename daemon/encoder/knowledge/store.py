@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import Connection
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +15,14 @@ import numpy.typing as npt
 from daemon.core import wire
 from daemon.core.errors import DiskFull, RevisionChanged
 from daemon.encoder.knowledge import (
+    answers,
     changing,
     comparing,
     forgetting,
     operations,
     planning,
     reading,
+    removal,
     restoring,
     rewriting,
     vectors,
@@ -27,10 +30,13 @@ from daemon.encoder.knowledge import (
 from daemon.encoder.knowledge.columns import Column, metadata_columns
 from daemon.encoder.knowledge.database import Database
 from daemon.encoder.knowledge.model import Checked, Committed, Diff, MissingVectors, Vector, WriteContext
+from daemon.encoder.knowledge.old_vectors import OldVectors
 from daemon.encoder.knowledge.operations import Operations
 from daemon.encoder.knowledge.planning import Plan
 from daemon.encoder.knowledge.restoring import Ended, Restored
-from daemon.encoder.knowledge.texts import digest, microseconds, normalise, now_us
+from daemon.encoder.knowledge.texts import digest, microseconds, normalise
+
+T = TypeVar("T")
 
 
 class Knowledge:
@@ -41,6 +47,7 @@ class Knowledge:
         self._min_chars = min_chars
         self._history_days = history_days
         self.operations = Operations(database)
+        self.old_vectors = OldVectors(database)
         self._look()
 
     @classmethod
@@ -129,7 +136,7 @@ class Knowledge:
     def answered(self, request_id: str) -> tuple[int, bytes] | None:
         """The (status, body) with which this request was answered in the last hour."""
         with self._database.read() as db:
-            return _answered(db, request_id)
+            return answers.stored(db, request_id)
 
     # --- before a change ---
 
@@ -151,9 +158,19 @@ class Knowledge:
 
     def stage(self, texts: Sequence[str], vectors_: Vector, fingerprint: str) -> None:
         """Commits vectors of shape (len(texts), dimension) ahead of the change that needs them."""
-        with self._database.write() as db:
-            vectors.stage(db, [normalise(text) for text in texts], vectors_, fingerprint)
-            self._database.check_room()
+        self._keep(lambda db: vectors.stage(db, [normalise(text) for text in texts], vectors_, fingerprint))
+
+    def give_vectors(self, texts: Sequence[str], vectors_: Vector, fingerprint: str) -> None:
+        """Commits vectors of shape (len(texts), dimension) of entries; a text that is none any more gets none."""
+        self._keep(lambda db: vectors.give(db, texts, vectors_, fingerprint))
+
+    def _keep(self, store: Callable[[Connection], None]) -> None:
+        def attempt() -> None:
+            with self._database.write() as db:
+                store(db)
+                self._database.check_room()
+
+        self._with_room(attempt)
 
     # --- changes ---
 
@@ -173,45 +190,36 @@ class Knowledge:
         """`forget` removes the texts from the history, too, for good: that can't be undone."""
         committed = self._change(ctx, lambda db: planning.delete(db, ids, forget=forget), spare=True)
         if forget:
-            self._finish_removal()
+            removal.finish(self._database)
         return committed
-
-    def _finish_removal(self) -> None:
-        """Clears what deleting leaves behind in pages and log. On a full disk it stays due, see removal_pending."""
-        with contextlib.suppress(DiskFull), self._database.write(spare=True) as db:
-            if rewriting.is_due(db):
-                rewriting.rewrite(db)
-        self._database.truncate_log()
 
     @property
     def removal_pending(self) -> bool:
-        """Whether removed text may still be in the file: for lack of room, or a reader was in the way.
-
-        `purge_history` and the next `forget` try again; the log is tried again after each write.
-        """
-        with self._database.read() as db:
-            return self._database.log_pending or rewriting.is_due(db)
+        return removal.pending(self._database)
 
     def undo(self, ctx: WriteContext) -> Committed:
         """Raises NothingToUndo as well."""
         return self._change(ctx, planning.undo, spare=True)
 
     def _change(self, ctx: WriteContext, plan: Callable[[Connection], Plan], *, spare: bool = False) -> Committed:
+        return self._with_room(lambda: self._attempt(ctx, plan, spare=spare))
+
+    def _with_room(self, attempt: Callable[[], T]) -> T:
         try:
-            return self._attempt(ctx, plan, spare=spare)
+            return attempt()
         except DiskFull:
             if not self._make_room():
                 raise
-            return self._attempt(ctx, plan, spare=spare)
+            return attempt()
 
     def _attempt(self, ctx: WriteContext, plan: Callable[[Connection], Plan], *, spare: bool) -> Committed:
         with self._database.lock:
             with self._database.write(spare=spare) as db:
-                if ctx.request_id is not None and (stored := _answered(db, ctx.request_id)):
+                if ctx.request_id is not None and (stored := answers.stored(db, ctx.request_id)):
                     return Committed(reading.meta(db, "revision"), replayed=stored)
                 self._check_match(ctx.if_match, reading.meta(db, "revision"))
                 committed = self._apply(db, ctx, plan(db), room=_no_check if spare else self._database.check_room)
-                _keep_answer(db, ctx, committed)
+                answers.keep(db, ctx, committed)
                 if ctx.operation is not None:
                     operations.put(db, ctx.operation(committed))
             self._look()
@@ -233,6 +241,7 @@ class Knowledge:
         if plan.forget:
             forgetting.scrub(db, *plan.forget)
             rewriting.mark_due(db)
+            rewriting.mark_vectors_due(db)
         return Committed(
             applied.revision,
             applied.upserts,
@@ -242,13 +251,20 @@ class Knowledge:
         )
 
     def _make_room(self) -> bool:
-        """Drops vectors that only an undo would use (it encodes again then); whether this made room."""
+        """Drops vectors that can be made again: another model's, else those that only an undo would use.
+
+        Whether this made room.
+        """
         log = self._database.log_size()
         dropped = 0
-        with contextlib.suppress(DiskFull), self._database.write(spare=True) as db:
-            dropped = vectors.drop_for_history(db)
+        with contextlib.suppress(DiskFull):
+            dropped = self.old_vectors.drop_some() or self._drop_for_history()
         self._database.truncate_log()
         return dropped > 0 or self._database.log_size() < log
+
+    def _drop_for_history(self) -> int:
+        with self._database.write(spare=True) as db:
+            return vectors.drop_for_history(db)
 
     # --- vectors ---
 
@@ -305,10 +321,14 @@ class Knowledge:
                 return None
             return [(id_, vectors.vector_of(db, id_, known[0]) if known else None) for id_ in ids]
 
-    def drop_other_fingerprints(self, keep: str) -> None:
-        """After a switch to another model: vectors of all others are removed."""
-        with self._database.write(spare=True) as db:
-            vectors.drop_fingerprints(db, keep)
+    def room(self) -> int:
+        """Bytes that may still be written."""
+        return self._database.room()
+
+    def bytes_of_others(self, fingerprint: str) -> int:
+        """What vectors of all other fingerprints take, about."""
+        with self._database.read() as db:
+            return vectors.disk_bytes_of_others(db, fingerprint)
 
     # --- upkeep ---
 
@@ -320,7 +340,7 @@ class Knowledge:
             if purged:
                 rewriting.mark_due(db)
         if self.removal_pending:
-            self._finish_removal()
+            removal.finish(self._database)
         return purged
 
     def columns(self) -> list[Column]:
@@ -366,15 +386,3 @@ class Knowledge:
 
 def _no_check() -> None:
     """A change that frees space is bounded by SQLite's page limit alone."""
-
-
-def _answered(db: Connection, request_id: str) -> tuple[int, bytes] | None:
-    row = db.execute("SELECT status, body FROM requests WHERE id = ?", (request_id,)).fetchone()
-    return None if row is None else (int(row[0]), bytes(row[1]))
-
-
-def _keep_answer(db: Connection, ctx: WriteContext, committed: Committed) -> None:
-    if ctx.request_id is not None:
-        now = now_us()
-        forgetting.drop_answers(db, now)
-        db.execute("INSERT INTO requests VALUES (?, ?, ?, ?)", (ctx.request_id, now, *ctx.answer(committed)))

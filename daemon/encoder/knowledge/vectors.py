@@ -11,12 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.core.errors import InternalError
+from daemon.encoder.knowledge import old_vectors, rewriting, schema
 from daemon.encoder.knowledge.model import MissingVectors, Vector
 from daemon.encoder.knowledge.schema import Damaged
 from daemon.encoder.knowledge.texts import digest, now_us
 
 T = TypeVar("T")
 _STAGED_HOURS = 1
+# SQLite's file format: a row's length, rowid, column types and small columns; a page's head; a row of the key's index
+# on pages that are two thirds full; what is lost where a row needs pages of its own.
+_ROW_BYTES, _PAGE_HEAD_BYTES, _KEY_BYTES, _LONG = 48, 40, 70, 1.15
 # Vectors that nothing needs any more: no entry has the text and no change of the history could bring it back.
 _UNUSED = (
     "NOT EXISTS (SELECT 1 FROM entries e WHERE e.hash = {0}.hash) "
@@ -72,6 +76,7 @@ def fetch(db: sqlite3.Connection, number: int, hashes: Sequence[bytes]) -> dict[
 def insert(db: sqlite3.Connection, number: int, items: Iterable[tuple[bytes, Vector]]) -> None:
     rows = ((number, key, zlib.crc32(blob), blob) for key, blob in ((k, v.tobytes()) for k, v in items))
     db.executemany("INSERT OR IGNORE INTO vectors (fingerprint, hash, crc, vector) VALUES (?, ?, ?, ?)", rows)
+    old_vectors.renew(db, number)
 
 
 def as_vector(vector: Vector) -> Vector:
@@ -104,40 +109,77 @@ def stage(db: sqlite3.Connection, texts: Sequence[str], vectors: Vector, fingerp
     db.executemany("INSERT OR REPLACE INTO staged VALUES (?, ?, ?)", ((key, number, at) for key in hashes))
 
 
+def give(db: sqlite3.Connection, texts: Sequence[str], vectors: Vector, fingerprint: str) -> None:
+    """Stores vectors of texts that are entries now: one that was forgotten while it was encoded leaves nothing."""
+    number = fingerprint_id(db, fingerprint, vectors.shape[1])
+    hashes = [digest(text) for text in texts]
+    entries: set[bytes] = set()
+    for part in chunks(hashes, 500):
+        query = f"SELECT hash FROM entries WHERE hash IN ({marks(part)})"  # noqa: S608 - question marks
+        entries.update(row[0] for row in db.execute(query, part))
+    rows = np.ascontiguousarray(vectors, np.float32)
+    insert(db, number, ((key, row) for key, row in zip(hashes, rows, strict=True) if key in entries))
+
+
+def drop(db: sqlite3.Connection, which: str, *parameters: object) -> int:
+    """Removes rows; returns how many. Those beside them may move to other pages."""
+    count = db.execute(f"DELETE FROM vectors WHERE {which}", parameters).rowcount  # noqa: S608 - no outside text
+    if count:
+        rewriting.mark_moved(db)
+    return count
+
+
+def blank(db: sqlite3.Connection, hashes: Iterable[bytes]) -> None:
+    """Overwrites the vectors of these texts, of every model, where they stand: rows of the same size move no others.
+
+    What is left belongs to no text, and goes with the unused ones.
+    """
+    query = (
+        "UPDATE vectors SET hash = randomblob(length(hash)), vector = zeroblob(length(vector)) "
+        "WHERE fingerprint = ? AND hash = ?"
+    )
+    numbers = [row[0] for row in db.execute("SELECT id FROM fingerprints")]
+    db.executemany(query, ((number, key) for key in hashes for number in numbers))
+
+
 def drop_staged(db: sqlite3.Connection, *, everything: bool) -> None:
     """Removes staged vectors that no change came for."""
     before = now_us() if everything else now_us() - _STAGED_HOURS * 3_600_000_000
-    unused = _UNUSED.format("s")
-    db.execute(
-        "DELETE FROM vectors WHERE (fingerprint, hash) IN "  # noqa: S608 - no outside text in it
-        f"(SELECT s.fingerprint, s.hash FROM staged s WHERE s.at <= ? AND {unused})",
-        (before,),
-    )
+    due = f"SELECT s.fingerprint, s.hash FROM staged s WHERE s.at <= ? AND {_UNUSED.format('s')}"  # noqa: S608
+    drop(db, f"(fingerprint, hash) IN ({due})", before)
     db.execute("DELETE FROM staged WHERE at <= ?", (before,))
 
 
 def drop_unused(db: sqlite3.Connection) -> None:
     """Removes vectors that neither entries, history nor a staged change need; reads the whole key index."""
     staged = "NOT EXISTS (SELECT 1 FROM staged s WHERE s.hash = vectors.hash AND s.fingerprint = vectors.fingerprint)"
-    db.execute(f"DELETE FROM vectors WHERE {_UNUSED.format('vectors')} AND {staged}")  # noqa: S608
+    drop(db, f"{_UNUSED.format('vectors')} AND {staged}")
 
 
 def drop_for_history(db: sqlite3.Connection) -> int:
     """Removes vectors that only an undo would need (it encodes again); returns how many."""
-    query = (
-        "DELETE FROM vectors WHERE hash IN "
-        "(SELECT c.before_hash FROM change_entries c WHERE c.before_hash IS NOT NULL "
-        "AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.hash = c.before_hash))"
+    return drop(
+        db,
+        "hash IN (SELECT c.before_hash FROM change_entries c WHERE c.before_hash IS NOT NULL "
+        "AND NOT EXISTS (SELECT 1 FROM entries e WHERE e.hash = c.before_hash))",
     )
-    return db.execute(query).rowcount
 
 
-def drop_fingerprints(db: sqlite3.Connection, keep: str) -> None:
-    """After a switch to another model: only vectors of `keep` stay."""
-    numbers = "SELECT id FROM fingerprints WHERE fingerprint != ?"
-    for table, column in (("vectors", "fingerprint"), ("staged", "fingerprint")):
-        db.execute(f"DELETE FROM {table} WHERE {column} IN ({numbers})", (keep,))  # noqa: S608
-    db.execute("DELETE FROM fingerprints WHERE fingerprint != ?", (keep,))
+def disk_bytes(count: int, dimension: int) -> int:
+    """What so many vectors take in the file: whole rows on a page, the rest of a longer one on pages of its own."""
+    row = 4 * dimension + _ROW_BYTES
+    page = schema.PAGE_SIZE - _PAGE_HEAD_BYTES
+    pages = count / (page // row) if row <= page else count * row / page * _LONG
+    return round(pages * schema.PAGE_SIZE) + count * _KEY_BYTES
+
+
+def disk_bytes_of_others(db: sqlite3.Connection, fingerprint: str) -> int:
+    """What the vectors of all other models take."""
+    query = (
+        "SELECT count(*), f.dimension FROM vectors v JOIN fingerprints f ON f.id = v.fingerprint "
+        "WHERE f.fingerprint != ? GROUP BY f.id"
+    )
+    return sum(disk_bytes(count, dimension) for count, dimension in db.execute(query, (fingerprint,)))
 
 
 # --- bulk reading ---
@@ -226,5 +268,6 @@ def damaged_vectors(db: sqlite3.Connection) -> list[int]:
 def drop_damaged(db: sqlite3.Connection) -> int:
     """Removes vectors whose checksum does not match; returns of how many entries."""
     ids = damaged_vectors(db)
-    db.executemany("DELETE FROM vectors WHERE hash = (SELECT hash FROM entries WHERE id = ?)", ((id_,) for id_ in ids))
+    for id_ in ids:
+        drop(db, "hash = (SELECT hash FROM entries WHERE id = ?)", id_)
     return len(ids)

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -79,16 +79,30 @@ def _run(paths: TenantPaths, config: TenantConfig, go: threading.Event | None) -
 
 
 def _loaded(backend: Backend, knowledge: Knowledge | None) -> Loaded:
+    about = Loaded(
+        fingerprint=backend.fingerprint, dimension=backend.dimension, device=backend.device, entries=0, missing=0,
+        derivable=0, memory_mb=_memory_mb(), gpu_memory_mb=_gpu_memory_mb(),
+    )  # fmt: skip
+    return about if knowledge is None else about.model_copy(update=_about_base(backend, knowledge))
+
+
+def _about_base(backend: Backend, knowledge: Knowledge) -> dict[str, Any]:
+    from daemon.encoder.knowledge.vectors import disk_bytes
     from daemon.encoder.reembed import deriving
 
-    missing = knowledge.count_without_vector(backend.fingerprint) if knowledge else 0
-    derivable = deriving.count(knowledge, backend.fingerprint) if knowledge else 0
-    return Loaded(
-        fingerprint=backend.fingerprint, dimension=backend.dimension, device=backend.device,
-        entries=knowledge.total if knowledge else 0, missing=missing - derivable, derivable=derivable,
-        texts_per_s=_rate(backend, knowledge) if knowledge else None, memory_mb=_memory_mb(),
-        gpu_memory_mb=_gpu_memory_mb(),
-    )  # fmt: skip
+    rate = _rate(backend, knowledge)
+    new = knowledge.count_without_vector(backend.fingerprint)
+    derivable = deriving.count(knowledge, backend.fingerprint)
+    return {
+        "entries": knowledge.total, "missing": new - derivable, "derivable": derivable, "texts_per_s": rate,
+        "memory_mb": _memory_mb(), "gpu_memory_mb": _gpu_memory_mb(),
+        "disk_mb": _mb(disk_bytes(new, backend.dimension)), "room_mb": _mb(knowledge.room()),
+        "old_mb": _mb(knowledge.bytes_of_others(backend.fingerprint)),
+    }  # fmt: skip
+
+
+def _mb(count: int) -> float:
+    return round(count / 1048576, 2)
 
 
 def _rate(backend: Backend, knowledge: Knowledge) -> float | None:

@@ -37,6 +37,6 @@ def derive(knowledge: Knowledge, fingerprint: str, dimension: int) -> int:
     done = 0
     while longer is not None and (page := knowledge.derivable(longer, fingerprint, _PAGE)):
         texts, vectors = zip(*page, strict=True)
-        knowledge.stage(texts, unit_rows(np.stack(vectors)[:, :dimension].copy()), fingerprint)
+        knowledge.give_vectors(texts, unit_rows(np.stack(vectors)[:, :dimension].copy()), fingerprint)
         done += len(page)
     return done
