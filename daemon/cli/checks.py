@@ -16,6 +16,7 @@ from daemon.cli.settings import Settings
 from daemon.core.config import DaemonConfig, load_config
 from daemon.core.errors import DaemonUnreachable, VecwardError
 from daemon.core.tenant_files import load_tenants
+from daemon.supervisor import quotas
 
 _SANDBOX_TRIAL_S = 10
 _OLDEST_PYTHON = (3, 11)
@@ -115,12 +116,27 @@ def _isolation(settings: Settings) -> Iterator[Check]:
         else:
             yield Check(tool, Verdict.OK, place)
     yield _strict_possible(lacking)
+    yield _disk(settings, strict=strict)
     if strict:
         yield Check("isolation", Verdict.OK, "strict: own Linux user and sandbox for each tenant")
     else:
         yield Check(
             "isolation", Verdict.WARN, "process: no sandbox; for trying out only", "isolation: strict in daemon.yaml"
         )
+
+
+def _disk(settings: Settings, *, strict: bool) -> Check:
+    folder = settings.paths.state / "tenants"
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    if strict and quotas.in_force(place):
+        return Check("disk", Verdict.OK, f"quotas are in force for {folder}: the kernel keeps to limits.disk_mb")
+    words = f"limits.disk_mb is watched: an encoder past it is stopped, and free space below {_floor(settings)} MB told"
+    way_out = f"quotas by user on the file system of {folder} (ext4: tune2fs -O quota, mount -o usrquota)"
+    return Check("disk", Verdict.WARN if strict else Verdict.OK, words, way_out if strict else "")
+
+
+def _floor(settings: Settings) -> int:
+    return load_config(settings.paths.daemon_yaml).health.disk_floor_mb
 
 
 def _strict_possible(lacking: Verdict) -> Check:

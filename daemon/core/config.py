@@ -29,7 +29,10 @@ class ConsoleConfig(ConfigModel):
 
 
 class HealthConfig(ConfigModel):
+    """`disk_floor_mb`: less than this free where the tenants' folders are is told, with the tenant that grew most."""
+
     every_s: Annotated[float, Field(ge=0.1, le=86_400)] = 30.0
+    disk_floor_mb: Annotated[int, Field(ge=0)] = 1024
 
 
 class GpuConfig(ConfigModel):

@@ -39,6 +39,7 @@ class EventName(StrEnum):
     CANARY_FAILED = "canary-failed"
     INDEX_DIFFERS = "index-differs"
     GPU = "gpu"
+    DISK = "disk"
 
 
 class EventLog:

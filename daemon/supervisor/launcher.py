@@ -25,6 +25,7 @@ from daemon.supervisor.process import Launch
 from daemon.supervisor.sandbox import SOURCE_ROOT, Limits, Sandbox, check_host, overlap, write_accounts
 from daemon.supervisor.state_db import StateDb
 from daemon.supervisor.tenant import Tenant
+from daemon.supervisor.tenant_disk import TenantDisk
 
 _MAX_TMP_MB = 256
 _NOT_MODELS = ("/", "/etc", "/root", "/home", "/var", "/dev", "/run")
@@ -43,6 +44,7 @@ class Launcher:
         self._place = place
         self._listeners: dict[str, socket.socket] = {}
         self._cgroups = Cgroups.discover() if self.strict and os.geteuid() == 0 else Cgroups(None)
+        self.disk = TenantDisk(paths, self._uid if self.strict else None)
 
     @property
     def strict(self) -> bool:
@@ -102,13 +104,17 @@ class Launcher:
     async def _sandbox(self, name: str, config: TenantConfig, cgroup: str) -> Sandbox:
         """The tenant's sandbox, its data folder being the tenant's. Raises StartRefused."""
         check_host([self._paths.etc, self._paths.state, self._paths.log, self._paths.run])
-        uid = self._db.uid(name, *self._config.uid_range)
+        uid = self._uid(name)
         await asyncio.to_thread(check_uid, uid, name)
         sandbox = tenant_sandbox(self._paths, name, uid, config)
         await _to_its_end(lambda: self._home(name).give_to(uid))
+        self.disk.set_bound(name, config.limits.disk_mb)
         write_accounts(sandbox.accounts, name, uid, sandbox.data)
         limits = CgroupLimits(config.limits.memory_mb, config.limits.cpus, sandbox.limits.processes)
         return replace(sandbox, cgroup=self._cgroups.make(cgroup, limits))
+
+    def _uid(self, name: str) -> int:
+        return self._db.uid(name, *self._config.uid_range)
 
     async def _no_sandbox(self, name: str) -> None:
         self._paths.tenant(name).data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -122,6 +128,7 @@ class Launcher:
         """Purges the tenant's data folder by its owner's hand. Raises InternalError, OSError."""
         home = self._home(name)
         if home.data.exists():
+            self.disk.lift(name)
             await asyncio.to_thread(home.destroy)
 
     # --- listeners -----------------------------------------------------------------------------------
@@ -159,7 +166,7 @@ class Launcher:
             lacking.append("cgroups")
         if self.strict and not seccomp.supported():
             lacking.append("seccomp")
-        return views.isolation_words(self._config.isolation, lacking)
+        return views.isolation_words(self._config.isolation, lacking, "quota" if self.disk.has_quotas() else "watch")
 
 
 async def _to_its_end(work: Callable[[], None]) -> None:

@@ -26,6 +26,7 @@ from daemon.core.tenant_files import check_double, read_tenants, settle
 from daemon.core.wire import GpuList, Operation, TenantView
 from daemon.supervisor import planning, views
 from daemon.supervisor.benching import Benching
+from daemon.supervisor.disk_watch import DiskWatch
 from daemon.supervisor.events import EventLog, EventName
 from daemon.supervisor.gpu import Gpus, Placement, Wanted
 from daemon.supervisor.health import Health
@@ -71,6 +72,10 @@ class Manager:
         self.health = Health(
             self.tenants.values, self.events, self.gpu, self._encoder_pids, config.health.every_s
         )  # fmt: skip
+        self._disk_watch = DiskWatch(
+            self.tenants.values, self.events, self.launcher.disk.measure, self._end_asides,
+            floor_mb=config.health.disk_floor_mb, every_s=config.health.every_s,
+        )  # fmt: skip
 
     # --- life ----------------------------------------------------------------------------------------
 
@@ -94,6 +99,7 @@ class Manager:
             ("reload", self.reload.run()),
             ("metering", self.metering.run()),
             ("catching up", self._catch_up()),
+            ("disk watch", self._disk_watch.run()),
         ):
             self._background.append(asyncio.create_task(work, name=name))
         self.health.start()
@@ -330,9 +336,13 @@ class Manager:
         (self.tenants_dir / f"{tenant.name}.yaml").unlink(missing_ok=True)
         await self.drop(tenant)
 
-    async def drop(self, tenant: Tenant) -> None:
+    async def _end_asides(self, tenant: Tenant) -> None:
+        """What runs for a tenant beside its encoder."""
         await self.benching.stop(tenant)
         self.reembedding.forget(tenant)
+
+    async def drop(self, tenant: Tenant) -> None:
+        await self._end_asides(tenant)
         loop = self._loops.pop(tenant.name)
         loop.cancel()
         await asyncio.wait([loop])

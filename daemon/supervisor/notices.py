@@ -11,11 +11,11 @@ from daemon.supervisor.tenant import Tenant
 log = logging.getLogger(__name__)
 
 LIMITS = ("memory_mb", "gpu_memory_mb")
-KEYS = (*LIMITS, "gpu", "gpu-foreign", "canary", "index", "health")
+KEYS = (*LIMITS, "gpu", "gpu-foreign", "canary", "index", "health", "disk", "disk-count")
 
 
 class Notices:
-    """`tenant.warnings` maps one of KEYS to words; only health writes these keys."""
+    """`tenant.warnings` maps one of KEYS to words; only health and the disk watch write these keys."""
 
     def __init__(self, events: EventLog) -> None:
         self._events = events

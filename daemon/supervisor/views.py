@@ -29,13 +29,24 @@ LACKING_WORDS_ZH = {
     "cgroups": "内存与 CPU 不受 cgroup 限制（守护进程的 cgroup 未被委派）",
     "seccomp": "无系统调用过滤（不支持此处理器）",
 }
+# What holds a tenant to limits.disk_mb when its encoder does not.
+DISK_WORDS = {
+    "quota": "disk space bounded by the file system's quotas",
+    "watch": "disk space watched, since its file system enforces no quotas: a tenant past its limit is stopped",
+}
+DISK_WORDS_ZH = {
+    "quota": "磁盘空间由文件系统配额限制",
+    "watch": "文件系统未启用配额，磁盘空间由守护进程监视：超限的租户会被停止",
+}
 
 
-def isolation_words(isolation: str, lacking: Sequence[str]) -> dict[str, str]:
-    """The isolation in force and what of it is lacking, by language."""
+def isolation_words(isolation: str, lacking: Sequence[str], disk: str) -> dict[str, str]:
+    """The isolation in force and what of it is lacking, by language; `disk`: quota or watch."""
     return {
-        "en": "; ".join([ISOLATION_WORDS[isolation], *(LACKING_WORDS[what] for what in lacking)]),
-        "zh": "；".join([ISOLATION_WORDS_ZH[isolation], *(LACKING_WORDS_ZH[what] for what in lacking)]),
+        "en": "; ".join([ISOLATION_WORDS[isolation], *(LACKING_WORDS[what] for what in lacking), DISK_WORDS[disk]]),
+        "zh": "；".join(
+            [ISOLATION_WORDS_ZH[isolation], *(LACKING_WORDS_ZH[what] for what in lacking), DISK_WORDS_ZH[disk]]
+        ),
     }
 
 

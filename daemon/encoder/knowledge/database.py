@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from daemon.core.errors import DiskFull, InternalError, Unavailable, VecwardError
 from daemon.encoder.knowledge import schema, sharing
+from daemon.encoder.knowledge.elsewhere import Elsewhere
 
 _MB = 1024 * 1024
 _BUSY_MS = 5000
@@ -31,6 +33,7 @@ class Database:
         self.path = path
         self._shared = sharing.share(path) if beside else None
         self._limit = None if disk_mb is None else disk_mb * _MB
+        self._elsewhere = Elsewhere(path.parent)
         self._log_kept = _LOG_KEPT if self._limit is None else min(_LOG_KEPT, self._limit // 8)
         self.lock = threading.RLock()
         self._readers: deque[sqlite3.Connection] = deque()
@@ -162,15 +165,15 @@ class Database:
 
     def _allow(self, *, spare: bool) -> None:
         if self._limit is not None:
-            allowed = self._limit if spare else self._limit - self._limit // _SPARE
+            allowed = self._limit if spare else self._limit - self._limit // _SPARE - self._elsewhere.size()
             self._writer.execute(f"PRAGMA max_page_count = {max(allowed // schema.PAGE_SIZE, 1)}")
 
     def check_room(self) -> None:
-        """Raises DiskFull when file and log together pass disk_mb (SQLite bounds the file alone)."""
+        """Raises DiskFull when file, log and what lies elsewhere pass disk_mb (SQLite bounds the file alone)."""
         if self._limit is None:
             return
         pages = int(self._writer.execute("PRAGMA page_count").fetchone()[0])
-        if pages * schema.PAGE_SIZE + self.log_size() > self._limit:
+        if pages * schema.PAGE_SIZE + self.log_size() + self._elsewhere.size() > self._limit:
             raise self._disk_full()
 
     def room(self) -> int:
@@ -295,13 +298,18 @@ class Database:
         return InternalError(f"cannot use the knowledge base {self.path}: {error}; see the tenant's log")
 
     def _no_space(self) -> bool:
-        state = os.statvfs(self.path.parent)
-        return state.f_bavail * state.f_frsize < _MB or (state.f_files > 0 and state.f_favail == 0)
+        """By trying: SQLite does not tell what it missed, and the disk does not tell of a quota."""
+        try:
+            with tempfile.TemporaryFile(dir=self.path.parent) as file:
+                os.posix_fallocate(file.fileno(), 0, _MB)
+        except OSError as error:
+            return error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return False
 
     def _disk_full(self) -> DiskFull:
         if self._limit is not None and not self._no_space():
             return DiskFull(
-                f"cannot write: the knowledge base reached limits.disk_mb ({self._limit // _MB} MB); "
+                f"cannot write: knowledge base, index and models reached limits.disk_mb ({self._limit // _MB} MB); "
                 "nothing acknowledged is lost. Delete entries with --forget, shorten "
                 "knowledge.history_days, or raise the limit",
                 file=str(self.path), disk_mb=self._limit // _MB,

@@ -1,0 +1,77 @@
+"""A second Linux on this machine, for what its own kernel does not have: disk quotas, delegated cgroups.
+
+User-Mode Linux (Debian: user-mode-linux) is a kernel that runs as a process. The guest sees the host's file system
+read-only and writes to memory; nothing of the host changes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+IN_GUEST = "VECWARD_GUEST"  # set in there
+QUOTA_FOLDER = Path("/run/quota")  # an ext4 file system in there, with quotas by uid in force
+_PROGRAM = "linux.uml"
+_MEMORY = "2G"
+_DISK_MB = 256
+_TIMEOUT_S = 300
+
+
+@dataclass(frozen=True)
+class Ended:
+    """`code` is pytest's; None when the guest did not get so far."""
+
+    code: int | None
+    output: str
+
+
+def missing() -> str | None:
+    """Why no guest can run here."""
+    if os.geteuid() != 0:
+        return "a guest that reads everything needs root"
+    if shutil.which(_PROGRAM) is None:
+        return "install user-mode-linux"
+    if shutil.which("mkfs.ext4") is None:
+        return "install e2fsprogs"
+    return None
+
+
+def pytest_in_guest(*arguments: str) -> Ended:
+    """Runs pytest on this checkout in a guest of its own."""
+    with tempfile.TemporaryDirectory(prefix="vw-guest-") as folder:
+        return _boot(Path(folder), arguments)
+
+
+def _boot(folder: Path, arguments: tuple[str, ...]) -> Ended:
+    disk, report = folder / "disk", folder / "report"
+    report.mkdir()
+    _make_disk(disk)
+    init = folder / "init"
+    command = [sys.executable, "-P", str(Path(__file__).with_name("init.py")), str(report), str(CHECKOUT), *arguments]
+    init.write_text("#!/bin/sh\nexec " + " ".join(f"'{part}'" for part in command) + "\n")
+    init.chmod(0o755)
+    options = [f"mem={_MEMORY}", "rootfstype=hostfs", "rootflags=/", "ro", f"init={init}", f"ubd0={disk}", "quiet"]
+    done = subprocess.run(
+        [_PROGRAM, *options, "con=null", "con0=null,fd:1"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder)},
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
+    code = report / "code"
+    return Ended(int(code.read_text()) if code.exists() else None, done.stdout.decode("utf-8", "replace"))
+
+
+def _make_disk(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(_DISK_MB << 20)
+    command = ["mkfs.ext4", "-q", "-O", "quota", "-E", "quotatype=usrquota,lazy_itable_init=0", str(path)]
+    subprocess.run(command, check=True)

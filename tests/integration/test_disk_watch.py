@@ -1,0 +1,88 @@
+"""What is told when little is left on the disk of all tenants; and a limit in `isolation: process`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.client import Client
+from daemon.core.errors import DiskFull
+from daemon.core.wire import Event, NewEntry
+from tests.small_disk import SmallDisk, mounted
+from tests.support import RunningDaemon, fake_tenant, running_daemon, wait_for
+
+DISK_MB, FLOOR_MB = 160, 100
+
+
+@pytest.fixture
+def disk() -> Iterator[SmallDisk]:
+    folder = Path(tempfile.mkdtemp(prefix="vw-"))
+    with mounted(folder, DISK_MB) as disk:
+        yield disk
+    folder.rmdir()
+
+
+@pytest.fixture
+def daemon(disk: SmallDisk) -> Iterator[RunningDaemon]:
+    tenants = {"acme": fake_tenant(), "calm": fake_tenant(), "limited": fake_tenant(limits={"disk_mb": 1})}
+    with running_daemon(tenants, root=disk.folder, health={"every_s": 0.2, "disk_floor_mb": FLOOR_MB}) as daemon:
+        yield daemon.ready("acme", "calm", "limited")
+
+
+def warnings(daemon: RunningDaemon, tenant: str = "acme") -> list[str]:
+    return [words for words in daemon.tenant(tenant).warnings if words.startswith("disk: ")]
+
+
+def events(daemon: RunningDaemon, name: str) -> list[Event]:
+    with daemon.client() as client:
+        return [event for event in client.events(after=0, limit=1000).events if event.name == name]
+
+
+def grow(client: Client, number: int) -> bool:
+    try:
+        client.add("acme", [NewEntry(text=f"{number} {part} " + "x" * 60_000) for part in range(20)])
+    except DiskFull:
+        return False
+    return True
+
+
+def test_who_grew_most_is_named_when_little_is_left(daemon: RunningDaemon, disk: SmallDisk) -> None:
+    assert warnings(daemon) == []
+    with daemon.client() as client:
+        more = (grow(client, number) for number in range(200))
+        wait_for(lambda: warnings(daemon) or (next(more, False) and False), 60, what="the warning")
+    (words,) = warnings(daemon)
+    assert f"below the floor of {FLOOR_MB} MB (health.disk_floor_mb); this tenant grew most, by " in words
+    assert warnings(daemon, "calm") == []
+    told = events(daemon, "disk")
+    assert {event.tenant for event in told} - {None} == {"acme"}
+    assert told[-1].data["free_mb"] < FLOOR_MB
+    with daemon.client() as client:
+        client.delete_tenant("acme", purge="acme")
+    assert warnings(daemon, "calm") == []
+
+
+def test_what_no_tenant_did_is_told_as_that(daemon: RunningDaemon, disk: SmallDisk) -> None:
+    ballast = disk.folder / "ballast"
+    ballast.write_bytes(bytes((DISK_MB - FLOOR_MB // 2) << 20))
+    (event,) = wait_for(lambda: events(daemon, "disk"), what="the event")
+    assert event.tenant is None
+    assert "below the floor" in event.data["reason"]
+    assert "no tenant grew" in event.data["reason"]
+    assert warnings(daemon) == []
+
+
+def test_past_its_bound_a_tenant_is_ended_in_a_process_of_its_own(daemon: RunningDaemon) -> None:
+    planted = daemon.paths.tenant("limited").data / "planted"
+    with planted.open("wb") as file:
+        for _ in range(70):
+            file.write(bytes(1 << 20))
+    failed = wait_for(lambda: (view := daemon.tenant("limited")).state == "failed" and view, what="the end")
+    assert "66 MB in at most 10016 files" in str(failed.reason)
+    planted.unlink()
+    with daemon.client() as client:
+        client.wait("limited", client.start("limited").id)
+    daemon.ready("limited")
