@@ -73,6 +73,7 @@ class Tenant:
         self._started: EncoderProcess | None = None  # what the present start made; what another says is not heard
         self._starting = Starting(self, services, self._spawn)
         self._ladder: asyncio.Task[None] | None = None
+        self._closing = False
 
     # --- what others ask -----------------------------------------------------------------------------
 
@@ -339,7 +340,7 @@ class Tenant:
         self.process = None
         self.told = Told(entries=self.told.entries, revision=self.told.revision)
         self._drop_connections()
-        if process is not self._started or self.state in (State.STOPPING, State.FAILED):
+        if process is not self._started or self._closing or self.state in (State.STOPPING, State.FAILED):
             return  # a predecessor's end, or one that is waited for
         if process.refusal is not None or ended.exit_code == SELF_REFUSED_EXIT:
             refusal = process.refusal
@@ -383,7 +384,8 @@ class Tenant:
         return f"cannot end the encoder, pid {process.pid}, even by SIGKILL{held}"
 
     async def close(self) -> None:
-        """The daemon's end: stops the encoder, keeps the goal."""
+        """The daemon's end, or the tenant's: stops the encoder, keeps the goal."""
+        self._closing = True
         self._clear_timers()
         await self._starting.cancel()
         if self._ladder is not None and not self._ladder.done():

@@ -20,7 +20,7 @@ from daemon.core.errors import (
     TenantStopped,
     VecwardError,
 )
-from daemon.core.wire import NewEntry, OperationState
+from daemon.core.wire import Event, NewEntry, OperationState
 from daemon.supervisor.turns import at_once
 from tests.conftest import StartDaemon
 from tests.support import CHECKOUT, RunningDaemon, fake_tenant, wait_for
@@ -31,6 +31,11 @@ TEXTS = ["apples are a fruit", "the printer is out of paper", "reset your passwo
 def fill(daemon: RunningDaemon, tenant: str = "acme") -> None:
     with daemon.client() as client:
         client.add(tenant, [NewEntry(text=text) for text in TEXTS])
+
+
+def crashes(daemon: RunningDaemon) -> list[Event]:
+    with daemon.client() as client:
+        return [event for event in client.events(after=0, limit=1000).events if event.name == "tenant-crashed"]
 
 
 def test_a_killed_encoder_costs_latency_and_no_errors(daemon: RunningDaemon):
@@ -109,10 +114,9 @@ def test_a_crash_at_start_backs_off_and_says_why(start_daemon: StartDaemon):
     with daemon.client() as client, pytest.raises(TenantStarting) as caught:
         client.search("bad", "anything")
     assert caught.value.retry_after is not None
-    with daemon.client() as client:
-        crashes = [e for e in client.events(after=0, limit=1000).events if e.name == "tenant-crashed"]
-    assert "told to crash" in str(crashes[0].data["last_lines"])
-    assert (crashes[0].data["exit_code"], crashes[0].data["signal"]) == (1, None)
+    told = crashes(daemon)[0].data
+    assert "told to crash" in str(told["last_lines"])
+    assert (told["exit_code"], told["signal"]) == (1, None)
     assert view.crash is not None
     assert (view.crash.exit_code, view.crash.reason) == (1, "the encoder exited with code 1")
     assert "told to crash" in str(view.crash.last_lines)
@@ -178,6 +182,8 @@ def test_nothing_is_left_behind(daemon: RunningDaemon):
     assert '"daemon-stopping"' in daemon.paths.daemon_log.read_text()
     left = [path for path in daemon.paths.run.rglob("*") if not path.is_dir()]
     assert left == []
+    daemon.start()
+    assert crashes(daemon) == [], "what ends because it is asked to is no crash"
 
 
 def test_children_never_outlive_a_killed_daemon(daemon: RunningDaemon):
@@ -211,6 +217,7 @@ def test_reload_applies_each_tenant_alone(start_daemon: StartDaemon):
     assert daemon.tenant("a").pid == pids["a"]
     with daemon.client() as client:
         assert [view.name for view in client.tenants().tenants] == ["a", "b", "d"]
+    assert crashes(daemon) == []
 
 
 def test_a_file_that_becomes_bad_keeps_the_tenant_running(daemon: RunningDaemon):
