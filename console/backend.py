@@ -58,10 +58,10 @@ class Backend:
 
 async def all_tenants(client: AsyncClient) -> list[wire.TenantView]:
     """Every tenant that the user may search, at most MAX_TENANTS."""
-    page = await client.tenants()
+    page = await client.tenants(limit=MAX_TENANTS)
     found = list(page.tenants)
     while page.next is not None and len(found) < MAX_TENANTS:
-        page = await client.tenants(after=page.next)
+        page = await client.tenants(after=page.next, limit=MAX_TENANTS)
         found += page.tenants
     return found[:MAX_TENANTS]
 

@@ -30,6 +30,16 @@ def _card(tenant: wire.TenantView, language: Language, t: Words) -> Html:
     )
 
 
+def more(page: wire.TenantPage, t: Words) -> Html | None:
+    """How many of all are shown, and a button for more; None: these are all."""
+    shown = len(page.tenants)
+    if shown >= page.total:
+        return None
+    said = t("status.shown", shown=shown, total=f"{page.total:,}")
+    button = el("button", t("status.more"), type="button", class_="vw-button", data_action="more", data_key="more")
+    return el("div", el("p", said, class_="vw-hint"), button, class_="vw-more")
+
+
 def _why(tenant: wire.TenantView, t: Words) -> Html:
     """The state's reason, and the last crash; said once where they are the same."""
     crash = tenant.crash

@@ -99,7 +99,7 @@ ROUTES: tuple[Route, ...] = (
     _own("usage", "GET /v1/usage", R.TENANT_ADMIN, "Usage by tenant and day", W.UsagePage, query=("since",)),
     # tenants
     _own("list_tenants", "GET /v1/tenants", R.ANYONE, "The tenants that the caller may search", W.TenantPage,
-         query=("after", "limit", "q", "state", "sort")),
+         query=("after", "limit", "q", "state", "role", "sort")),
     _own("tenant", "GET /v1/tenants/{t}", R.SEARCHER, "One tenant", W.TenantView),
     _own("put_tenant", "PUT /v1/tenants/{t}", R.ADMIN, "Create or change from YAML", W.TenantView,
          mutating=True, unknown_tenant=True,

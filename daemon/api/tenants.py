@@ -56,9 +56,11 @@ async def list_tenants(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
     q: Annotated[str | None, Query(max_length=200, description="a part of name or title")] = None,
     state: Annotated[State | None, Query()] = None,
+    role: Annotated[Role, Query(description="those alone on which the caller is this at least")] = Role.SEARCHER,
     sort: Annotated[Sort, Query(description="- before it: downwards")] = "name",
 ) -> TenantPage:
-    roles = services.access.visible(call.known_caller)
+    visible = services.access.visible(call.known_caller)
+    roles = {name: own for name, own in visible.items() if own.at_least(role)}
     tenants = [services.manager.tenants[name] for name in roles]
     wanted = [tenant for tenant in tenants if _fits(tenant, q, state)]
     ordered = _ordered(services, wanted, sort, roles)

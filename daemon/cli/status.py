@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from daemon.core.wire import Crash, Info, TenantPage, TenantView
 
 _COLUMNS = ("tenant", "state", "uptime", "restarts", "entries", "device", "isolation", "memory", "reason")
+_PAGE = 1000
 
 
 def status(
@@ -36,10 +37,10 @@ def status(
 
 def all_tenants(client: Client) -> TenantPage:
     """Every tenant the caller may see, in one page."""
-    page = client.tenants()
+    page = client.tenants(limit=_PAGE)
     found = list(page.tenants)
     while page.next is not None:
-        page = client.tenants(after=page.next)
+        page = client.tenants(after=page.next, limit=_PAGE)
         found += page.tenants
     return page.model_copy(update={"tenants": found, "next": None})
 

@@ -14,6 +14,7 @@ from daemon.client.lines import lines, server_sent
 from daemon.client.transport import M, Options, Transport, read_answer, segment, to_json, with_query
 from daemon.core import wire
 from daemon.core.reembed import Plan
+from daemon.core.roles import Role
 
 ExportFormat = Literal["txt", "csv", "jsonl"]
 ImportMode = Literal["add", "set"]
@@ -104,13 +105,15 @@ class AsyncClient:
         limit: int | None = None,
         q: str | None = None,
         state: str | None = None,
+        role: Role | None = None,
         sort: str | None = None,
     ) -> wire.TenantPage:
         """The tenants that the caller may search; `next` of a page is the `after` of the following one.
 
-        `q`: a part of name or title. `sort`: a field such as "entries", "-entries" for the greatest first.
+        `q`: a part of name or title. `role`: what the caller is on them at least. `sort`: a field such as "entries",
+        "-entries" for the greatest first.
         """
-        target = with_query("/v1/tenants", after=after, limit=limit, q=q, state=state, sort=sort)
+        target = with_query("/v1/tenants", after=after, limit=limit, q=q, state=state, role=role, sort=sort)
         return await self._ask(wire.TenantPage, "GET", target)
 
     async def tenant(self, tenant: str) -> wire.TenantView:

@@ -12,6 +12,7 @@ import pytest
 
 from daemon.client import AsyncClient
 from daemon.core import wire
+from daemon.core.roles import Role
 from tests.unit import answers
 from tests.unit.api_stub import Stub, Told, serving
 
@@ -39,10 +40,10 @@ CALLS: dict[str, tuple[Call, str, Any, str, Any]] = {
         {"name": "demo", "password": "secret"},
     ),
     "tenants": (
-        lambda c: c.tenants(after="a", limit=2, q="销售", state="ready", sort="-entries"),
+        lambda c: c.tenants(after="a", limit=2, q="销售", state="ready", role=Role.TENANT_ADMIN, sort="-entries"),
         "GET /v1/tenants",
         answers.TENANTS,
-        "after=a&limit=2&q=%E9%94%80%E5%94%AE&state=ready&sort=-entries",
+        "after=a&limit=2&q=%E9%94%80%E5%94%AE&state=ready&role=tenant-admin&sort=-entries",
         None,
     ),
     "tenant": (lambda c: c.tenant("acme"), f"GET {T}", answers.TENANT, "", None),
