@@ -10,6 +10,7 @@ from daemon.core import strict_yaml
 from daemon.core.errors import InvalidConfig
 from daemon.core.tenant_config import DEVICE, TenantFile, load_tenant
 
+Stamp = tuple[int, int, int]  # inode, size, time of change: what tells a changed file from an unchanged one
 Had = Callable[[str], str | None]
 
 _ALLOWED = "a GPU that no other tenant's file names, auto, or limits.gpu_sharing: allowed in both files"
@@ -21,6 +22,39 @@ def read_tenants(folder: Path) -> dict[str, TenantFile]:
         return {}
     found = [load_tenant(path) for path in sorted(folder.glob("*.yaml"))]
     return {tenant.name: tenant for tenant in found}
+
+
+class TenantFolder:
+    """tenants.d, each file checked alone; what has not changed is not read again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known: dict[str, tuple[Stamp, TenantFile]] = {}
+
+    def changed(self) -> bool:
+        """Whether a file came, went or changed since the last `read`."""
+        return self._stamps() != {name: stamp for name, (stamp, _) in self._known.items()}
+
+    def read(self, *, everything: bool = False) -> dict[str, TenantFile]:
+        """By tenant name. A file that was refused is read again, too: what it lacked may lie beside it (its seed)."""
+        before = {} if everything else self._known
+        self._known = {name: (stamp, self._load(name, stamp, before)) for name, stamp in self._stamps().items()}
+        return {file.name: file for _, file in self._known.values()}
+
+    def _load(self, name: str, stamp: Stamp, before: Mapping[str, tuple[Stamp, TenantFile]]) -> TenantFile:
+        known, file = before.get(name, (None, None))
+        return file if file is not None and known == stamp and file.error is None else load_tenant(self.path / name)
+
+    def _stamps(self) -> dict[str, Stamp]:
+        """Taken before files are read: what is written meanwhile is found the next time."""
+        found = {}
+        for path in sorted(self.path.glob("*.yaml")):
+            try:
+                stat = path.stat()
+            except FileNotFoundError:
+                continue
+            found[path.name] = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        return found
 
 
 def load_tenants(folder: Path) -> dict[str, TenantFile]:
@@ -46,7 +80,7 @@ def refuse_doubles(files: Iterable[TenantFile]) -> list[TenantFile]:
     good: list[TenantFile] = []
     checked = []
     for file in files:
-        rival = next((other for other in good if _exclude_each_other(file, other)), None)
+        rival = None if file.gpu is None else next((other for other in good if _exclude_each_other(file, other)), None)
         if rival is None:
             good.append(file)
         checked.append(file if rival is None else replace(file, config=None, error=_doubled(file, rival)))

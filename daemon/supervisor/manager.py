@@ -22,7 +22,7 @@ from daemon.core.errors import (
 from daemon.core.paths import Paths
 from daemon.core.reembed import Plan
 from daemon.core.tenant_config import TenantConfig, TenantFile, check_name, check_seed, parse_tenant
-from daemon.core.tenant_files import check_double, read_tenants, settle
+from daemon.core.tenant_files import TenantFolder, check_double, settle
 from daemon.core.wire import GpuList, Operation, TenantView
 from daemon.supervisor import planning, views
 from daemon.supervisor.benching import Benching
@@ -64,6 +64,7 @@ class Manager:
         self.benching = Benching(self.operations, self.launcher, self._place, self._release, self.tenants)
         self.recovery = Recovery(self.operations, self.launcher)
         self._services = Services(self.state_db, self.events, self.launcher.launch, self._release, self._before_stop)
+        self.folder = TenantFolder(self.tenants_dir)
         self._loops: dict[str, asyncio.Task[None]] = {}
         self._background: list[asyncio.Task[None]] = []
         self.reload = Reload(self)
@@ -92,7 +93,7 @@ class Manager:
             await let_group_read(self.paths.log, self.config.logs.group)
         self.events.emit(EventName.DAEMON_STARTED, pid=os.getpid())
         await self.gpu.open()
-        for file in self.settled(read_tenants(self.tenants_dir)).values():
+        for file in self.settled(self.folder.read()).values():
             self.add(file, rests=self._rests(file))
         for name, work in (
             ("hang watch", HangWatch(self.live).run()),

@@ -8,11 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.core.tenant_config import TenantConfig, TenantFile
-from daemon.core.tenant_files import read_tenants
 from daemon.supervisor.events import EventName
 from daemon.supervisor.states import Goal, Happening
 
@@ -33,8 +31,6 @@ DAEMONS_OWN: Mapping[str, set[str] | bool] = {
 
 log = logging.getLogger(__name__)
 
-Signature = Mapping[str, tuple[int, int, int]]
-
 
 def needs_restart(before: TenantConfig, after: TenantConfig) -> bool:
     """Whether the encoder must start anew for `after`."""
@@ -43,18 +39,6 @@ def needs_restart(before: TenantConfig, after: TenantConfig) -> bool:
 
 def _encoders_part(config: TenantConfig) -> dict[str, Any]:
     return config.model_dump(exclude=dict(DAEMONS_OWN))
-
-
-def signature(folder: Path) -> Signature:
-    """What tells a changed file from an unchanged one: inode, size, time of change."""
-    found = {}
-    for path in folder.glob("*.yaml"):
-        try:
-            stat = path.stat()
-        except FileNotFoundError:
-            continue
-        found[path.name] = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
-    return found
 
 
 Told = Callable[[str, str, str, str], None]  # tenant, what was done to its file, outcome, what changed
@@ -66,7 +50,6 @@ class Reload:
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
         self.on_file: Told = lambda tenant, done, outcome, detail: None  # noqa: ARG005
-        self._seen = signature(manager.tenants_dir)
         self._asked = asyncio.Event()
 
     def ask(self) -> None:
@@ -74,12 +57,11 @@ class Reload:
         self._asked.set()
 
     async def run(self) -> None:
+        folder = self._manager.folder
         while True:
             asked = await self._asked_within(LOOK_EVERY_S)
-            now = await asyncio.to_thread(signature, self._manager.tenants_dir)
-            if asked or now != self._seen:
-                self._seen = now
-                await self.apply(await asyncio.to_thread(read_tenants, self._manager.tenants_dir))
+            if asked or await asyncio.to_thread(folder.changed):
+                await self.apply(await asyncio.to_thread(folder.read, everything=asked))
 
     async def _asked_within(self, seconds: float) -> bool:
         try:

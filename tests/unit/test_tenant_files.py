@@ -10,7 +10,7 @@ import pytest
 
 from daemon.core.errors import InvalidConfig
 from daemon.core.tenant_config import TenantFile, parse_tenant
-from daemon.core.tenant_files import check_double, check_files, load_tenants, settle
+from daemon.core.tenant_files import TenantFolder, check_double, check_files, load_tenants, settle
 from daemon.supervisor.state_db import StateDb
 
 UUID = "cuda:GPU-11111111-2222-3333-4444-555555555555"
@@ -129,3 +129,37 @@ def test_a_file_is_checked_beside_its_neighbours(tmp_path: Path) -> None:
     assert refused({file.name: file for file in check_files([acme, globex])}).keys() == {"globex"}
     globex.unlink()
     assert not refused({file.name: file for file in check_files([acme])})
+
+
+# --- reading again what changed -------------------------------------------------------------------
+
+
+def test_a_folder_is_read_again_where_it_changed(tmp_path: Path) -> None:
+    written(tmp_path, acme=on("cpu"), bolt=on("cpu"), gone=on("cpu"))
+    folder = TenantFolder(tmp_path)
+    first = folder.read()
+    assert not folder.changed()
+    written(tmp_path, acme=on("cpu", en="Another title"), new=on("cpu"))
+    (tmp_path / "gone.yaml").unlink()
+    assert folder.changed()
+    second = folder.read()
+    assert second.keys() == {"acme", "bolt", "new"}
+    assert second["bolt"] is first["bolt"]
+    assert second["acme"].config != first["acme"].config
+    assert not folder.changed()
+    assert folder.read(everything=True)["bolt"] is not first["bolt"]
+
+
+def test_a_refused_file_is_read_again_with_the_others(tmp_path: Path) -> None:
+    """Its seed may have come since."""
+    written(tmp_path, acme="encoder: {backend: fake}\nknowledge: {seed: acme.txt}\n")
+    folder = TenantFolder(tmp_path)
+    assert folder.read()["acme"].error is not None
+    (tmp_path / "acme.txt").write_text("an entry of the seed\n")
+    written(tmp_path, other=on("cpu"))
+    assert folder.read()["acme"].error is None
+
+
+def test_no_folder_is_an_empty_one(tmp_path: Path) -> None:
+    folder = TenantFolder(tmp_path / "nothing")
+    assert (folder.read(), folder.changed()) == ({}, False)
