@@ -11,11 +11,6 @@ Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 Words = Callable[..., str]
 
-EXAMPLES: dict[Language, tuple[str, ...]] = {
-    "en": ("I forgot my password", "the customer gets no verification code", "something good to eat"),
-    "zh": ("我想吃点东西", "怎么重置密码", "客户说收不到验证码"),
-}
-
 
 def words(language: Language) -> Words:
     """`t("search.found", n=3)`: the message in this language, its placeholders filled."""

@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from console.i18n import Language
 from daemon.core import wire
@@ -60,7 +61,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Results:
-    """`low`: there are results, and none is above the threshold. Times are in ms."""
+    """`low`: there are results, and none is above the threshold. Times are in ms; `warnings` are kinds and words."""
 
     cards: tuple[Card, ...]
     low: bool
@@ -69,7 +70,7 @@ class Results:
     encode_ms: float
     search_ms: float
     total_ms: float
-    warnings: tuple[str, ...]
+    warnings: tuple[tuple[str, str], ...]
 
 
 def results_of(found: wire.SearchResult, threshold: float, total_ms: float) -> Results:
@@ -83,7 +84,7 @@ def results_of(found: wire.SearchResult, threshold: float, total_ms: float) -> R
         encode_ms=timing.encode_ms,
         search_ms=timing.search_ms,
         total_ms=total_ms,
-        warnings=tuple(found.warnings),
+        warnings=tuple(found.warnings.items()),
     )
 
 
@@ -314,6 +315,11 @@ def duration(seconds: float) -> tuple[str, int]:
         if seconds >= 2 * size or (unit != "unit.days" and seconds >= size):
             return unit, int(seconds // size)
     return "unit.seconds", int(seconds)
+
+
+def moment(at: datetime) -> str:
+    """To the second, in UTC, as people read it."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def megabytes(value: float) -> str:

@@ -106,6 +106,10 @@ class RunningDaemon:
         with self.client() as client:
             return client.tenant(name)
 
+    def warnings(self, name: str) -> str:
+        """The words of all."""
+        return "; ".join(self.tenant(name).warnings.values())
+
     def wait_state(self, name: str, *states: str, deadline_s: float = 60.0) -> TenantView:
         """The tenant's view once its state is one of `states`; a `failed` nobody waits for fails at once."""
 
@@ -150,6 +154,24 @@ class RunningDaemon:
         return psutil.Process(self.process.pid).children(recursive=True)
 
 
+def alive(process: psutil.Process) -> bool:
+    """A zombie has ended: when it is reaped is the affair of whoever has inherited it."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _see_off(processes: list[psutil.Process], deadline_s: float) -> None:
+    """Waits until they have ended; kills what has not."""
+    end = time.monotonic() + deadline_s
+    while left := [process for process in processes if alive(process)]:
+        if time.monotonic() > end:
+            for process in left:
+                process.kill()
+        time.sleep(0.02)
+
+
 @contextmanager
 def running_daemon(
     tenants: Mapping[str, dict[str, Any] | str] | None = None,
@@ -174,7 +196,5 @@ def running_daemon(
             except subprocess.TimeoutExpired:
                 daemon.process.kill()
                 daemon.process.wait()
-            _, alive = psutil.wait_procs(children, timeout=10)
-            for child in alive:
-                child.kill()
+            _see_off(children, 10)
         shutil.rmtree(root, ignore_errors=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from console.components.markup import Html, el, join, show_controls
 from console.components.notices import notice
 from console.i18n import Words
+from console.view_models import moment
 from daemon.core import wire
 
 _COLUMNS = ("at", "principal", "tenant", "action", "outcome")
@@ -23,15 +25,29 @@ def audit_lines(page: wire.AuditPage, t: Words) -> Html:
     if not page.lines:
         return join(notice(t("audit.none")), older)
     head = el("tr", (el("th", t(f"audit.{name}"), scope="col") for name in (*_COLUMNS, "more")))
-    rows = (el("tr", (_cell(line.get(name)) for name in _COLUMNS), _more(line)) for line in page.lines)
+    rows = (el("tr", (_cell(name, line, t) for name in _COLUMNS), _more(line, t)) for line in page.lines)
     table = el("table", el("thead", head), el("tbody", rows), class_="vw-audit")
     return join(el("div", table, class_="vw-scroll"), older)
 
 
-def _cell(value: object) -> Html:
-    return el("td", el("bdi", "" if value is None else show_controls(str(value))))
+def _cell(name: str, line: dict[str, Any], t: Words) -> Html:
+    value = line.get(name)
+    said = "" if value is None else show_controls(str(value))
+    return _labelled(name, _to_the_second(said) if name == "at" else said, t)
 
 
-def _more(line: dict[str, Any]) -> Html:
+def _labelled(name: str, said: str, t: Words) -> Html:
+    """On a phone each cell is a line of its own, with its column's name before it."""
+    return el("td", el("bdi", said), data_label=t(f"audit.{name}"))
+
+
+def _to_the_second(said: str) -> str:
+    try:
+        return moment(datetime.fromisoformat(said))
+    except ValueError:
+        return said
+
+
+def _more(line: dict[str, Any], t: Words) -> Html:
     rest = ", ".join(f"{name}: {value}" for name, value in line.items() if name not in _KNOWN and value is not None)
-    return el("td", el("bdi", show_controls(rest[:_MAX_DETAIL])))
+    return _labelled("more", show_controls(rest[:_MAX_DETAIL]), t)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from console.components.markup import Html, el, link_target, user_text
-from console.components.notices import notice
-from console.i18n import EXAMPLES, Language, Words
+from console.components.notices import notice, warning
+from console.i18n import Words
 from console.view_models import Card, Results
 
 _LINKED = frozenset({"source", "url"})
@@ -16,7 +18,7 @@ def results(found: Results, t: Words) -> Html:
     return el(
         "div",
         notice(t("search.low"), "warn") if found.low else None,
-        [notice(warning, "warn") for warning in found.warnings],
+        [warning(kind, words, t) for kind, words in found.warnings],
         el("ol", (card(one, t) for one in found.cards), class_="vw-cards"),
         _footer(found, t),
         class_="vw-results",
@@ -35,7 +37,7 @@ def card(one: Card, t: Words) -> Html:
             el(
                 "div",
                 el("div", el("div", class_="vw-bar-fill", style=f"width:{one.percent}%"), class_="vw-bar"),
-                el("span", one.score, class_="vw-score", title=f"{t('search.score')} · {strength}"),
+                el("span", el("span", t("search.score"), class_="vw-hint"), el("span", one.score, class_="vw-score")),
                 el("span", strength, class_="vw-hidden"),
                 class_="vw-bar-row",
             ),
@@ -77,16 +79,13 @@ def _footer(found: Results, t: Words) -> Html:
     )
 
 
-def empty(language: Language, t: Words) -> Html:
+def empty(examples: Sequence[str], t: Words) -> Html:
     """Before the first search: what this is, and questions to click."""
+    chips = (el("button", text, type="button", data_query=text, class_="vw-chip", dir="auto") for text in examples)
     return el(
         "div",
         el("h2", t("search.empty_title")),
         el("p", t("search.empty_text")),
-        el(
-            "div",
-            (el("button", text, type="button", data_query=text, class_="vw-chip") for text in EXAMPLES[language]),
-            class_="vw-chips",
-        ),
+        [el("p", t("search.try")), el("div", chips, class_="vw-chips")] if examples else None,
         class_="vw-empty",
     )

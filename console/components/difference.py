@@ -57,7 +57,7 @@ def _refused(one: RefusedLine, t: Words, min_chars: int) -> Html:
         "li",
         el("span", "!", class_="vw-sign", aria_hidden="true"),
         user_text(one.text, "span", class_="vw-line-text"),
-        el("span", f"{t('knowledge.line', line=one.line)}: {reason}", class_="vw-why"),
+        el("span", t("knowledge.line", line=one.line, why=reason), class_="vw-why"),
     )
 
 

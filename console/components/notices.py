@@ -12,6 +12,13 @@ def notice(text: str, tone: str = "info") -> Html:
     return el("div", el("p", text), class_=f"vw-notice vw-{tone}", role="alert" if tone == "bad" else "status")
 
 
+def warning(kind: str, words: str, t: Words) -> Html:
+    """What the daemon warns of: a sentence in the reader's language, then what the daemon says."""
+    key = f"warning.{kind}"
+    title = el("p", t(key), class_="vw-notice-title") if key == known(key, "") else None
+    return el("div", title, el("p", words, class_="vw-notice-detail", dir="auto"), class_="vw-notice vw-warn")
+
+
 def problem(error: VecwardError, t: Words) -> Html:
     """An error: a sentence in the reader's language, then what the daemon says."""
     sign_in = None

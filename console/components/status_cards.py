@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from console.components.markup import Html, el, join
+from console.components.notices import warning
 from console.i18n import Language, Words, known
-from console.view_models import actions, duration, log_text, megabytes, title_of, tone
+from console.view_models import actions, duration, log_text, megabytes, moment, title_of, tone
 from daemon.core import wire
 
 
@@ -20,7 +21,7 @@ def _card(tenant: wire.TenantView, language: Language, t: Words) -> Html:
         "li",
         _head(tenant, language, t),
         _why(tenant, t),
-        [el("p", warning, class_="vw-warning", dir="auto") for warning in tenant.warnings],
+        [warning(kind, words, t) for kind, words in tenant.warnings.items()],
         _progress(tenant, t),
         el("dl", facts, class_="vw-facts"),
         el("div", (_button(action, tenant, language, t) for action in actions(tenant)), class_="vw-row-buttons"),
@@ -51,7 +52,7 @@ def _why(tenant: wire.TenantView, t: Words) -> Html:
 
 
 def _crash(crash: wire.Crash, t: Words) -> Html:
-    at = crash.at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    at = f"{moment(crash.at)} UTC"
     return el(
         "div",
         el("p", t("status.crashed", at=at, reason=crash.reason), dir="auto"),

@@ -17,6 +17,7 @@ def vector(view: VectorView, t: Words) -> Html:
         "section",
         el("dl", (el("div", el("dt", t(key)), el("dd", value)) for key, value in facts), class_="vw-facts"),
         el("h3", t("vector.first", n=len(view.bars), dimension=view.dimension)),
+        el("p", t("vector.colours"), class_="vw-hint"),
         _chart(view),
         el("ol", (_cell(bar) for bar in view.bars), class_="vw-values", start=0),
         class_="vw-vector",

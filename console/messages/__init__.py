@@ -4,7 +4,7 @@
 in its placeholders.
 """
 
-from console.messages import audit, errors, frame, knowledge, search, status, table, vectors
+from console.messages import audit, errors, frame, history, knowledge, search, status, table, vectors
 
-PARTS = (frame, search, knowledge, table, vectors, audit, status, errors)
+PARTS = (frame, search, knowledge, table, history, vectors, audit, status, errors)
 MESSAGES: dict[str, tuple[str, str]] = {key: both for part in PARTS for key, both in part.MESSAGES.items()}

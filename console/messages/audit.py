@@ -6,7 +6,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "谁更改或尝试过什么，最新的在前。此日志由守护进程写入，无法在此修改。",
     ),
     "audit.at": ("When (UTC)", "时间（UTC）"),
-    "audit.principal": ("Who", "主体"),
+    "audit.principal": ("Who", "操作者"),
     "audit.tenant": ("Knowledge base", "知识库"),
     "audit.action": ("What", "操作"),
     "audit.outcome": ("Outcome", "结果"),

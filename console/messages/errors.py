@@ -24,7 +24,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "error.conflict": ("That does not fit the present state", "与当前状态冲突"),
     "error.duplicate": ("This entry is there already", "该条目已存在"),
     "error.data-exists": ("There is data under this name already", "该名称下已有数据"),
-    "error.tenant-stopped": ("This knowledge base is switched off", "该知识库已停止"),
+    "error.tenant-stopped": (
+        "This knowledge base is switched off; an administrator can start it",
+        "该知识库已停止，请联系管理员启动",
+    ),
     "error.nothing-to-undo": ("There is nothing to take back", "没有可撤销的操作"),
     "error.revision-changed": ("Somebody else changed it meanwhile", "其他人同时做了修改"),
     "error.queue-full": ("Too much is asked at once, please try again shortly", "请求过多，请稍后再试"),

@@ -37,7 +37,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "knowledge.removed": ("{n} removed", "删除 {n}"),
     "knowledge.unchanged": ("{n} unchanged", "未变 {n}"),
     "knowledge.refused": ("{n} not accepted", "未接受 {n}"),
-    "knowledge.line": ("line {line}", "第 {line} 行"),
+    "knowledge.line": ("line {line}: {why}", "第 {line} 行：{why}"),
     "knowledge.more": ("and {n} more", "以及另外 {n} 条"),
     "knowledge.saved": ("Saved. Revision {revision}.", "已保存。版本 {revision}。"),
     "knowledge.saved_refused": (
@@ -73,7 +73,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
     # try-out beside the knowledge
     "try.title": ("Try it out", "试一试"),
     "try.text": (
-        "Save on the left, then ask here what your users would ask.",
-        "在左侧保存后，在这里输入用户会问的问题。",
+        "Save your changes, then ask here what your users would ask.",
+        "保存修改后，在这里输入用户会问的问题。",
     ),
 }

@@ -10,8 +10,13 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "search.k": ("How many results", "结果数量"),
     "search.empty_title": ("Search by meaning", "按意思搜索"),
     "search.empty_text": (
-        "You do not need the exact words: entries that mean the same are found too. Try one of these:",
-        "不必记得原文：意思相近的条目也能找到。试试这些：",
+        "You do not need the exact words: entries that mean the same are found too.",
+        "不必记得原文：意思相近的条目也能找到。",
+    ),
+    "search.try": ("Try one of these:", "试试这些："),
+    "warning.query-cut": (
+        "The question is long: only its beginning was compared.",
+        "问题太长，仅用开头部分进行了比较。",
     ),
     "search.nothing_typed": ("Type a word or a sentence first.", "请先输入一个词或一句话。"),
     "search.no_hits": ("This knowledge base has no entries yet.", "该知识库还没有条目。"),

@@ -20,5 +20,9 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "vector.norm": ("Length (L2 norm)", "长度（L2 范数）"),
     "vector.fingerprint": ("Made with", "生成方式"),
     "vector.first": ("The first {n} of {dimension} values", "前 {n} 个值（共 {dimension} 个）"),
+    "vector.colours": (
+        "Each bar is one number: blue above zero, orange below.",
+        "每根柱代表一个数：蓝色为正，橙色为负。",
+    ),
     "vector.empty": ("Choose an entry or type a text to see its vector.", "选择条目或输入文本以查看其向量。"),
 }

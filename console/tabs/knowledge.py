@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from console.components.markup import Html, el
 from console.components.notices import notice, problem
 from console.page import BUSY, CLICKS, QUIET, STREAMED, Page
 from console.tabs.files import Files, files_part, follow
+from console.tabs.history import History, Looking, history_part
 from console.tabs.lines import Desk, Lines, Loaded, lines_editor, put_away, status
 from console.tabs.search import search_box
 from console.tabs.table import Browsing, Table, entries_table, show
@@ -35,14 +36,16 @@ class Parts:
     lines: Lines
     table: Table
     files: Files
+    history: History
 
     def outputs(self) -> list[Any]:
-        lines, table, files = self.lines, self.table, self.files
+        lines, table, files, history = self.lines, self.table, self.files, self.history
         return [
             self.note, self.status, self.view,
             lines.group, lines.desk, lines.text, lines.said, lines.merge,
             table.group, table.browsing, table.rows, table.said,
             files.group, files.links, files.said,
+            history.group, history.said,
         ]  # fmt: skip
 
 
@@ -69,7 +72,7 @@ def _editor(page: Page) -> Parts:
         )  # fmt: skip
     lines = lines_editor(page, status_line)
     table = entries_table(page, status_line)
-    return Parts(note, status_line, view, lines, table, files_part(page))
+    return Parts(note, status_line, view, lines, table, files_part(page), history_part(page, status_line))
 
 
 def _wire(page: Page, tab: gr.Tab, parts: Parts) -> None:
@@ -97,9 +100,11 @@ def _wire(page: Page, tab: gr.Tab, parts: Parts) -> None:
     page.tenant.change(other_tenant, [*inputs, opened], [*outputs, opened], **QUIET)
     parts.view.input(opening.open, inputs, outputs, **QUIET)
     parts.status.click(opening.again, inputs, outputs, **BUSY)
-    after_import = [one for one in outputs if one is not parts.files.said]
     parts.files.links.submit(imported, None, parts.files.said, **STREAMED).then(
-        opening.after_import, inputs, after_import, **QUIET
+        opening.after(parts.files.said), inputs, outputs, **QUIET
+    )
+    parts.history.rows.click(Looking(page).undo, page.tenant, parts.history.said, **BUSY).then(
+        opening.after(parts.history.said), inputs, outputs, **QUIET
     )
 
 
@@ -135,12 +140,16 @@ class Opening:
         del typed, browsing  # that is the point
         return await self.open(tenant, "", Desk(drafts=drafts), mode, Browsing(), request)
 
-    async def after_import(
-        self, tenant: str | None, typed: str, desk: Desk, mode: str, browsing: Browsing, request: gr.Request
-    ) -> Updates:
-        updates = await self.open(tenant, typed, desk, mode, browsing, request)
-        updates.pop(self._parts.files.said, None)
-        return updates
+    def after(self, said: gr.HTML) -> Callable[..., Awaitable[Updates]]:
+        """Opens anew after something whose outcome stands in `said`."""
+
+        async def reopen(
+            tenant: str | None, typed: str, desk: Desk, mode: str, browsing: Browsing, request: gr.Request
+        ) -> Updates:
+            updates = await self.open(tenant, typed, desk, mode, browsing, request)
+            return {part: update for part, update in updates.items() if part is not said}
+
+        return reopen
 
     async def _opened(
         self, client: AsyncClient, view: wire.TenantView, typed: str, desk: Desk, mode: str, browsing: Browsing
@@ -185,11 +194,13 @@ class Opening:
             parts.files.group: gr.update(visible=True),
             parts.files.links: files(view.name, self._t),
             parts.files.said: "",
+            parts.history.group: gr.update(visible=True),
+            parts.history.said: "",
         }
 
     def _closed(self, said: Html, desk: Desk) -> Updates:
         parts = self._parts
-        hidden = (parts.lines.group, parts.table.group, parts.files.group, parts.view)
+        hidden = (parts.lines.group, parts.table.group, parts.files.group, parts.history.group, parts.view)
         return {one: gr.update(visible=False) for one in hidden} | {
             parts.note: said, parts.status: "", parts.lines.desk: desk,
         }  # fmt: skip

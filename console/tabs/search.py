@@ -55,7 +55,7 @@ def search_box(page: Page, *, name: str, lines_of_help: bool) -> SearchBox:
         1, MAX_SHOWN, value=5, step=1, buttons=[], label=t("search.k"), elem_id=f"{name}-k", elem_classes="vw-k"
     )
     results = gr.HTML(
-        cards.empty(page.language, t) if lines_of_help else "", js_on_load=CLICKS, elem_id=f"{name}-results",
+        cards.empty((), t) if lines_of_help else "", js_on_load=CLICKS, elem_id=f"{name}-results",
         apply_default_css=False,
     )  # fmt: skip
 
@@ -77,14 +77,14 @@ def search_tab(page: Page) -> None:
     box = search_box(page, name="search", lines_of_help=True)
 
     async def other_tenant(tenant: str | None, request: gr.Request) -> tuple[object, object]:
-        """Its own number of results, and no results of another tenant left standing."""
+        """Its own number of results and examples, and no results of another tenant left standing."""
         if not tenant:
             return gr.skip(), gr.skip()
         try:
             async with page.backend.as_user(request) as client:
-                k = (await client.tenant(tenant)).k
+                view = await client.tenant(tenant)
         except VecwardError as error:
             return gr.skip(), problem(error, page.t)
-        return gr.update(value=min(k, MAX_SHOWN)), cards.empty(page.language, page.t)
+        return gr.update(value=min(view.k, MAX_SHOWN)), cards.empty(view.examples, page.t)
 
     page.tenant.change(other_tenant, page.tenant, [box.k, box.results], **QUIET)

@@ -28,7 +28,7 @@ Sort = Literal[
 # What a searcher or editor does not see of a tenant, and what stands there instead.
 _OPERATIONAL: dict[str, Any] = {
     "reason": None, "pid": None, "uptime_s": None, "restarts": 0, "device": None, "isolation": None,
-    "memory_mb": None, "gpu_memory_mb": None, "warnings": [], "crash": None, "rates": Rates(),
+    "memory_mb": None, "gpu_memory_mb": None, "warnings": {}, "crash": None, "rates": Rates(),
 }  # fmt: skip
 
 

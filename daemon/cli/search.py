@@ -35,7 +35,7 @@ def search(
         table(("#", "score", "id", "text", "metadata"), rows, right=("#", "score", "id"))
     else:
         line("no results")
-    for warning in found.warnings:
+    for warning in found.warnings.values():
         note(warning)
 
 

@@ -53,7 +53,7 @@ def _show_all(page: TenantPage, info: Info) -> None:
     for word in sorted({tenant.isolation for tenant in page.tenants if tenant.isolation}):
         note(f"isolation {word}: {isolation_words(word, info)}")
     for tenant in page.tenants:
-        for warning in tenant.warnings:
+        for warning in tenant.warnings.values():
             note(f"{tenant.name}: {warning}")
 
 
@@ -86,7 +86,7 @@ def _show_one(tenant: TenantView, info: Info) -> None:
     for name, value in fields.items():
         if value is not None:
             line(f"{name:<12} {clean(value)}")
-    for warning in tenant.warnings:
+    for warning in tenant.warnings.values():
         note(warning)
     if tenant.crash is not None:
         _show_crash(tenant.crash)

@@ -50,7 +50,7 @@ def create(
         print_json(made)
     else:
         line(f"{clean(made.name)}: {clean(made.state)}")
-        for warning in made.warnings:
+        for warning in made.warnings.values():
             line(f"{clean(made.name)}: {clean(warning)}")
 
 

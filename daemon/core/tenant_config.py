@@ -117,6 +117,7 @@ class SearchConfig(ConfigModel):
     wait_s: Annotated[float, Field(ge=0, le=600)] = 10.0
     wake_wait_s: Annotated[float, Field(ge=0, le=3600)] = 60.0
     max_queue: Annotated[int, Field(ge=1, le=100_000)] = 256
+    examples: Annotated[list[Annotated[str, Field(min_length=1, max_length=80)]], Field(max_length=6)] = []
 
 
 class KnowledgeConfig(ConfigModel):

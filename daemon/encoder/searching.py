@@ -55,5 +55,6 @@ class Searching:
             },
         }
         if found.truncated:
-            result["warnings"] = [f"the query was cut at {self._max_tokens} tokens (encoder.max_query_tokens)"]
+            words = f"the query was cut at {self._max_tokens} tokens (encoder.max_query_tokens)"
+            result["warnings"] = {"query-cut": words}
         return result

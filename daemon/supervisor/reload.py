@@ -25,7 +25,7 @@ WARNING = "config"
 DAEMONS_OWN: Mapping[str, set[str] | bool] = {
     "title": True,
     "access": True,
-    "search": {"wait_s", "wake_wait_s", "threshold", "deadline_s", "chunk_deadline_s"},
+    "search": {"wait_s", "wake_wait_s", "threshold", "deadline_s", "chunk_deadline_s", "examples"},
     "limits": {"park_after_s", "on_memory_limit", "start_s"},
 }
 

@@ -75,7 +75,8 @@ def view(tenant: Tenant) -> TenantView:
         min_chars=config.knowledge.min_chars if config else 5,
         backend=config.encoder.backend if config else None,
         progress=told.progress if tenant.coming_up else None,
-        warnings=list(tenant.warnings.values()),
+        examples=config.search.examples if config else [],
+        warnings=dict(tenant.warnings),
         crash=tenant.crash,
         rates=tenant.rates.rates(),
     )

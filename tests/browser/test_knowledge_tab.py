@@ -109,6 +109,40 @@ def test_text_that_was_not_saved_waits_for_the_editor(visit: Visit, play: Consol
     assert visitor.page.input_value("#lines textarea") == draft
 
 
+def test_the_last_change_can_be_taken_back(visit: Visit, play: Console) -> None:
+    visitor = _editor(visit)
+    page = visitor.page
+    page.fill("#lines textarea", START[0])
+    _preview(visitor)
+    page.click("#save")
+    page.wait_for_selector("#difference .vw-good")
+    assert _texts(play) == START[:1]
+    page.click("#history > button")
+    newest = page.locator("#history-rows li").first
+    newest.get_by_text("2 removed").wait_for()
+    assert "by user:editor" in newest.inner_text()
+    visitor.shot("knowledge-history-en")
+    newest.get_by_role("button", name="Take back").click()
+    page.locator("dialog").get_by_role("button", name="Yes, go ahead").click()
+    page.wait_for_function("t => document.querySelector('#lines textarea').value === t", arg="\n".join(START))
+    assert "Taken back" in page.inner_text("#history-said")
+    assert _texts(play) == START
+    page.locator("#history-rows li", has_text="taken back").first.wait_for()
+
+
+def test_what_others_changed_meanwhile_is_not_taken_back(visit: Visit, play: Console) -> None:
+    visitor = _editor(visit)
+    page = visitor.page
+    page.click("#history > button")
+    page.wait_for_selector("#history-rows [data-action=undo]")
+    with play.daemon.client() as client:
+        client.add("play", [NewEntry(text="what somebody else has just added")])
+    page.click("#history-rows [data-action=undo]")
+    page.locator("dialog").get_by_role("button", name="Yes, go ahead").click()
+    page.wait_for_selector("#history-said .vw-warn")
+    assert _texts(play) == [*START, "what somebody else has just added"]
+
+
 def test_the_table_adds_edits_and_deletes(visit: Visit, play: Console) -> None:
     visitor = _editor(visit)
     page = visitor.page

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 from tests.browser.conftest import Visit
 from tests.support import wait_for
 
@@ -77,3 +79,39 @@ def test_restarting_and_stopping_a_tenant(visit: Visit) -> None:
     visitor.tab("Status")
     card.get_by_role("button", name="Start").click()
     page.wait_for_selector(".vw-tenant[data-tenant=play][data-state=ready]")
+
+
+def test_a_warning_is_told_in_the_readers_language(visit: Visit) -> None:
+    visitor = visit("zh-CN").arrive("admin")
+    daemon, page = visitor.console.daemon, visitor.page
+    good = (daemon.paths.tenants_d / "play.yaml").read_text()
+    try:
+        daemon.write_tenant("play", "encoder: {backend: fake}\nsearch: {k: 0}\n")
+        visitor.tab("状态")
+        warning = page.locator(".vw-tenant[data-tenant=play] .vw-warn")
+        warning.wait_for()
+        assert "修改后的配置文件有误" in warning.inner_text()
+        assert "search.k" in warning.inner_text()
+        visitor.shot("status-warning-zh")
+    finally:
+        daemon.write_tenant("play", good)
+    warning.wait_for(state="detached")
+
+
+ON_TABS = ("#search-button", "#preview", "#vector-show", ".vw-tenant", ".vw-audit")  # in the order of the tabs
+
+
+@pytest.mark.parametrize(
+    ("locale", "tabs"),
+    [
+        ("en-US", ["Search", "Knowledge", "Vectors", "Status", "Audit"]),
+        ("zh-CN", ["搜索", "知识", "向量", "状态", "审计"]),
+    ],
+)
+def test_every_tab_is_in_reach_on_a_phone(visit: Visit, locale: str, tabs: list[str]) -> None:
+    visitor = visit(locale, width=390).arrive("admin")
+    for name, there in zip(tabs, ON_TABS, strict=True):
+        visitor.tab(name)
+        visitor.page.wait_for_selector(there)
+        assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 390, name
+        visitor.shot(f"phone-{name}")

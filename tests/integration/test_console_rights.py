@@ -52,7 +52,7 @@ def site() -> Iterator[Site]:
             yield Site(daemon, address)
 
 
-ACTIONS = ("edit", "delete", "next", "show", "stop", "start", "restart", "older")
+ACTIONS = ("edit", "delete", "next", "show", "stop", "start", "restart", "older", "undo")
 
 
 def globex(*searchers: str) -> dict[str, Any]:
@@ -65,7 +65,8 @@ def call_everything(page: Page, tenant: str) -> str:
     for event in page.events:
         clicks = [(target, kind) for target, kind in event["targets"] if kind == "click"]
         for action in ACTIONS if clicks else ACTIONS[:1]:
-            click = {"id": "1", "tenant": tenant, "query": "secret", "action": action, "before": "9999"}
+            numbers = {"id": "1", "before": "9999", "revision": "1"}
+            click = {"tenant": tenant, "query": "secret", "action": action, **numbers}
             said += page.call(event, tenant, click)
     return said
 
@@ -87,7 +88,7 @@ def test_no_handler_gives_a_searcher_more_than_the_daemon_does(site: Site) -> No
         lines = client_.audit(limit=1000, principal="user:searcher").lines
     assert {line["outcome"] for line in lines if line["action"] == "sign_in"} == {"done"}
     refused = {line["action"] for line in lines if line["outcome"] == "forbidden"}
-    assert refused >= {"stop", "start", "restart", "delete_entries", "audit"}
+    assert refused >= {"stop", "start", "restart", "delete_entries", "undo", "audit"}
     assert {line["outcome"] for line in lines if line["action"] != "sign_in"} <= {"forbidden", "unknown-tenant"}
 
 

@@ -35,7 +35,7 @@ def test_search_answers_what_the_contract_says(encoder: RunningEncoder) -> None:
     result = wire.SearchResult.model_validate_json(reply.body)
     assert result.results[0].text == "how to reset a password"
     assert result.results[0].score > result.results[1].score
-    assert (len(result.results), result.revision, result.warnings) == (2, 1, [])
+    assert (len(result.results), result.revision, result.warnings) == (2, 1, {})
     assert reply.headers["content-type"] == "application/json"
 
 
@@ -49,7 +49,7 @@ def test_min_score_k_and_filter(encoder: RunningEncoder) -> None:
 
 def test_a_long_query_is_cut_with_a_warning(encoder: RunningEncoder) -> None:
     result = encoder.ok("POST", "search", {"query": "word " * 4000})
-    assert "512 tokens" in result["warnings"][0]
+    assert "512 tokens" in result["warnings"]["query-cut"]
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_a_foreign_process_refuses_the_start_and_is_warned_of_later(stub: StubNv
     act(daemon, "start", "acme")
     wait_for(lambda: daemon.tenant("acme").state == "ready", what="acme on the free GPU")
     stub.change(0, processes={os.getpid(): 3000})
-    wait_for(lambda: any(f"process {os.getpid()} " in w for w in daemon.tenant("acme").warnings), what="the warning")
+    wait_for(lambda: f"process {os.getpid()} " in daemon.warnings("acme"), what="the warning")
     stub.change(0, processes={})
     wait_for(lambda: not daemon.tenant("acme").warnings, what="the warning's end")
 
@@ -126,10 +126,10 @@ def test_gpu_memory_over_the_limit(stub: StubNvml, start_daemon: StartDaemon):
     pid = pid_of(daemon)
     stub.change(0, processes={pid: 900})
     wait_for(lambda: daemon.tenant("acme").gpu_memory_mb == 900, what="the figure in the status")
-    assert daemon.tenant("acme").warnings == []
+    assert daemon.tenant("acme").warnings == {}
     stub.change(0, processes={pid: 5000})
     words = "GPU memory: 5000 MB, over the limit of 1000 MB (limits.gpu_memory_mb)"
-    wait_for(lambda: daemon.tenant("acme").warnings == [words], what="the warning")
+    wait_for(lambda: daemon.tenant("acme").warnings == {"gpu_memory_mb": words}, what="the warning")
     stub.change(0, processes={pid: 900})
     wait_for(lambda: not daemon.tenant("acme").warnings, what="the warning's end")
     assert [event.data["limit"] for event in events(daemon, "limit-crossed")] == ["gpu_memory_mb"]
@@ -141,7 +141,10 @@ def test_a_gpu_lost_under_a_running_tenant_is_told(stub: StubNvml, start_daemon:
     daemon = start_daemon({"acme": on_gpu()}, health={"every_s": 0.2}).ready("acme")
     assert len(listed(daemon)) == 2
     stub.change(0, error=GPU_IS_LOST)
-    wait_for(lambda: any("the GPU is lost" in warning for warning in daemon.tenant("acme").warnings), what="a warning")
+    wait_for(
+        lambda: "the GPU is lost" in daemon.warnings("acme"),
+        what="a warning",
+    )
     assert "the GPU is lost" in str(listed(daemon)[0].problem)
     assert any("the GPU is lost" in str(event.data["reason"]) for event in events(daemon, "gpu"))
 
@@ -175,7 +178,7 @@ def test_in_a_sandbox_the_gpu_is_the_same_and_its_process_known_by_the_hosts_pid
     assert psutil.Process(pid).environ()["CUDA_VISIBLE_DEVICES"] == stub.gpus[1].uuid
     stub.change(1, processes={pid: 900})
     wait_for(lambda: daemon.tenant("acme").gpu_memory_mb == 900, what="the figure in the status")
-    assert daemon.tenant("acme").warnings == []  # not foreign
+    assert daemon.tenant("acme").warnings == {}  # not foreign
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: daemon.tenant("acme").state == "starting", what="the wait for the GPU")
     stub.change(1, processes={})

@@ -40,7 +40,7 @@ def test_a_changed_file_is_refused_and_its_tenant_goes_on(globex_has_it: Running
     daemon = globex_has_it
     before = [daemon.tenant(name).pid for name in ("acme", "globex")]
     daemon.write_tenant("acme", on_gpu())
-    wait_for(lambda: any(GIVEN_TO_GLOBEX in words for words in daemon.tenant("acme").warnings), what="the warning")
+    wait_for(lambda: GIVEN_TO_GLOBEX in daemon.warnings("acme"), what="the warning")
     assert [daemon.tenant(name).pid for name in ("acme", "globex")] == before
     daemon.stop()
     daemon.start().ready("globex")  # it had the GPU, though acme comes first by name

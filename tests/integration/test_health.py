@@ -32,7 +32,7 @@ def queries(daemon: RunningDaemon, count: int) -> None:
 
 
 def warnings(daemon: RunningDaemon) -> str:
-    return "; ".join(daemon.tenant("acme").warnings)
+    return daemon.warnings("acme")
 
 
 def limited(daemon: RunningDaemon, above_mb: int, on_memory_limit: str) -> int:

@@ -38,8 +38,7 @@ def host() -> Iterator[RunningDaemon]:
 
 
 def operation_of(host: RunningDaemon) -> str:
-    words = [warning for warning in host.tenant("acme").warnings if "operation d-" in warning]
-    return "d-" + words[0].partition("operation d-")[2]
+    return "d-" + host.warnings("acme").partition("operation d-")[2]
 
 
 def dimension(host: RunningDaemon) -> int | None:
@@ -122,7 +121,7 @@ def test_a_cancelled_one_changes_nothing(host: RunningDaemon) -> None:
         operation = operation_of(host)
         wait_for(lambda: client.operation("acme", operation).progress, 30, "its progress")
         assert client.cancel("acme", operation).state == "cancelled"
-        assert any("was cancelled" in warning for warning in host.tenant("acme").warnings)
+        assert "was cancelled" in host.warnings("acme")
         assert (host.tenant("acme").state, dimension(host)) == ("ready", 64)
         client.put_tenant("acme", raw(tenant(64)))
         assert not host.tenant("acme").warnings
@@ -134,7 +133,7 @@ def test_a_new_model_that_does_not_load_leaves_the_old_one(host: RunningDaemon) 
         with pytest.raises(VecwardError, match="cannot"):
             client.put_tenant("acme", raw(broken))
         host.write_tenant("acme", broken)
-        wait_for(lambda: any("old configuration" in warning for warning in host.tenant("acme").warnings), 30)
+        wait_for(lambda: "old configuration" in host.warnings("acme"), 30)
         assert client.search("acme", "entry number 7", k=1).results
         assert host.tenant("acme").state == "ready"
 

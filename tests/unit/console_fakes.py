@@ -215,6 +215,18 @@ class FakeClient:
         base.revision += 1
         return wire.Deleted(deleted=known, revision=base.revision)
 
+    async def history(self, tenant: str, after: int | None = None, limit: int | None = None) -> wire.HistoryPage:
+        base = self._base(tenant, "history")
+        last = wire.Change(revision=base.revision, at=NOW, actor="user:editor", kind="set", added=1)
+        return wire.HistoryPage(changes=[last])
+
+    async def undo(self, tenant: str, if_match: int | None = None) -> wire.Change:
+        base = self._base(tenant, "undo")
+        base.check(if_match)
+        base.entries.popitem()
+        base.revision += 1
+        return wire.Change(revision=base.revision, at=NOW, actor="user:editor", kind="undo", removed=1)
+
     async def entry_vector(self, tenant: str, entry: int, dims: int = 50) -> wire.Vector:
         base = self._base(tenant, "vector")
         if entry not in base.entries:

@@ -303,7 +303,9 @@ def test_ctrl_c_cancels_an_import(stub: Stub, root: Path, vecward: Vecward, monk
 def test_status_shows_every_page_and_what_the_isolation_means(stub: Stub, root: Path, vecward: Vecward) -> None:
     def page(asked: Asked) -> Told:
         if "after=acme" in asked.target:
-            return Told({**answers.TENANTS, "tenants": [{**answers.TENANT, "name": "globex", "warnings": ["hot"]}]})
+            return Told(
+                {**answers.TENANTS, "tenants": [{**answers.TENANT, "name": "globex", "warnings": {"memory_mb": "hot"}}]}
+            )
         return Told({**answers.TENANTS, "next": "acme", "total": 2})
 
     stub.answers["GET /v1/tenants"] = page

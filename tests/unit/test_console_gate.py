@@ -312,8 +312,8 @@ async def test_no_handler_acts_as_anybody_else_or_beyond_the_daemon(site: Site, 
     assert {one["api_visibility"] for one in handlers} == {"private"}
     site.daemon.acted.clear()
     before = site.daemon.bases["globex"].revision, site.daemon.bases["globex"].view
-    actions = ("edit", "delete", "next", "show", "stop", "start", "restart", "reload")
-    click = {"id": "1", "tenant": "globex", "query": "secret", "user": "admin"}
+    actions = ("edit", "delete", "next", "show", "stop", "start", "restart", "reload", "undo")
+    click = {"id": "1", "tenant": "globex", "query": "secret", "user": "admin", "revision": "1"}
     clicks = [{**click, "action": action} for action in actions]
     said = ""
     async with site.client(user) as client:

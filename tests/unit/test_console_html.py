@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.components import cards, difference, entry_table, files, notices, status_cards, vector
+from console.components import (
+    audit_lines,
+    cards,
+    difference,
+    entry_table,
+    files,
+    history,
+    notices,
+    status_cards,
+    vector,
+)
 from console.components.markup import Html, el, join, link_target, show_controls, user_text
 from console.i18n import LANGUAGES, Language, words
 from console.view_models import Difference, RefusedLine, results_of, vector_view
@@ -97,16 +107,20 @@ def test_only_web_addresses_are_links(value: Any, linked: bool) -> None:
 def _result(**hit: Any) -> wire.SearchResult:
     found = wire.Hit(id=1, score=0.9, **{"text": HOSTILE, "metadata": {HOSTILE: HOSTILE}, **hit})
     timing = wire.Timing(queue_ms=0.25, encode_ms=2, search_ms=3)
-    return wire.SearchResult(results=[found], revision=1, timing=timing, warnings=[HOSTILE])
+    return wire.SearchResult(results=[found], revision=1, timing=timing, warnings={HOSTILE: HOSTILE})
 
 
 def _tenant() -> wire.TenantView:
     return wire.TenantView(
         name="acme", title=wire.Title(en=HOSTILE, zh=HOSTILE), state="backoff", goal="up", reason=HOSTILE,
-        warnings=[HOSTILE], device=HOSTILE, isolation=HOSTILE, entries=3, gpu_memory_mb=10,
+        warnings={HOSTILE: HOSTILE}, device=HOSTILE, isolation=HOSTILE, entries=3, gpu_memory_mb=10,
         progress=wire.Progress(done=1, total=2, unit=HOSTILE),
         crash=wire.Crash(at=NOW, reason=HOSTILE, signal=HOSTILE, last_lines=[HOSTILE, json.dumps({HOSTILE: HOSTILE})]),
     )  # fmt: skip
+
+
+def _change(**changes: Any) -> wire.Change:
+    return wire.Change(**{"revision": 7, "at": NOW, "actor": HOSTILE, "kind": HOSTILE, "added": 3, **changes})
 
 
 def _gpus() -> wire.GpuList:
@@ -133,7 +147,7 @@ def _pieces(language: Language) -> list[Html | None]:
     page = wire.EntryPage(entries=[entry], total=1, revision=1)
     return [
         cards.results(results_of(_result(), 0.4, 9), t),
-        cards.empty(language, t),
+        cards.empty([HOSTILE], t),
         difference.difference(change, t, 5),
         difference.saved(change, 3, t, 5),
         entry_table.entry_table(entry_table.Shown(page, 1), t),
@@ -146,6 +160,8 @@ def _pieces(language: Language) -> list[Html | None]:
         notices.problem(errors.Invalid(HOSTILE), t),
         notices.notice(HOSTILE),
         status_cards.tenant_cards([_tenant()], language, t),
+        history.history(wire.HistoryPage(changes=[_change()]), HOSTILE, t),
+        audit_lines.audit_lines(wire.AuditPage(lines=[{"at": HOSTILE, "tenant": HOSTILE, HOSTILE: HOSTILE}]), t),
         status_cards.host(wire.HostMemory(total_mb=10, available_mb=5), _gpus(), t),
         vector.vector(vector_view(wire.Vector(dimension=2, norm=1, fingerprint=HOSTILE, values=[0.1])), t),
     ]  # fmt: skip
@@ -195,6 +211,26 @@ def test_a_crash_is_told_once_with_its_time_and_the_last_lines_of_the_log(langua
     assert f"{NOW:%H:%M:%S} UTC" in shown.text
     waits = tenant.model_copy(update={"reason": "waits for its GPU"})
     assert "waits for its GPU" in Reader(status_cards.tenant_cards([waits], language, t)).text
+
+
+def test_a_warning_is_told_in_the_readers_language_and_in_the_daemons_words() -> None:
+    read = Reader(notices.warning("memory_mb", "memory: 192 MB, over the limit", words("zh")))
+    assert "内存使用超出限制" in read.text
+    assert "192 MB" in read.text
+    assert "new and unknown" in Reader(notices.warning("of-a-newer-daemon", "new and unknown", words("zh"))).text
+
+
+def test_the_last_change_that_stands_can_be_taken_back() -> None:
+    """Revision 8 was taken back by 9: only 7 can be."""
+    changes = [_change(revision=9, kind="undo"), _change(revision=8, kind="add", undone=True),
+               _change(revision=7, kind="set", actor="user:editor"), _change(revision=6, kind="seed")]  # fmt: skip
+    page = wire.HistoryPage(changes=changes)
+    read = Reader(history.history(page, "acme", words("en")))
+    assert [value for name, value in read.attributes if name == "data-revision"] == ["9"], "the base as it was shown"
+    assert any(name == "data-sure" and "“Saved text”" in str(value) for name, value in read.attributes)
+    assert "by user:editor" in read.text
+    assert "3 new" in read.text
+    assert "Nothing has been changed" in Reader(history.history(wire.HistoryPage(changes=[]), "acme", words("en"))).text
 
 
 def test_no_gpu_and_nothing_to_tell() -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 import console
-from console.i18n import EXAMPLES, LANGUAGES, choose_language, words
+from console.i18n import LANGUAGES, choose_language, words
 from console.messages import MESSAGES, PARTS
 from daemon.core.errors import all_kinds
 from daemon.core.wire import OperationState
+from daemon.supervisor import notices, reembedding, reload
 from daemon.supervisor.states import State
 
 SOURCES = sorted(Path(console.__file__).parent.rglob("*.py"))
@@ -72,6 +73,8 @@ def test_no_message_is_missing() -> None:
         ("state", [state.value for state in State]),
         ("operation", [state.value for state in OperationState]),
         ("isolation", ["strict", "process"]),
+        ("warning", ["query-cut", *notices.KEYS, reload.WARNING, reembedding.WARNING]),
+        ("change", ["add", "set", "edit", "delete", "forget", "import", "seed", "restore", "undo"]),
         ("refused", ["duplicate", "too-short", "too-long"]),
         ("status", ["start", "stop", "restart"]),
         ("file", ["txt", "csv", "jsonl"]),
@@ -86,10 +89,6 @@ def test_placeholders_are_filled() -> None:
     assert words("zh")("search.found", n=3) == "3 条结果"
     with pytest.raises(KeyError):
         words("en")("search.found")
-
-
-def test_there_are_examples_to_click_in_both_languages() -> None:
-    assert all(len(EXAMPLES[language]) >= 3 for language in LANGUAGES)
 
 
 @pytest.mark.parametrize(

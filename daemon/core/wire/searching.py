@@ -34,10 +34,12 @@ class Timing(Answer):
 
 
 class SearchResult(Answer):
+    """`warnings` has the words of each by its kind."""
+
     results: list[Hit]
     revision: int
     timing: Timing
-    warnings: list[str] = []
+    warnings: dict[str, str] = {}
 
 
 class VectorRequest(Request):

@@ -33,7 +33,10 @@ class Crash(Answer):
 
 
 class TenantView(Answer):
-    """A tenant as its admins see it; a searcher's copy has the operational fields empty."""
+    """A tenant as its admins see it; a searcher's copy has the operational fields empty.
+
+    `examples` are questions to try; `warnings` has the words of each by its kind.
+    """
 
     name: str
     title: Title
@@ -57,7 +60,8 @@ class TenantView(Answer):
     min_chars: int = 5
     backend: str | None = None
     progress: Progress | None = None
-    warnings: list[str] = []
+    examples: list[str] = []
+    warnings: dict[str, str] = {}
     crash: Crash | None = None  # the last one, until an encoder has run well for a while
     rates: Rates = Rates()
 
