@@ -32,20 +32,19 @@ def die_with_parent() -> None:
 
 
 def limit_threads(config: TenantConfig) -> None:
-    """Must run before numpy is imported: BLAS and OpenMP read these once.
+    """Must run before numpy and PyTorch are imported: BLAS and OpenMP read these once.
 
     The numpy model runs on one thread unless `limits.cpus` asks for more. Measured on two cores: a second thread
     makes a query 0.7 times as long on an idle machine, and 10 to 60 times as long beside one busy process
-    (OpenBLAS threads wait for each other by spinning), up to a second.
+    (OpenBLAS threads wait for each other by spinning), up to a second. Beside PyTorch, which without `limits.cpus`
+    takes the processors that there are, numpy searches the index alone: on one thread.
     """
-    if config.limits.cpus is not None:
-        count = max(1, math.ceil(config.limits.cpus))
-    elif config.encoder.backend == "sentence-transformers":
-        return
-    else:
-        count = 1
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, str(count))
+    with_torch = config.encoder.backend == "sentence-transformers"
+    cpus = None if config.limits.cpus is None else max(1, math.ceil(config.limits.cpus))
+    os.environ["OPENBLAS_NUM_THREADS"] = str(1 if with_torch else cpus or 1)
+    if cpus is not None or not with_torch:
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+            os.environ[name] = str(cpus or 1)
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.core import wire
+from daemon.encoder.index.exact import Ids
 
 Matrix = npt.NDArray[np.float32]
 SMALL = 8  # jobs of at most this many texts go before imports
@@ -37,7 +38,7 @@ class QueryJob:
     text: str
     future: asyncio.Future[Any]
     k: int | None = None
-    among: Sequence[int] | None = None
+    among: Ids | None = None
     canary: bool = False
     queued: float = field(default_factory=time.perf_counter)
 

@@ -20,6 +20,7 @@ from daemon.encoder.changes import Who
 from daemon.encoder.exchange import Exchange, Live
 from daemon.encoder.http import Answer, Request
 from daemon.encoder.index import ExactIndex
+from daemon.encoder.index.restore import from_vectors
 from daemon.encoder.knowledge import Knowledge, container, schema
 from daemon.encoder.operations import Handle, Operations, finished, new_id, shown
 
@@ -167,14 +168,13 @@ class Restores:
         while page := await asyncio.to_thread(fresh.without_vector, fingerprint, after, 512):
             texts = [text for _, text in page]
             vectors = (await self._live.worker.documents(texts)).vectors
-            await asyncio.to_thread(fresh.stage, texts, vectors, fingerprint)
+            await asyncio.to_thread(fresh.give_vectors, texts, vectors, fingerprint)
             after, done = page[-1][0], done + len(page)
             handle.progress(done, None, "encoding entries")
         return done
 
     def _index(self, fresh: Knowledge) -> ExactIndex:
-        ids, matrix = fresh.all_vectors(self._live.keeper.fingerprint)
-        return ExactIndex.of(ids, matrix) if len(ids) else ExactIndex(self._live.batches.index.dimension)
+        return from_vectors(fresh, self._live.keeper.fingerprint, self._live.batches.index.dimension)
 
 
 def _result_of(manifest: wire.BackupManifest, encoded: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 from daemon.core import wire
 from daemon.core.tenant_config import TenantConfig
 from daemon.encoder.changes import Changes
+from daemon.encoder.filters import Filters
 from daemon.encoder.http import Answer, Request
 from daemon.encoder.jobs import Found
 from daemon.encoder.knowledge import Knowledge
@@ -25,19 +26,16 @@ class Searching:
         self._max_tokens = config.encoder.max_query_tokens
         self._knowledge = knowledge
         self._worker = worker
-        self._changes = changes
+        self._filters = Filters(knowledge, changes)
 
     async def search(self, request: Request) -> Answer:
         asked = await request.json(wire.Search)
         query = wire.check_query(asked.query)
-        among = await self._matching(asked.filter) if asked.filter else None
+        among = await self._filters.matching(asked.filter) if asked.filter else None
         found = await self._worker.search(query, asked.k or self._k, among)
         if self._log_queries:
             log.info("search", extra={"query": query, "results": len(found.ids)})
         return Answer(to_json(self._result(found, asked.min_score)))
-
-    async def _matching(self, metadata: wire.Metadata) -> list[int]:
-        return await self._changes.read(lambda: self._knowledge.ids_with(metadata))
 
     def _result(self, found: Found, min_score: float | None) -> dict[str, Any]:
         """A wire.SearchResult as a dict: building the models would double the answer's cost."""

@@ -23,6 +23,7 @@ import numpy as np
 from daemon.core.errors import QueueFull
 from daemon.encoder.batches import Batches
 from daemon.encoder.heartbeat import Heartbeat
+from daemon.encoder.index.exact import Ids
 from daemon.encoder.jobs import SMALL, CallJob, DocumentsJob, Found, QueryJob
 from daemon.encoder.models.backend import Matrix
 
@@ -78,7 +79,7 @@ class Worker:
 
     # --- from the event loop ---
 
-    async def search(self, text: str, k: int, among: Sequence[int] | None = None) -> Found:
+    async def search(self, text: str, k: int, among: Ids | None = None) -> Found:
         """Raises QueueFull."""
         found: Found = await self._query(QueryJob(text, self._loop.create_future(), k, among))
         return found

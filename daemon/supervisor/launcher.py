@@ -91,7 +91,7 @@ class Launcher:
             config_json=config.model_copy(update={"encoder": encoder}).model_dump_json().encode(),
             log=tenant.log,
             prefix=sandbox.prefix(seccomp_fd) if sandbox is not None else (),
-            environment={**environment(config, tenant.paths.data), **placement.environment},
+            environment={**environment(tenant.paths.data), **placement.environment},
             pass_fds=() if seccomp_fd is None else (seccomp_fd,),
         )
 
@@ -183,9 +183,8 @@ def _aside(name: str, purpose: str) -> str:
     return f"{name}.{purpose}"  # no tenant's name has a dot
 
 
-def environment(config: TenantConfig, data: Path) -> dict[str, str]:
-    """An environment built from nothing; the daemon's own is not passed on."""
-    threads = str(max(1, round(config.limits.cpus))) if config.limits.cpus else str(os.cpu_count() or 1)
+def environment(data: Path) -> dict[str, str]:
+    """An environment built from nothing; the daemon's own is not passed on. Threads are the encoder's affair."""
     return {
         "PATH": "/usr/bin:/bin",
         "HOME": str(data),
@@ -198,9 +197,6 @@ def environment(config: TenantConfig, data: Path) -> dict[str, str]:
         "PYTHONSAFEPATH": "1",
         "PYTHONNOUSERSITE": "1",
         "VIRTUAL_ENV": sys.prefix,
-        "OMP_NUM_THREADS": threads,
-        "OPENBLAS_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": threads,
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",
         "HF_HOME": str(data / "hf-cache"),

@@ -165,3 +165,16 @@ def test_the_embedded_model_end_to_end() -> None:
         assert encoder.ready().dimension == 512
         assert encoder.best("我想吃点东西") in ("我今天想吃香蕉", "苹果是一种很好吃的水果")
         assert encoder.best("forgotten password") == "how to reset a password"
+
+
+def test_a_filter_is_looked_up_anew_after_each_change(encoder: RunningEncoder) -> None:
+    wanted = {"shelf": 7}
+    assert encoder.search("entry", filter=wanted) == []
+    added = encoder.ok("POST", "entries", {"entries": [{"text": "an entry on a shelf", "metadata": wanted}]})["added"]
+    for _ in range(2):  # the second time it is remembered
+        assert [hit["id"] for hit in encoder.search("entry", filter=wanted)] == added
+    encoder.ok("PATCH", f"entries/{added[0]}", {"metadata": {"shelf": 8}})
+    assert encoder.search("entry", filter=wanted) == []
+    assert [hit["id"] for hit in encoder.search("entry", filter={"shelf": 8})] == added
+    encoder.ok("POST", "undo", {})
+    assert [hit["id"] for hit in encoder.search("entry", filter=wanted)] == added

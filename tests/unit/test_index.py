@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from daemon.core.errors import InternalError
 from daemon.encoder.index import ExactIndex
+from daemon.encoder.index.rows import GrowingMatrix
 from daemon.encoder.models.backend import Matrix
 
 DIMENSION = 8
@@ -79,11 +80,65 @@ def test_an_empty_index_finds_nothing() -> None:
     assert scores.shape == ids.shape == (2, 0)
 
 
-def test_a_subset_keeps_to_its_ids() -> None:
-    index = filled(30)
-    _, ids = index.search(unit(1), 10, among=[3, 5, 99])
-    assert sorted(ids[0].tolist()) == [3, 5]
-    assert index.search(unit(1), 10, among=[])[1].shape == (1, 0)
+@pytest.mark.parametrize("share", [1, 3, 20, 60, 100])
+@pytest.mark.parametrize("k", [1, 10, 1000])
+def test_a_subset_is_searched_as_if_it_were_all(share: int, k: int) -> None:
+    """Few ids and many take different ways."""
+    index = filled(1000)
+    index.remove(range(1, 300))
+    vectors = {id_: unit(1000, 1000)[id_ - 1] for id_ in index.ids.tolist()}
+    among = np.random.default_rng(share).choice(np.arange(1, 1001), 10 * share, replace=False)
+    held = {id_: vectors[id_] for id_ in among.tolist() if id_ in vectors}
+    query = unit(1)
+    scores, ids = index.search(query, k, among)
+    np.testing.assert_allclose(scores[0], brute(held, query[0], k), atol=1e-5)
+    assert len(set(ids[0].tolist())) == min(k, len(held))
+    for id_, score in zip(ids[0].tolist(), scores[0].tolist(), strict=True):
+        assert score == pytest.approx(float(held[id_] @ query[0]), abs=1e-5)
+
+
+@pytest.mark.parametrize("among", [[], [4711], list(range(2000, 2100))])
+def test_a_subset_of_nothing_finds_nothing(among: list[int]) -> None:
+    assert filled(30).search(unit(1), 10, np.array(among, np.int64))[1].shape == (1, 0)
+
+
+# --- growth ---
+
+
+def test_it_grows_and_keeps_what_it_has() -> None:
+    index = ExactIndex(DIMENSION, 1)
+    vectors = unit(3, 20_000)
+    for at in range(0, 20_000, 1000):
+        index.upsert(zip(range(at, at + 1000), vectors[at : at + 1000], strict=True))
+    np.testing.assert_array_equal(index.matrix, vectors)
+    assert index.ids.tolist() == list(range(20_000))
+
+
+def test_a_full_one_that_was_read_grows() -> None:
+    index = ExactIndex.of(np.arange(1, 101), GrowingMatrix.holding(unit(1, 100)))
+    index.upsert([(101, unit(2)[0])])
+    index.remove([1])
+    assert len(index) == 100
+    np.testing.assert_array_equal(index.matrix[0], unit(2)[0])
+    np.testing.assert_array_equal(index.matrix[1:], unit(1, 100)[1:])
+
+
+def test_what_a_search_found_does_not_keep_it_from_growing_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = ExactIndex.of(np.arange(1, 101), GrowingMatrix.holding(unit(1, 100)))
+    some = (None, np.arange(1, 90), np.array([2]))
+    found = [index.search(unit(4), 5, among) for among in some]
+    monkeypatch.delattr(GrowingMatrix, "_mapped")  # no second memory
+    index.upsert((id_, unit(id_)[0]) for id_ in range(101, 5000))
+    assert [len(ids[0]) for _, ids in found] == [5, 5, 1]
+
+
+def test_a_view_that_somebody_holds_is_never_pulled_away() -> None:
+    index = ExactIndex.of(np.arange(1, 101), GrowingMatrix.holding(unit(1, 100)))
+    view = index.matrix
+    index.upsert((id_, unit(id_)[0]) for id_ in range(101, 5000))
+    np.testing.assert_array_equal(view, unit(1, 100))
+    np.testing.assert_array_equal(index.matrix[:100], view)
+    np.testing.assert_array_equal(index.matrix[4998], unit(4999)[0])
 
 
 def test_removing_what_is_not_there_changes_nothing() -> None:
@@ -96,4 +151,4 @@ def test_removing_what_is_not_there_changes_nothing() -> None:
 
 def test_ids_must_be_unique() -> None:
     with pytest.raises(InternalError):
-        ExactIndex.of(np.array([1, 1], np.int64), unit(1, 2))
+        ExactIndex.of(np.array([1, 1], np.int64), GrowingMatrix.holding(unit(1, 2)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import numpy as np
 import pytest
 
 from daemon.core.errors import QueueFull
@@ -24,7 +25,7 @@ async def test_a_search_finds_the_nearest_with_its_entry() -> None:
         assert len(found.ids) == 2
         assert found.scores == sorted(found.scores, reverse=True)
         assert min(found.queue_ms, found.encode_ms, found.search_ms) >= 0
-        assert (await b.worker.search("reset", 5, among=[1, 3])).ids != [2]
+        assert (await b.worker.search("reset", 5, among=np.array([1, 3]))).ids != [2]
 
 
 async def test_what_waits_is_taken_together() -> None:
@@ -63,7 +64,7 @@ async def test_different_k_and_filters_share_a_batch() -> None:
     async with bench() as b:
         first = await b.hold()
         wide = asyncio.create_task(b.worker.search("green tea", 3))
-        narrow = asyncio.create_task(b.worker.search("green tea", 3, among=[1]))
+        narrow = asyncio.create_task(b.worker.search("green tea", 3, among=np.array([1])))
         vector = asyncio.create_task(b.worker.query_vector("green tea"))
         await b.queued()
         b.backend.open()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from daemon.encoder.index import snapshot
 from daemon.encoder.index.exact import ExactIndex
+from daemon.encoder.index.rows import GrowingMatrix
 from daemon.encoder.index.snapshot import BadSnapshot
 from daemon.encoder.knowledge import Knowledge
 
@@ -44,7 +45,7 @@ def _from_snapshot(knowledge: Knowledge, path: Path, fingerprint: str, dimension
     changes = knowledge.changes_since(found.revision, fingerprint)
     if changes is None:
         raise BadSnapshot(f"the history does not tell what changed since its revision {found.revision}")
-    index = ExactIndex.of(found.ids, found.matrix)
+    index = ExactIndex.of(found.ids, found.vectors)
     index.remove(id_ for id_, vector in changes if vector is None)
     index.upsert((id_, vector) for id_, vector in changes if vector is not None)
     if len(index) != knowledge.total:
@@ -54,9 +55,16 @@ def _from_snapshot(knowledge: Knowledge, path: Path, fingerprint: str, dimension
 
 def _from_vectors(knowledge: Knowledge, fingerprint: str, dimension: int) -> Restored:
     revision = knowledge.revision
-    ids, matrix = knowledge.all_vectors(fingerprint)
-    index = ExactIndex.of(ids, matrix) if len(ids) else ExactIndex(dimension)
-    return Restored(index, revision, stamp_of(knowledge, revision), fresh=not revision)
+    return Restored(
+        from_vectors(knowledge, fingerprint, dimension), revision, stamp_of(knowledge, revision), fresh=not revision
+    )
+
+
+def from_vectors(knowledge: Knowledge, fingerprint: str, dimension: int) -> ExactIndex:
+    """Reads every vector of the base."""
+    vectors = GrowingMatrix(dimension)
+    ids, _ = knowledge.all_vectors(fingerprint, vectors.room)
+    return ExactIndex.of(ids, vectors)
 
 
 def stamp_of(knowledge: Knowledge, revision: int) -> str:

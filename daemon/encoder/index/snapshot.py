@@ -11,7 +11,7 @@ import json
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from daemon.encoder.index.exact import ExactIndex, Ids, Matrix
+from daemon.encoder.index.exact import ExactIndex, Ids
+from daemon.encoder.index.rows import GrowingMatrix
 
 MAGIC = b"vwindex1"
 _START = struct.Struct("<8sII")
@@ -39,7 +40,7 @@ class Snapshot:
     revision: int
     stamp: str
     ids: Ids
-    matrix: Matrix
+    vectors: GrowingMatrix
 
 
 def read(path: Path, fingerprint: str, dimension: int) -> Snapshot:
@@ -51,13 +52,15 @@ def read(path: Path, fingerprint: str, dimension: int) -> Snapshot:
         revision, count, crc = (_natural(header, key) for key in ("revision", "count", "crc"))
         if os.fstat(file.fileno()).st_size != file.tell() + count * (8 + 4 * dimension):
             raise BadSnapshot("its length is not what its header says")
-        ids = np.fromfile(file, "<i8", count)
-        matrix = np.fromfile(file, "<f4", count * dimension)
-    if len(ids) != count or len(matrix) != count * dimension:
-        raise BadSnapshot("it is cut short")
-    if zlib.crc32(matrix.data, zlib.crc32(ids.data)) != crc:
+        ids, vectors = np.empty(count, "<i8"), GrowingMatrix(dimension, count)
+        found = 0
+        for array in (ids, vectors.room(count)):
+            if count and file.readinto(array.data.cast("B")) != array.nbytes:
+                raise BadSnapshot("it is cut short")
+            found = zlib.crc32(array.data, found)
+    if found != crc:
         raise BadSnapshot("its checksum does not fit its contents")
-    return Snapshot(revision, str(header.get("stamp")), ids, matrix.reshape(count, dimension))
+    return Snapshot(revision, str(header.get("stamp")), ids, vectors)
 
 
 def _header(file: BinaryIO) -> dict[str, object]:
@@ -114,11 +117,12 @@ class SnapshotWriter:
         return True
 
     def give_up(self) -> None:
+        self._blocks.close()  # its views of the index would keep that from growing in place
         with suppress(OSError):  # what is still buffered finds no room either
             self._file.close()
         self._aside.unlink(missing_ok=True)
 
-    def _slices(self) -> Iterator[memoryview]:
+    def _slices(self) -> Generator[memoryview, None, None]:
         for array in (self._index.ids, self._index.matrix):
             rows = max(1, _STEP // max(1, array.strides[0]))
             for at in range(0, len(array), rows):

@@ -7,6 +7,9 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from daemon.core import wire
 from daemon.core.errors import UnknownEntry
 from daemon.encoder.knowledge.model import Row
@@ -90,7 +93,7 @@ _TYPES = {str: "'text'", bool: "'true','false'", type(None): "'null'"}
 _NUMBERS = "'integer','real'"
 
 
-def ids_with(db: sqlite3.Connection, wanted: wire.Metadata) -> list[int]:
+def ids_with(db: sqlite3.Connection, wanted: wire.Metadata) -> npt.NDArray[np.int64]:
     """Ids of the entries whose metadata has all these values; 1 equals 1.0, and neither equals true."""
     parts, values = ["metadata != '{}'"], []
     for key, value in wanted.items():
@@ -99,7 +102,7 @@ def ids_with(db: sqlite3.Connection, wanted: wire.Metadata) -> list[int]:
         parts.append(f"EXISTS ({known})")
         values += [key, _bindable(value)]
     query = f"SELECT id FROM entries WHERE {' AND '.join(parts)}"  # noqa: S608 - values are bound
-    return [row[0] for row in db.execute(query, values)]
+    return np.fromiter((row[0] for row in db.execute(query, values)), np.int64)
 
 
 def _bindable(value: wire.Scalar) -> wire.Scalar:

@@ -123,7 +123,7 @@ class Knowledge:
         with self._database.read() as db:
             return reading.hits_of(db, ids)
 
-    def ids_with(self, metadata: wire.Metadata) -> list[int]:
+    def ids_with(self, metadata: wire.Metadata) -> npt.NDArray[np.int64]:
         """Ids of the entries whose metadata has all these values; reads the metadata of every entry."""
         with self._database.read() as db:
             return reading.ids_with(db, metadata)
@@ -277,10 +277,10 @@ class Knowledge:
                 raise MissingVectors([reading.entry(db, id_).text])
             return found
 
-    def all_vectors(self, fingerprint: str) -> tuple[npt.NDArray[np.int64], Vector]:
-        """Ids of shape (n,), ascending, and their vectors of shape (n, dimension), contiguous."""
+    def all_vectors(self, fingerprint: str, room: vectors.Room | None = None) -> tuple[npt.NDArray[np.int64], Vector]:
+        """Ids of shape (n,), ascending, and their vectors of shape (n, dimension), contiguous, in `room(n)`."""
         with self._database.read() as db:
-            return vectors.all_vectors(db, fingerprint, reading.meta(db, "total"))
+            return vectors.all_vectors(db, fingerprint, reading.meta(db, "total"), room)
 
     def without_vector(self, fingerprint: str, after: int = 0, limit: int = 1000) -> list[tuple[int, str]]:
         """A page of (id, text) of entries after id `after` that must be encoded yet."""

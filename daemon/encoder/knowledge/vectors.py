@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -17,6 +17,7 @@ from daemon.encoder.knowledge.schema import Damaged
 from daemon.encoder.knowledge.texts import digest, now_us
 
 T = TypeVar("T")
+Room = Callable[[int], Vector]
 _STAGED_HOURS = 1
 # SQLite's file format: a row's length, rowid, column types and small columns; a page's head; a row of the key's index
 # on pages that are two thirds full; what is lost where a row needs pages of its own.
@@ -185,14 +186,19 @@ def disk_bytes_of_others(db: sqlite3.Connection, fingerprint: str) -> int:
 # --- bulk reading ---
 
 
-def all_vectors(db: sqlite3.Connection, fingerprint: str, total: int) -> tuple[npt.NDArray[np.int64], Vector]:
-    """Ids of shape (n,) in ascending order and their vectors, contiguous, of shape (n, dimension)."""
+def all_vectors(
+    db: sqlite3.Connection, fingerprint: str, total: int, room: Room | None = None
+) -> tuple[npt.NDArray[np.int64], Vector]:
+    """Ids of shape (n,) in ascending order and their vectors, contiguous, of shape (n, dimension).
+
+    `room(n)` gives the memory for them, of shape (n, dimension).
+    """
     known = known_fingerprint(db, fingerprint)
     if known is None:
         return np.empty(0, np.int64), np.empty((0, 0), np.float32)
     number, dimension = known
     ids = np.empty(total, np.int64)
-    matrix = np.empty((total, dimension), np.float32)
+    matrix = np.empty((total, dimension), np.float32) if room is None else room(total)
     query = (
         "SELECT e.id, v.vector FROM entries e CROSS JOIN vectors v "
         "WHERE v.fingerprint = ? AND v.hash = e.hash ORDER BY e.id"

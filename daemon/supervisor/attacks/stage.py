@@ -210,9 +210,7 @@ class Stage:
                 os.close(filter_fd)
 
     def environment(self) -> dict[str, str]:
-        config = load_tenant(self.paths.tenants_d / f"{ATTACKER}.yaml").config
-        assert config is not None
-        return launcher.environment(config, self.attackers_folder)
+        return launcher.environment(self.attackers_folder)
 
 
 def _run(
