@@ -12,10 +12,17 @@ from daemon.core import strict_yaml
 from daemon.core.strict_model import ConfigModel, check
 from daemon.core.tenant_config import Principal
 
+_LOWEST_UID, _HIGHEST_UID = 1000, 2_000_000_000
+_NOBODYS = (65534, 65535)  # nobody, and -1 where uids have 16 bits
+
 
 def _uid_range(value: list[int]) -> list[int]:
-    if len(value) != 2 or not 1000 <= value[0] < value[1] < 65534:
-        raise ValueError("is not a range of uids; allowed: [first, last] with 1000 ≤ first < last < 65534")
+    whole = len(value) == 2 and _LOWEST_UID <= value[0] < value[1] <= _HIGHEST_UID
+    if not whole or any(value[0] <= special <= value[1] for special in _NOBODYS):
+        raise ValueError(
+            f"is not a range of uids; allowed: [first, last] with {_LOWEST_UID} ≤ first < last ≤ {_HIGHEST_UID}, "
+            f"without {' and '.join(map(str, _NOBODYS))}"
+        )
     return value
 
 

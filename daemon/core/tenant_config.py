@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from daemon.core import strict_yaml
 from daemon.core.errors import Invalid, InvalidConfig
 from daemon.core.strict_model import ConfigModel, check
-from daemon.core.strict_yaml import Document
+from daemon.core.strict_yaml import Document, Location
 from daemon.core.wire import MAX_ENTRY_BYTES, MAX_K, shorten
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,27}")  # "vw-" and 28 more fit Linux's 31 characters for a user name
 NAME_ALLOWED = "1 to 28 of a-z, 0-9 and -, beginning with a letter"
 _PRINCIPAL = re.compile(r"uid:[0-9]{1,10}|(linux|group|user):[^\s:/\x00]{1,64}")
-DEVICE = ("encoder", "device")
+DEVICE: Location = ("encoder", "device")
+SEED: Location = ("knowledge", "seed")
 _DEVICE = re.compile(r"auto|cpu|cuda:(\d{1,3}|GPU-[0-9a-f-]{8,40}|MIG-[0-9a-f-]{8,40})")
 
 THRESHOLDS = {"use-multilingual": 0.3, "sentence-transformers": 0.4, "fake": 0.3}
@@ -175,13 +177,16 @@ class TenantConfig(ConfigModel):
 
 @dataclass(frozen=True)
 class TenantFile:
-    """One file in tenants.d: its configuration, or the error that keeps this tenant alone from running."""
+    """One file in tenants.d: its configuration, or the error that keeps this tenant alone from running.
+
+    `lines` holds those of DEVICE and SEED, which other tenants' files have a say in.
+    """
 
     name: str
     path: Path
     config: TenantConfig | None = None
     error: InvalidConfig | None = None
-    device_line: int = 1
+    lines: Mapping[Location, int] = field(default_factory=dict)
 
     @property
     def gpu(self) -> str | None:
@@ -198,6 +203,12 @@ class TenantFile:
         if self.config is None or self.config.knowledge.seed is None:
             return None
         return self.path.parent / self.config.knowledge.seed
+
+    def refuse(self, location: Location, value: object, allowed: str, problem: str) -> NoReturn:
+        """Raises InvalidConfig about what stands there."""
+        strict_yaml.refuse(
+            self.path, self.lines.get(location, 1), ".".join(map(str, location)), value, allowed, problem
+        )
 
 
 def parse_tenant(raw: bytes, path: Path) -> TenantFile:
@@ -219,14 +230,14 @@ def load_tenant(path: Path) -> TenantFile:
 
 
 def _checked(document: Document) -> TenantFile:
-    config, line = check(TenantConfig, document), document.line_of(DEVICE)
-    return TenantFile(document.path.stem, document.path, config=config, device_line=line)
+    lines = {location: document.line_of(location) for location in (DEVICE, SEED)}
+    return TenantFile(document.path.stem, document.path, config=check(TenantConfig, document), lines=lines)
 
 
 def check_seed(file: TenantFile) -> None:
     """Raises InvalidConfig when the seed that the file names can't be used."""
     if file.seed is not None and (problem := _seed_problem(file.seed)):
-        strict_yaml.refuse(file.path, 1, "knowledge.seed", file.seed.name, "a file beside the YAML", problem)
+        file.refuse(SEED, file.seed.name, "a file beside the YAML", problem)
 
 
 def _seed_problem(path: Path) -> str | None:

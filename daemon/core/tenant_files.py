@@ -1,4 +1,8 @@
-"""tenants.d as a whole: every tenant's file, and what no single file can tell: that two of them name one GPU."""
+"""tenants.d as a whole: every tenant's file, and what no single file can tell.
+
+Of two that name one GPU, one is refused; so is one whose seed is another tenant's, which would read the other's texts
+into its own base.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from daemon.core import strict_yaml
 from daemon.core.errors import InvalidConfig
-from daemon.core.tenant_config import DEVICE, TenantFile, load_tenant
+from daemon.core.tenant_config import DEVICE, SEED, TenantFile, load_tenant
 
 Stamp = tuple[int, int, int]  # inode, size, time of change: what tells a changed file from an unchanged one
 Had = Callable[[str], str | None]
 
-_ALLOWED = "a GPU that no other tenant's file names, auto, or limits.gpu_sharing: allowed in both files"
+_GPUS = "a GPU that no other tenant's file names, auto, or limits.gpu_sharing: allowed in both files"
 
 
 def read_tenants(folder: Path) -> dict[str, TenantFile]:
@@ -59,7 +62,7 @@ class TenantFolder:
 
 def load_tenants(folder: Path) -> dict[str, TenantFile]:
     """As `read_tenants`, checked beside each other: of two files that name one GPU, the first by name is good."""
-    return {file.name: file for file in refuse_doubles(read_tenants(folder).values())}
+    return {file.name: file for file in check_together(read_tenants(folder).values())}
 
 
 def check_files(paths: Sequence[Path]) -> list[TenantFile]:
@@ -68,27 +71,33 @@ def check_files(paths: Sequence[Path]) -> list[TenantFile]:
     named = {path.absolute() for path in paths}
     beside = [file for folder in sorted(folders) for file in read_tenants(folder).values()]
     before = [file for file in beside if file.path.absolute() not in named]
-    return refuse_doubles([*before, *map(load_tenant, paths)])[len(before) :]
+    return check_together([*before, *map(load_tenant, paths)])[len(before) :]
 
 
-def refuse_doubles(files: Iterable[TenantFile]) -> list[TenantFile]:
-    """The files in their order, where one that names a GPU which an earlier one names is refused.
+def check_together(files: Iterable[TenantFile]) -> list[TenantFile]:
+    """The files in their order; where one can't stand beside the others, with an error: a GPU is an earlier file's.
 
     Files of one tenant are no doubles. `cuda:0` and a UUID are compared as they are written: that they are the same
     GPU only the driver knows, and its lock (`supervisor.gpu_lock`) refuses the second to start.
     """
+    files = list(files)
+    names = {file.name for file in files}
     good: list[TenantFile] = []
     checked = []
     for file in files:
-        rival = None if file.gpu is None else next((other for other in good if _exclude_each_other(file, other)), None)
-        if rival is None:
+        try:
+            _check_seed(file, names)
+            _check_gpu(file, good)
+        except InvalidConfig as error:
+            checked.append(replace(file, config=None, error=error))
+        else:
             good.append(file)
-        checked.append(file if rival is None else replace(file, config=None, error=_doubled(file, rival)))
+            checked.append(file)
     return checked
 
 
 def settle(files: Mapping[str, TenantFile], in_force: Mapping[str, TenantFile], had: Had) -> dict[str, TenantFile]:
-    """Of files that name one GPU all but one refused: the tenant that has it keeps it, else the first by name.
+    """As `check_together`: of files that name one GPU, the tenant that has it keeps it, else the first by name.
 
     Args:
         in_force: the configurations that tenants run on; where a file is bad the tenant stays on that one, and so
@@ -98,7 +107,7 @@ def settle(files: Mapping[str, TenantFile], in_force: Mapping[str, TenantFile], 
     wanted = sorted(files.values(), key=lambda file: (had(file.name) != file.gpu, file.name))
     stays: dict[str, TenantFile] = {}
     while True:
-        checked = {file.name: file for file in refuse_doubles([*stays.values(), *wanted])[len(stays) :]}
+        checked = {file.name: file for file in check_together([*stays.values(), *wanted])[len(stays) :]}
         refused = {name for name, file in checked.items() if file.error is not None}
         more = {name: in_force[name] for name in refused & in_force.keys() - stays.keys()}
         if not more:
@@ -106,23 +115,33 @@ def settle(files: Mapping[str, TenantFile], in_force: Mapping[str, TenantFile], 
         stays |= more
 
 
-def check_double(file: TenantFile, others: Iterable[TenantFile]) -> None:
-    """Raises InvalidConfig when `file` names a GPU that one of the others names."""
-    *_, checked = refuse_doubles([*others, file])
+def check_beside(file: TenantFile, others: Iterable[TenantFile]) -> None:
+    """Raises InvalidConfig when `file` can't stand beside the others, which came first."""
+    *_, checked = check_together([*others, file])
     if checked.error is not None:
         raise checked.error
 
 
+def _check_seed(file: TenantFile, names: set[str]) -> None:
+    """A file's owner is the tenant that its name begins with: acme.entries.txt is acme's, and acme.yaml, too."""
+    if file.seed is None:
+        return
+    owner = file.seed.name.partition(".")[0]
+    if owner in names and owner != file.name:
+        file.refuse(
+            SEED, file.seed.name, f"a file whose name begins with {file.name}., or with no other tenant's",
+            f"belongs to tenant {owner}",
+        )  # fmt: skip
+
+
+def _check_gpu(file: TenantFile, earlier: Iterable[TenantFile]) -> None:
+    for other in earlier if file.gpu is not None else ():
+        if _exclude_each_other(file, other):
+            where = f"{other.path}, line {other.lines.get(DEVICE, 1)}"
+            file.refuse(DEVICE, file.gpu, _GPUS, f"{file.gpu} is given to tenant {other.name} already ({where})")
+
+
 def _exclude_each_other(file: TenantFile, other: TenantFile) -> bool:
-    if file.gpu is None or file.gpu != other.gpu or file.name == other.name:
+    if file.gpu != other.gpu or file.name == other.name:
         return False
     return not (file.shares_gpu and other.shares_gpu)
-
-
-def _doubled(file: TenantFile, rival: TenantFile) -> InvalidConfig:
-    where = f"{rival.path}, line {rival.device_line}"
-    problem = f"{file.gpu} is given to tenant {rival.name} already ({where})"
-    try:
-        strict_yaml.refuse(file.path, file.device_line, ".".join(DEVICE), file.gpu, _ALLOWED, problem)
-    except InvalidConfig as error:
-        return error

@@ -6,8 +6,11 @@ tenant a cgroup beside it. Nothing is touched that is not marked as delegated.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +37,7 @@ class Cgroups:
     def __init__(self, base: Path | None, why_not: str = "") -> None:
         self.base = base
         self.why_not = why_not
+        self._leaving = set(base.glob("tenant-*")) if base is not None else set()  # of a daemon that was killed
 
     @classmethod
     def discover(cls, mounted: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Cgroups:
@@ -52,6 +56,7 @@ class Cgroups:
         if self.base is None:
             return None
         path = self.base / f"tenant-{tenant}"
+        self._leaving.discard(path)
         path.mkdir(exist_ok=True)
         _write(path / "pids.max", str(limits.processes))
         _write(path / "memory.max", str(limits.memory_mb * _MIB) if limits.memory_mb else "max")
@@ -62,13 +67,47 @@ class Cgroups:
         _write(path / "cpu.max", f"{quota} {_PERIOD_US}")
         return path
 
+    def out_of_memory(self, tenant: str) -> Callable[[], str | None]:
+        """Answers, when asked later, why the kernel ended a process of the tenant for want of memory, if it did."""
+        if self.base is None:
+            return lambda: None
+        path = self.base / f"tenant-{tenant}"
+        before = _memory_events(path)
+
+        def since() -> str | None:
+            try:
+                now = _memory_events(path)
+            except FileNotFoundError:  # taken away: the tenant rests
+                return None
+            if now["oom_kill"] <= before["oom_kill"]:
+                return None
+            own = now["oom"] > before["oom"]
+            return "it reached limits.memory_mb" if own else "the host has none left"
+
+        return since
+
     def remove(self, tenant: str) -> None:
-        """An empty cgroup goes; one with a process that does not end stays."""
-        if self.base is not None and (path := self.base / f"tenant-{tenant}").exists():
+        if self.base is not None:
+            self._leaving.add(self.base / f"tenant-{tenant}")
+            self.sweep()
+
+    def sweep(self) -> None:
+        """Takes away those that are empty by now: the last processes of a sandbox take a moment to go."""
+        for path in list(self._leaving):
             try:
                 path.rmdir()
+            except FileNotFoundError:
+                pass
             except OSError as error:
-                log.warning("cgroup-stays", extra={"tenant": tenant, "reason": str(error)})
+                if error.errno == errno.EBUSY:
+                    continue
+                log.warning("cgroup-stays", extra={"cgroup": path.name, "reason": str(error)})
+            self._leaving.discard(path)
+
+
+def _memory_events(path: Path) -> Counter[str]:
+    pairs = (line.split() for line in (path / "memory.events").read_text().splitlines())
+    return Counter({name: int(count) for name, count in pairs})
 
 
 def _own_cgroup(mounted: Path, own: Path) -> Path:

@@ -21,6 +21,7 @@ from daemon.supervisor.aside import Surroundings
 from daemon.supervisor.cgroups import CgroupLimits, Cgroups
 from daemon.supervisor.gpu import Placement
 from daemon.supervisor.homes import Home
+from daemon.supervisor.linux_users import LinuxUsers
 from daemon.supervisor.process import Launch
 from daemon.supervisor.sandbox import SOURCE_ROOT, Limits, Sandbox, check_host, overlap, write_accounts
 from daemon.supervisor.state_db import StateDb
@@ -45,6 +46,7 @@ class Launcher:
         self._listeners: dict[str, socket.socket] = {}
         self._cgroups = Cgroups.discover() if self.strict and os.geteuid() == 0 else Cgroups(None)
         self.disk = TenantDisk(paths, self._uid if self.strict else None)
+        self._users = LinuxUsers(db.uids_given) if self.strict and paths == Paths.system() else None
 
     @property
     def strict(self) -> bool:
@@ -68,6 +70,7 @@ class Launcher:
             prefix=around.prefix,
             environment=dict(around.environment),
             pass_fds=around.pass_fds,
+            out_of_memory=self._cgroups.out_of_memory(tenant.name),
         )
 
     async def aside(self, tenant: Tenant, config: TenantConfig, placement: Placement, purpose: str) -> Surroundings:
@@ -105,13 +108,18 @@ class Launcher:
         """The tenant's sandbox, its data folder being the tenant's. Raises StartRefused."""
         check_host([self._paths.etc, self._paths.state, self._paths.log, self._paths.run])
         uid = self._uid(name)
-        await asyncio.to_thread(check_uid, uid, name)
+        await _to_its_end(lambda: self._have_user(name, uid))
         sandbox = tenant_sandbox(self._paths, name, uid, config)
         await _to_its_end(lambda: self._home(name).give_to(uid))
         self.disk.set_bound(name, config.limits.disk_mb)
         write_accounts(sandbox.accounts, name, uid, sandbox.data)
         limits = CgroupLimits(config.limits.memory_mb, config.limits.cpus, sandbox.limits.processes)
         return replace(sandbox, cgroup=self._cgroups.make(cgroup, limits))
+
+    def _have_user(self, name: str, uid: int) -> None:
+        check_uid(uid, name)
+        if self._users is not None:
+            self._users.ensure(name, uid)
 
     def _uid(self, name: str) -> int:
         return self._db.uid(name, *self._config.uid_range)
@@ -125,11 +133,13 @@ class Launcher:
         return Home(name, self._paths.tenant(name).data, accounts_folder(self._paths, name))
 
     async def destroy_data(self, name: str) -> None:
-        """Purges the tenant's data folder by its owner's hand. Raises InternalError, OSError."""
+        """Purges the tenant's data folder by its owner's hand, then its Linux user. Raises InternalError, OSError."""
         home = self._home(name)
         if home.data.exists():
             self.disk.lift(name)
             await asyncio.to_thread(home.destroy)
+        if self._users is not None:
+            await asyncio.to_thread(self._users.remove, name)
 
     # --- listeners -----------------------------------------------------------------------------------
 
@@ -137,6 +147,10 @@ class Launcher:
         """What a tenant that rests does not need: its listener, so that dialling it fails at once."""
         self.close_listener(tenant.name)
         self._cgroups.remove(tenant.name)
+
+    def catch_up(self) -> None:
+        """What could not be given back at once."""
+        self._cgroups.sweep()
 
     def close(self) -> None:
         for name in list(self._listeners):

@@ -22,7 +22,7 @@ from daemon.core.errors import (
 from daemon.core.paths import Paths
 from daemon.core.reembed import Plan
 from daemon.core.tenant_config import TenantConfig, TenantFile, check_name, check_seed, parse_tenant
-from daemon.core.tenant_files import TenantFolder, check_double, settle
+from daemon.core.tenant_files import TenantFolder, check_beside, settle
 from daemon.core.wire import GpuList, Operation, TenantView
 from daemon.supervisor import planning, views
 from daemon.supervisor.benching import Benching
@@ -122,11 +122,12 @@ class Manager:
         self.state_db.close()
 
     async def _catch_up(self) -> None:
-        """What a full disk did not take is kept once there is room."""
+        """What a full disk did not take is kept once there is room; what was busy is given back once it is not."""
         while True:
             await asyncio.sleep(CATCH_UP_S)
             self.state_db.catch_up()
             self.events.catch_up()
+            self.launcher.catch_up()
 
     def live(self) -> list[Tenant]:
         """The tenants whose encoder is ready."""
@@ -287,7 +288,7 @@ class Manager:
         check_name(name)
         path = self.tenants_dir / f"{name}.yaml"
         file = await asyncio.to_thread(parse_tenant, raw, path)
-        check_double(file, self._others(name))
+        check_beside(file, self._others(name))
         assert file.config is not None
         return await planning.plan(name, self.tenants.get(name), file.config, self.reembedding)
 
@@ -300,7 +301,7 @@ class Manager:
         path = self.tenants_dir / f"{name}.yaml"
         file = await asyncio.to_thread(parse_tenant, raw, path)  # a large file takes seconds
         check_seed(file)
-        check_double(file, self._others(name))
+        check_beside(file, self._others(name))
         known = name in self.tenants
         if not known and not adopt and self.paths.tenant(name).data.exists():
             raise DataExists(
@@ -310,7 +311,7 @@ class Manager:
             )
         if known and not offline and file.config is not None:
             await self.reembedding.check(self.tenants[name], file.config)
-            check_double(file, self._others(name))  # that took a while
+            check_beside(file, self._others(name))  # that took a while
         _write_whole(path, raw)
         if known:
             self.reload.change(self.tenants[name], file, offline=offline)

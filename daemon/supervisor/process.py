@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -64,6 +64,7 @@ class Launch:
     pass_fds: Sequence[int] = ()
     cwd: str = "/"
     program: Sequence[str] = ("-m", "daemon.encoder")  # what Python runs; tests put a hostile one here
+    out_of_memory: Callable[[], str | None] = lambda: None  # asked at its end: why the kernel ended it, if it did
 
 
 @dataclass(frozen=True)
@@ -72,9 +73,12 @@ class Ended:
 
     exit_code: int | None
     signal_name: str | None
+    out_of_memory: str | None = None
 
     @property
     def words(self) -> str:
+        if self.out_of_memory:
+            return f"was ended by the kernel, out of memory: {self.out_of_memory}"
         if self.signal_name:
             return f"ended by {self.signal_name}"
         return f"exited with code {self.exit_code}"
@@ -264,6 +268,7 @@ class EncoderProcess:
         ended = Ended(None, signal.Signals(-code).name) if code < 0 else Ended(code, None)
         if code > 128 and self.launch.prefix:  # bwrap passes its child's signal on as 128 + n
             ended = Ended(None, signal.Signals(code - 128).name) if code - 128 in signal.valid_signals() else ended
+        ended = replace(ended, out_of_memory=self.launch.out_of_memory())
         if not self.ended.done():
             self.ended.set_result(ended)
         self._on_end(self, ended)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pwd
 import sqlite3
 from collections import deque
 from collections.abc import Sequence
@@ -160,6 +161,8 @@ class StateDb:
             "SELECT max(uid) FROM uids WHERE uid BETWEEN ? AND ?", (first, last)
         ).fetchone()[0]
         uid = first if highest is None else int(highest) + 1
+        while uid <= last and _is_somebodys(uid):
+            uid += 1
         if uid > last:
             raise StartRefused(
                 f"cannot give tenant {tenant} a uid: uid_range [{first}, {last}] is used up; widen it in daemon.yaml"
@@ -167,5 +170,19 @@ class StateDb:
         self.connection.execute("INSERT INTO uids (uid, tenant) VALUES (?, ?)", (uid, tenant))
         return uid
 
+    def uids_given(self, tenant: str) -> frozenset[int]:
+        """Every uid that a tenant of this name has or had."""
+        rows = self.connection.execute("SELECT uid FROM uids WHERE tenant = ?", (tenant,)).fetchall()
+        return frozenset(row[0] for row in rows)
+
     def close(self) -> None:
         self.connection.close()
+
+
+def _is_somebodys(uid: int) -> bool:
+    """A user's of this host."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True

@@ -157,6 +157,39 @@ def test_another_tenants_operation_is_unknown(host: RunningDaemon) -> None:
         assert answer.kind == "unknown-operation"
 
 
+def test_another_tenants_entries_are_unknown_under_ones_own(host: RunningDaemon) -> None:
+    """Ids are each base's own: globex's third entry is nobody's under acme; so are its vector, its import, its log."""
+    with host.client() as client:
+        for name in ("acme", "globex"):
+            client.wait(name, client.start(name).id)
+        client.set_texts("acme", ["an entry of acme"])
+        client.set_texts("globex", [f"a secret of globex, number {number}" for number in range(3)])
+        lines = b"one more secret of globex\n"
+        operation = client.wait("globex", client.import_entries("globex", lines, "text/plain").id).id
+        theirs = max(entry.id for entry in client.entries("globex").entries)
+    own = "/v1/tenants/acme"
+    for method, path in (
+        ("PATCH", f"/entries/{theirs}"), ("DELETE", f"/entries/{theirs}"), ("GET", f"/entries/{theirs}/vector"),
+    ):  # fmt: skip
+        answer = as_user(host, "editor", method, own + path, {"text": "a text of some length"})
+        assert (answer.status, answer.kind) == (404, "unknown-entry"), (method, path)
+    deleted = as_user(host, "editor", "POST", f"{own}/entries/delete", {"ids": [theirs]})
+    assert (deleted.json()["deleted"], deleted.json()["unknown"]) == ([], [theirs])
+    assert operation.startswith("e-")
+    for method, tail in (("GET", ""), ("GET", "/wait?timeout=0"), ("DELETE", "")):
+        assert as_user(host, "tenant-admin", method, f"{own}/operations/{operation}{tail}").kind == "unknown-operation"
+    for ask_for in (
+        ("POST", "/search", {"query": "a secret of globex", "k": 1000}), ("GET", "/entries?limit=1000", None),
+        ("GET", "/export?format=jsonl", None), ("GET", "/history", None), ("GET", "/logs?tail=10000", None),
+    ):  # fmt: skip
+        method, path, body = ask_for
+        answer = as_user(host, "tenant-admin", method, own + path, body)
+        assert answer.status == 200, path
+        assert b"globex" not in answer.body, path
+    with host.client() as client:
+        assert client.entries("globex").total == 4
+
+
 def test_events_are_the_callers_tenants_alone(host: RunningDaemon) -> None:
     def tenants(user: str) -> set[str | None]:
         return {

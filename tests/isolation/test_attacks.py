@@ -65,9 +65,14 @@ def test_probes_stand_in_the_very_sandbox_of_the_encoder(stage: Stage) -> None:
     prefix = stage.sandbox().prefix(int(running[filter_at]))
     assert running[: len(prefix)] == prefix
     assert running[len(prefix) + 1 : len(prefix) + 3] == ["-m", "daemon.encoder"]
-    environ = Path(f"/proc/{stage.pids[ATTACKER]}/environ").read_text().split("\0")
+
+
+@needs_root
+def test_an_encoders_environment_is_built_from_nothing(stage: Stage) -> None:
+    environ = Path(f"/proc/{stage.pids[ATTACKER]}/environ").read_text().rstrip("\0").split("\0")
     expected = {f"{name}={value}" for name, value in stage.environment().items()}
-    assert expected <= set(environ)
+    assert set(environ) - {"PWD=/"} == expected
+    assert set(os.environ) - {name.partition("=")[0] for name in expected}  # the daemon had more, to be passed on
 
 
 @needs_root

@@ -11,7 +11,7 @@ from tests import guest
 
 @pytest.mark.skipif(guest.IN_GUEST in os.environ, reason="this is the guest")
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("file", ["test_quotas.py"])
+@pytest.mark.parametrize("file", ["test_quotas.py", "test_cgroups.py"])
 def test_all_of_it_holds_in_a_guest(file: str) -> None:
     if (why := guest.missing()) is not None:
         pytest.skip(why)

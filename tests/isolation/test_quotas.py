@@ -18,7 +18,6 @@ from daemon.core.wire import NewEntry
 from daemon.supervisor import quotas
 from tests.guest import IN_GUEST, QUOTA_FOLDER
 from tests.isolation.conftest import needs_root
-from tests.stubs.filling_encoder import WAYS
 from tests.support import fake_tenant, running_daemon, wait_for
 
 pytestmark = needs_root
@@ -89,25 +88,27 @@ def test_space_and_files_are_bounded(folder: Path) -> None:
 # --- a daemon -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_an_encoder_that_fills_the_disk_is_refused_by_the_kernel(root: Path, way: str) -> None:
+def test_an_encoder_that_fills_the_disk_is_refused_by_the_kernel(root: Path) -> None:
     bound = bound_of(1)
-    filler = fake_tenant(title={"en": way}, limits={"disk_mb": 1})
-    with running_daemon({"evil-filler": filler}, start=False, root=root, isolation="strict") as daemon:
+    assert bound is not None
+    ways = {"evil-filler-space": "many files", "evil-filler-files": "empty files", "evil-filler-held": "deleted files"}
+    fillers = {name: fake_tenant(title={"en": way}, limits={"disk_mb": 1}) for name, way in ways.items()}
+    with running_daemon(fillers, start=False, root=root, isolation="strict") as daemon:
         daemon.module = "tests.stubs.hostile_daemon"
         daemon.start()
-        wait_for(lambda: '"filled"' in daemon.encoder_log("evil-filler"), 60, what="the encoder's end of filling")
-        assert "quota exceeded" in daemon.encoder_log("evil-filler")
-        data = daemon.paths.tenant("evil-filler").data
-        uid = data.stat().st_uid
-        found = quotas.quota(data, uid)
-        assert found.bound == bound
-        assert found.used_bytes <= bound.megabytes << 20
-        assert daemon.tenant("evil-filler").state == "ready"
-        with daemon.client() as client:
-            assert "disk space bounded by the file system's quotas" in client.info().isolation_words["en"]
-            client.delete_tenant("evil-filler", purge="evil-filler")
-        assert quotas.quota(root, uid).bound is None
+        for name in ways:
+            wait_for(lambda name=name: '"filled"' in daemon.encoder_log(name), 60, what=f"the end of {name}'s filling")
+            assert "quota exceeded" in daemon.encoder_log(name)
+            data = daemon.paths.tenant(name).data
+            uid = data.stat().st_uid
+            found = quotas.quota(data, uid)
+            assert found.bound == bound
+            assert found.used_bytes <= bound.megabytes << 20
+            assert daemon.tenant(name).state == "ready"
+            with daemon.client() as client:
+                assert "disk space bounded by the file system's quotas" in client.info().isolation_words["en"]
+                client.delete_tenant(name, purge=name)
+            assert quotas.quota(root, uid).bound is None
 
 
 def test_a_changed_limit_is_a_changed_quota(root: Path) -> None:

@@ -1,4 +1,5 @@
-"""An encoder that has gone over to the enemy: says that it is ready, then fills the disk, as its title says.
+"""An encoder that has gone over to the enemy: says that it is ready, then uses up the disk, memory or the process
+table, as its title says.
 
 It stops a good step past what its bound allows, so that what it did can be looked at. Standard library alone.
 """
@@ -16,6 +17,8 @@ from pathlib import Path
 
 MIB = 1 << 20
 FILES = 34  # of 4 MiB each: about twice the bound of `disk_mb: 1`
+MEMORY_MB = 160
+PROCESSES = 300 + 8 * (os.cpu_count() or 1)
 EMPTY_FILES = 14_000  # past its bound on files, too
 KEPT: list[object] = []
 
@@ -71,6 +74,21 @@ def deleted_and_mapped(folder: Path) -> None:
         os.close(fd)
 
 
+def memory(_: Path) -> None:
+    for _ in range(MEMORY_MB):
+        KEPT.append(b"x" * MIB)
+
+
+def processes(_: Path) -> None:
+    for number in range(PROCESSES):
+        try:
+            if os.fork() == 0:
+                time.sleep(600)
+                os._exit(0)
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror} after {number} processes") from error
+
+
 WAYS: dict[str, Callable[[Path], None]] = {
     "many files": many_files,
     "a closed folder": closed_folder,
@@ -79,6 +97,7 @@ WAYS: dict[str, Callable[[Path], None]] = {
     "deleted files": deleted_files,
     "deleted and mapped": deleted_and_mapped,
 }
+OTHER_WAYS = {"memory": memory, "processes": processes}
 
 
 def main() -> None:
@@ -92,7 +111,7 @@ def main() -> None:
     control.send(json.dumps({"type": "warming", "step": "evil"}).encode())
     control.send(json.dumps(ready).encode())
     try:
-        WAYS[way](Path(option("data")))
+        {**WAYS, **OTHER_WAYS}[way](Path(option("data")))
         said = "all of it was written"
     except OSError as error:
         said = error.strerror or "?"

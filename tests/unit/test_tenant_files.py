@@ -10,7 +10,7 @@ import pytest
 
 from daemon.core.errors import InvalidConfig
 from daemon.core.tenant_config import TenantFile, parse_tenant
-from daemon.core.tenant_files import TenantFolder, check_double, check_files, load_tenants, settle
+from daemon.core.tenant_files import TenantFolder, check_beside, check_files, load_tenants, settle
 from daemon.supervisor.state_db import StateDb
 
 UUID = "cuda:GPU-11111111-2222-3333-4444-555555555555"
@@ -102,9 +102,9 @@ def test_two_tenants_may_change_places() -> None:
 
 
 def test_a_tenant_may_change_its_own_file() -> None:
-    check_double(parsed("acme", on("cuda:0", zh="新")), [parsed("acme", on("cuda:0")), parsed("globex", on("cuda:1"))])
+    check_beside(parsed("acme", on("cuda:0", zh="新")), [parsed("acme", on("cuda:0")), parsed("globex", on("cuda:1"))])
     with pytest.raises(InvalidConfig, match=r"given to tenant globex already \(globex.yaml, line 4\)"):
-        check_double(parsed("acme", on("cuda:1")), [parsed("globex", on("cuda:1"))])
+        check_beside(parsed("acme", on("cuda:1")), [parsed("globex", on("cuda:1"))])
 
 
 def test_the_daemon_remembers_who_had_it(tmp_path: Path) -> None:
@@ -163,3 +163,27 @@ def test_a_refused_file_is_read_again_with_the_others(tmp_path: Path) -> None:
 def test_no_folder_is_an_empty_one(tmp_path: Path) -> None:
     folder = TenantFolder(tmp_path / "nothing")
     assert (folder.read(), folder.changed()) == ({}, False)
+
+
+# --- another tenant's seed --------------------------------------------------------------------------------------
+
+
+def seeded(seed: str) -> str:
+    return f"encoder: {{backend: fake}}\nknowledge:\n  seed: {seed}\n"
+
+
+@pytest.mark.parametrize("seed", ["acme.entries.txt", "acme.yaml", "acme"])
+def test_a_seed_that_is_another_tenants_is_refused(tmp_path: Path, seed: str) -> None:
+    """A copied file, say, whose seed was forgotten: it would hand one customer's texts to the next."""
+    (tmp_path / seed).write_text("a text of acme's alone")
+    files = written(tmp_path, globex=seeded(seed), acme=on("cpu"))
+    error = refused(files)["globex"]
+    assert (error.details["line"], error.details["field"]) == (3, "knowledge.seed")
+    assert "belongs to tenant acme; allowed: a file whose name begins with globex." in error.message
+    assert "acme" not in refused(files)
+
+
+def test_a_seed_of_its_own_or_of_nobody_is_good(tmp_path: Path) -> None:
+    for seed in ("globex.txt", "faq.txt", "acme-old.txt"):
+        (tmp_path / seed).write_text("a text for whoever names it")
+        assert not refused(written(tmp_path, globex=seeded(seed), acme=on("cpu")))
