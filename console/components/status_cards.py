@@ -135,8 +135,15 @@ def host(memory: wire.HostMemory | None, gpus: wire.GpuList | None, t: Words) ->
         free = t("status.host_free", free=megabytes(memory.available_mb), total=megabytes(memory.total_mb))
         rows.append(_meter(t("status.host_memory"), free, 1 - memory.available_mb / (memory.total_mb or 1)))
     if gpus is not None:
-        rows += [_gpu(one, t) for one in gpus.gpus] or [el("p", t("status.no_gpu"), class_="vw-hint")]
+        rows += [_gpu(one, t) for one in gpus.gpus] or [_no_gpu(gpus.note, t)]
     return el("section", el("h3", t("status.host")), rows, class_="vw-host")
+
+
+def _no_gpu(note: str | None, t: Words) -> Html:
+    """A driver in trouble is told in its own words: that is not a host without a GPU."""
+    if note is None or note == wire.NO_GPU:
+        return el("p", t("status.no_gpu"), class_="vw-hint")
+    return el("p", f"GPU: {note}", class_="vw-warning", dir="auto")
 
 
 def _gpu(gpu: wire.Gpu, t: Words) -> Html:
@@ -148,6 +155,7 @@ def _gpu(gpu: wire.Gpu, t: Words) -> Html:
         f"{gpu.utilisation_percent} %" if gpu.utilisation_percent is not None else "",
         t("status.gpu_tenants", names=", ".join(gpu.tenants)) if gpu.tenants else t("status.gpu_idle"),
         t("status.gpu_foreign", n=foreign) if foreign else "",
+        gpu.problem or "",
     ]
     said = " · ".join(part for part in parts if part)
     return _meter(f"GPU {gpu.index} {gpu.name}", said, gpu.memory_used_mb / (gpu.memory_mb or 1))

@@ -1,7 +1,8 @@
 """What tenants lay on the disk, watched: where no quota bounds it, and where little is left for all.
 
 What is free is looked at each second, which costs nothing; tenants are measured when it has fallen by a step, and every
-now and then. Past its bound (`core.disk.bound_of`) a tenant is ended: its own encoder refuses writes long before.
+now and then: those that have a limit, and all when what is free nears the floor. Past its bound
+(`core.disk.bound_of`) a tenant is ended: its own encoder refuses writes long before.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ class Free:
             or before.files - self.files > min(_STEP_FILES, self.total_files / _STEP_SHARE)
         )  # fmt: skip
 
-    def is_low(self, floor_mb: int) -> bool:
-        return self.megabytes < floor_mb or self.files < self.total_files / _FILES_SHARE
+    def is_low(self, floor_mb: int, times: int = 1) -> bool:
+        return self.megabytes < times * floor_mb or self.files < times * self.total_files / _FILES_SHARE
 
     @property
     def words(self) -> str:
@@ -122,7 +123,12 @@ class DiskWatch:
         self._forget({tenant.name for tenant in self._tenants()})
         found = await asyncio.to_thread(_disks, [tenant.paths.data for tenant in running])
         for free, at in found.items():
-            await self._look_at(free, [running[position] for position in at])
+            on_it = [running[position] for position in at]
+            every = free.is_low(self._floor_mb, times=2) or self._was_low(free)
+            await self._look_at(free, [tenant for tenant in on_it if every or _limit(tenant) is not None])
+
+    def _was_low(self, free: Free) -> bool:
+        return free.device in self._disks and self._disks[free.device].low
 
     def _forget(self, names: set[str]) -> None:
         for name in self._past.keys() - names:
@@ -142,6 +148,8 @@ class DiskWatch:
 
     def _is_due(self, free: Free, tenants: Sequence[Tenant], now: float) -> bool:
         state = self._disks.get(free.device)
+        if not tenants:
+            return False
         if state is None or now - state.measured_at > self._every_s:
             return True
         if free.has_fallen(state.free) or free.is_low(self._floor_mb) is not state.low:

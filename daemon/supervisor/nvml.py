@@ -17,13 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from daemon.core.wire import NO_GPU
+
 log = logging.getLogger(__name__)
 
 DEADLINE_S = 5.0
 ABSENT_KEPT_S = 10.0  # a driver may be loaded later; until then nobody looks for it again
 CONTROL_NODE = Path("/dev/nvidiactl")
 MIB = 1 << 20
-NO_GPU = "no GPU on this host"
 
 T = TypeVar("T")
 

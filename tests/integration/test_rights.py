@@ -97,6 +97,18 @@ def test_the_highest_role_on_one_tenant_is_none_on_another(host: RunningDaemon, 
     assert (answer.status, answer.kind) == (404, "unknown-tenant")
 
 
+def test_every_change_that_is_asked_for_is_audited_whatever_came_of_it(host: RunningDaemon) -> None:
+    changing = [route for route in ROUTES if route.mutating]
+    assert len(changing) > 15
+    asked = {route.name: try_route(host, route, NAMES[Role.ADMIN]) for route in changing}
+    lines = as_user(host, "chief", "GET", "/v1/audit?principal=user:chief&limit=1000").json()["lines"]
+    written = {line["request"]: line for line in lines}
+    for name, answer in asked.items():
+        line = written[answer.headers["vecward-request"]]
+        assert (line["action"], line["via"], line["pid"]) == (name, "console", os.getpid())
+        assert line["outcome"] == answer.kind or answer.status < 300
+
+
 def test_the_encoder_knows_every_relayed_row(host: RunningDaemon) -> None:
     """It answers unknown paths itself: such an answer would mean a row without anybody behind it."""
     as_user(host, "chief", "POST", "/v1/tenants/globex/start")

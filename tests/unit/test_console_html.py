@@ -252,3 +252,18 @@ def test_progress_of_an_import_with_and_without_a_total() -> None:
     assert "5 of 20" in Reader(files.progress(operation, t)).text
     unknown = operation.model_copy(update={"progress": wire.Progress(done=5)})
     assert "Entries so far: 5" in Reader(files.progress(unknown, t)).text
+
+
+def test_a_gpu_is_told_with_its_figures_its_tenants_and_what_else_runs_on_it() -> None:
+    ours, foreign = wire.GpuProcess(pid=1, tenant="acme"), wire.GpuProcess(pid=2)
+    gpu = wire.Gpu(
+        index=1, uuid="u", name="Stub", memory_mb=24_000, memory_used_mb=6_000, temperature_c=41, utilisation_percent=7,
+        tenants=["acme", "globex"], processes=[ours, foreign], problem="the GPU is lost",
+    )  # fmt: skip
+    said = str(status_cards.host(None, wire.GpuList(gpus=[gpu]), words("en")))
+    for part in ("GPU 1 Stub", "41 °C", "7 %", "acme, globex", "other processes: 1", "the GPU is lost", "width:25%"):
+        assert part in said, part
+    silent = gpu.model_copy(update={"temperature_c": None, "utilisation_percent": None, "problem": None})
+    assert "°C" not in str(status_cards.host(None, wire.GpuList(gpus=[silent]), words("en")))
+    trouble = wire.GpuList(gpus=[], note="the driver has not answered for 5 s")
+    assert "the driver has not answered" in str(status_cards.host(None, trouble, words("en")))

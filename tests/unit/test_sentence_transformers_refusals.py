@@ -5,6 +5,9 @@ The parts of CUDA that need a GPU are stubs here: they show what is asked of PyT
 
 from __future__ import annotations
 
+import os
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -147,6 +150,28 @@ def test_code_that_comes_with_a_model_is_refused(qwen3: Path, tmp_path: Path) ->
     (custom / "custom_module.py").write_text("raise SystemExit('this code must not run')\n")
     with pytest.raises(StartRefused, match=r"encoder\.trust_remote_code: true"):
         load(custom)
+
+
+class Bomb:
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
+        return os.mkdir, (str(self.mark),)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "1_Pooling/pytorch_model.bin", "model.pt", "training_args.bin"])
+def test_a_pickle_in_the_model_folder_does_not_go_off(qwen3: Path, tmp_path: Path, name: str) -> None:
+    mark = tmp_path / "boom"
+    bomb = pickle.dumps(Bomb(mark))
+    pickle.loads(bomb)  # noqa: S301  (the control: it does go off)
+    mark.rmdir()
+    planted = copy_model(qwen3, tmp_path / "planted", without=("model.safetensors",))
+    (planted / name).parent.mkdir(exist_ok=True)
+    (planted / name).write_bytes(bomb)
+    with pytest.raises(StartRefused):
+        load(planted)
+    assert not mark.exists()
 
 
 def test_an_attention_that_is_not_installed_is_refused(qwen3: Path) -> None:

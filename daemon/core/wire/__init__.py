@@ -33,6 +33,7 @@ from daemon.core.wire.entries import (
 )
 from daemon.core.wire.host import (
     AuditPage as AuditPage,
+    NO_GPU as NO_GPU,
     Gpu as Gpu,
     GpuList as GpuList,
     GpuProcess as GpuProcess,

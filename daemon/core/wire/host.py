@@ -50,8 +50,11 @@ class Gpu(Answer):
     problem: str | None = None  # why no tenant can use it, in words: lost, split by MIG
 
 
+NO_GPU = "no GPU on this host"
+
+
 class GpuList(Answer):
-    """`note` says in words why the list is empty ("no GPU on this host")."""
+    """`note` says in words why the list is empty: NO_GPU, or what is wrong with the driver."""
 
     gpus: list[Gpu]
     note: str | None = None
