@@ -32,6 +32,7 @@ from daemon.supervisor.gpu import Gpus, Placement, Wanted
 from daemon.supervisor.health import Health
 from daemon.supervisor.launcher import Launcher
 from daemon.supervisor.log_access import let_group_read
+from daemon.supervisor.log_sweep import LogSweep
 from daemon.supervisor.metering import Metering
 from daemon.supervisor.operations import Handle, Operations
 from daemon.supervisor.progress import HangWatch
@@ -101,6 +102,7 @@ class Manager:
             ("metering", self.metering.run()),
             ("catching up", self._catch_up()),
             ("disk watch", self._disk_watch.run()),
+            ("log sweep", LogSweep(self.paths).run()),
         ):
             self._background.append(asyncio.create_task(work, name=name))
         self.health.start()

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from daemon.core.paths import Paths
+from daemon.supervisor.log_sweep import LogSweep
 from daemon.supervisor.tenant_log import MAX_LINE_BYTES, TenantLog
 
 
@@ -38,6 +41,39 @@ def test_a_restart_on_a_later_day_rotates_too(tmp_path: Path):
     assert len(list(tmp_path.glob("encoder.log.*"))) == 1
     assert [line["event"] for line in log.tail(10)] == ["old", "new"]
     log.close()
+
+
+async def test_logs_of_tenants_that_write_nothing_are_kept_thirty_days_too(tmp_path: Path):
+    """Of stopped, parked and removed ones. The tenant that wrote may go on at any time."""
+    clock, paths = Clock(), Paths.under(tmp_path)
+    path, sweep = paths.tenant("quiet").encoder_log, LogSweep(paths, now=clock)
+    log = TenantLog(path, now=clock)
+    for number in range(3):
+        log.write({"event": "day", "number": number})
+        _written_at(path, clock)
+        clock.now += timedelta(days=1)
+    await sweep.sweep()
+    assert _files(path) == ["encoder.log.2026-11-01", "encoder.log.2026-11-02", "encoder.log.2026-11-03"]
+    clock.now += timedelta(days=29)
+    await sweep.sweep()
+    assert _files(path) == ["encoder.log.2026-11-03"]
+    log.write({"event": "awake"})
+    assert [line["event"] for line in log.tail(10)] == ["day", "awake"]
+    _written_at(path, clock)
+    clock.now += timedelta(days=31)
+    await sweep.sweep()
+    assert _files(path) == []
+    log.write({"event": "awake again"})
+    assert [line["event"] for line in log.tail(10)] == ["awake again"]
+    log.close()
+
+
+def _written_at(path: Path, clock: Clock) -> None:
+    os.utime(path, (clock.now.timestamp(), clock.now.timestamp()))
+
+
+def _files(path: Path) -> list[str]:
+    return sorted(each.name for each in path.parent.iterdir())
 
 
 def test_what_an_encoder_prints_is_data(tmp_path: Path):
