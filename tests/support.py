@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ import psutil
 from daemon.client import Client
 from daemon.core.errors import VecwardError
 from daemon.core.paths import Paths
+from daemon.core.progress_page import ProgressReader
 from daemon.core.wire import TenantView
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -198,3 +199,14 @@ def running_daemon(
                 daemon.process.wait()
             _see_off(children, 10)
         shutil.rmtree(root, ignore_errors=True)
+
+
+@contextmanager
+def page_of(pid: int) -> Iterator[ProgressReader]:
+    """The progress page of the encoder, which keeps it open."""
+    folder = Path(f"/proc/{pid}/fd")
+    link, *_ = [link for link in folder.iterdir() if str(link.readlink()).startswith("/memfd:vecward-progress")]
+    fd = os.open(link, os.O_RDONLY)
+    with closing(ProgressReader(fd)) as page:
+        os.close(fd)
+        yield page

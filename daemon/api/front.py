@@ -5,6 +5,7 @@ Raw ASGI, because a framework's route costs more than a whole relayed search (te
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
@@ -22,7 +23,7 @@ from daemon.api.problems import REQUEST_ID, of_bug, problem_response
 from daemon.api.relay import relay
 from daemon.api.routes import By, match
 from daemon.client.connection import ConnectionLost
-from daemon.core.errors import BodyTooLarge, DiskFull, Forbidden, MethodNotAllowed, NotFound, VecwardError
+from daemon.core.errors import BodyTooLarge, DiskFull, Forbidden, MethodNotAllowed, NotFound, Unavailable, VecwardError
 from daemon.core.roles import Role
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ class Front:
             await _send_problem(call, error, scope, receive, answer)
         except ClientGone:
             call.problem = None
+        except asyncio.CancelledError:  # by the server alone: the daemon ends, and has drained long enough
+            await _on_end(call, scope, receive, answer)
         except ConnectionLost as error:  # within an answer: it stays without an end, and so the caller knows
             log.info("answer-cut-off", extra={"request": call.request_id, "reason": str(error)})
         except Exception as error:  # noqa: BLE001  (the one guard around a request)
@@ -133,6 +136,16 @@ async def _send_problem(
     call.problem = error
     answer.adds_request_id = True
     await problem_response(error, call.request_id)(scope, receive, answer)
+
+
+async def _on_end(call: Call, scope: StarletteScope, receive: Receive, answer: _Answer) -> None:
+    if answer.status == 0:
+        changes = call.match is not None and call.match.route.mutating
+        then = "look whether your change was made" if changes else "try again"
+        ending = Unavailable(f"cannot answer: the daemon is being stopped; {then} when it is up")
+        await _send_problem(call, ending, scope, receive, answer)
+    else:
+        log.info("answer-cut-off", extra={"request": call.request_id, "reason": "the daemon is being stopped"})
 
 
 async def _on_bug(call: Call, error: Exception, scope: StarletteScope, receive: Receive, answer: _Answer) -> None:

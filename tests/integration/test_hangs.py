@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from daemon.core.errors import EncoderHung, QueueFull
 from daemon.core.progress_page import CallKind, ProgressReader
 from daemon.core.wire import NewEntry, OperationState
 from tests.conftest import StartDaemon
-from tests.support import RunningDaemon, fake_tenant, wait_for
+from tests.support import RunningDaemon, fake_tenant, page_of, wait_for
 
 PATIENCE_S = 20.0  # far below chunk_deadline_s, which excuses what stands still as long as its event loop runs
 
@@ -33,17 +32,6 @@ def pid_of(daemon: RunningDaemon) -> int:
     pid = daemon.tenant("acme").pid
     assert pid is not None
     return pid
-
-
-@contextmanager
-def page_of(pid: int) -> Iterator[ProgressReader]:
-    """The progress page, which the encoder keeps open."""
-    folder = Path(f"/proc/{pid}/fd")
-    link, *_ = [link for link in folder.iterdir() if str(link.readlink()).startswith("/memfd:vecward-progress")]
-    fd = os.open(link, os.O_RDONLY)
-    with closing(ProgressReader(fd)) as page:
-        os.close(fd)
-        yield page
 
 
 @contextmanager
