@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon.core.errors import QueueFull
+from daemon.core.errors import QueueFull, StartRefused
 from daemon.core.wire import OperationState
 from daemon.supervisor import operations
 from daemon.supervisor.events import EventLog, EventName
 from daemon.supervisor.metering import Metering
 from daemon.supervisor.operations import Handle, Operations
 from daemon.supervisor.state_db import StateDb
+from daemon.supervisor.states import Goal
+
+PAGE = 4096  # SQLite's default
 
 
 @pytest.fixture
@@ -92,3 +95,29 @@ async def test_ended_operations_are_bounded(db: StateDb, monkeypatch: pytest.Mon
         await made.wait(ids[-1], 5)
     kept = {row[0] for row in db.connection.execute("SELECT id FROM operations")}
     assert kept == set(ids[-4:])
+
+
+def flip_bits(raw: bytes) -> bytes:
+    """In the header of every page but the first, so that whichever is read is hit."""
+    flipped = bytearray(raw)
+    for page in range(1, len(raw) // PAGE):
+        flipped[page * PAGE] ^= 0xFF
+    return bytes(flipped)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda raw: b"\0" * 100 + raw[100:], lambda raw: raw[: len(raw) // 2 // PAGE * PAGE], flip_bits],
+    ids=["header", "cut", "bits"],
+)
+def test_a_damaged_file_is_refused_with_the_way_out_and_left_alone(tmp_path: Path, damage: Callable[[bytes], bytes]):
+    path = tmp_path / "state.db"
+    db = StateDb(path)
+    for number in range(200):
+        db.set_goal(f"tenant-{number}", Goal.DOWN)
+    db.close()
+    path.write_bytes(damage(path.read_bytes()))
+    damaged = path.read_bytes()
+    with pytest.raises(StartRefused, match="move it away"):
+        StateDb(path)
+    assert path.read_bytes() == damaged
