@@ -7,7 +7,7 @@ import os
 import pwd
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,7 +46,7 @@ class Launcher:
         self._listeners: dict[str, socket.socket] = {}
         self._cgroups = Cgroups.discover() if self.strict and os.geteuid() == 0 else Cgroups(None)
         self.disk = TenantDisk(paths, self._uid if self.strict else None)
-        self._users = LinuxUsers(db.uids_given) if self.strict and paths == Paths.system() else None
+        self._users = LinuxUsers() if self.strict and paths == Paths.system() else None
 
     @property
     def strict(self) -> bool:
@@ -108,7 +108,8 @@ class Launcher:
         """The tenant's sandbox, its data folder being the tenant's. Raises StartRefused."""
         check_host([self._paths.etc, self._paths.state, self._paths.log, self._paths.run])
         uid = self._uid(name)
-        await _to_its_end(lambda: self._have_user(name, uid))
+        given = self._db.uids_given(name)
+        await _to_its_end(lambda: self._have_user(name, uid, given))
         sandbox = tenant_sandbox(self._paths, name, uid, config)
         await _to_its_end(lambda: self._home(name).give_to(uid))
         self.disk.set_bound(name, config.limits.disk_mb)
@@ -116,10 +117,10 @@ class Launcher:
         limits = CgroupLimits(config.limits.memory_mb, config.limits.cpus, sandbox.limits.processes)
         return replace(sandbox, cgroup=self._cgroups.make(cgroup, limits))
 
-    def _have_user(self, name: str, uid: int) -> None:
+    def _have_user(self, name: str, uid: int, given: Collection[int]) -> None:
         check_uid(uid, name)
         if self._users is not None:
-            self._users.ensure(name, uid)
+            self._users.ensure(name, uid, given)
 
     def _uid(self, name: str) -> int:
         return self._db.uid(name, *self._config.uid_range)
@@ -139,7 +140,7 @@ class Launcher:
             self.disk.lift(name)
             await asyncio.to_thread(home.destroy)
         if self._users is not None:
-            await asyncio.to_thread(self._users.remove, name)
+            await asyncio.to_thread(self._users.remove, name, self._db.uids_given(name))
 
     # --- listeners -----------------------------------------------------------------------------------
 

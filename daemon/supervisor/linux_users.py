@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Collection
 
 from daemon.core.errors import InternalError, StartRefused
 
@@ -26,44 +26,48 @@ _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 
 class LinuxUsers:
-    def __init__(self, given: Callable[[str], frozenset[int]]) -> None:
-        """`given` answers every uid that a tenant of this name has, or once had, from vecward."""
-        self._given = given
+    """`given`, below: every uid that a tenant of this name has, or once had, from vecward. All of it takes a while."""
+
+    def __init__(self) -> None:
         self._one_at_a_time = threading.Lock()
 
-    def ensure(self, tenant: str, uid: int) -> None:
-        """Makes the tenant's user and group, or what is left of them anew. Takes a while. Raises StartRefused."""
-        name = f"vw-{tenant}"
+    def ensure(self, tenant: str, uid: int, given: Collection[int]) -> None:
+        """Makes the tenant's user and group, or what is left of them anew. Raises StartRefused."""
+        name, number = f"vw-{tenant}", str(uid)
         with self._one_at_a_time:
             if _ids_of(name) == (uid, uid):
                 return
-            self._remove(tenant)
-            number = str(uid)
+            if (foreign := _foreign(name, given)) is not None:
+                raise StartRefused(
+                    f"cannot make a Linux user for tenant {tenant}: this host has a user or group {name} with the "
+                    f"number {foreign}, which vecward did not give it; rename it or remove it (userdel {name})"
+                )
+            _remove(tenant)
             _run(tenant, "groupadd", "--system", "--gid", number, name)
             _run(tenant, "useradd", *_LIKE_NOBODY, "--uid", number, "--gid", number, name)
 
-    def remove(self, tenant: str) -> None:
+    def remove(self, tenant: str, given: Collection[int]) -> None:
         """The tenant's data is gone: so are its user and group. Raises InternalError."""
         with self._one_at_a_time:
+            if _foreign(f"vw-{tenant}", given) is not None:
+                return  # never was the tenant's
             try:
-                self._remove(tenant)
+                _remove(tenant)
             except StartRefused as error:
                 raise InternalError(error.message) from error
 
-    def _remove(self, tenant: str) -> None:
-        """Raises StartRefused for one that somebody else made."""
-        name = f"vw-{tenant}"
-        uid, gid = _ids_of(name)
-        for kind, number in (("user", uid), ("group", gid)):
-            if number is not None and number not in self._given(tenant):
-                raise StartRefused(
-                    f"cannot make the {kind} {name} for tenant {tenant}: this host has one with the number {number}, "
-                    f"which vecward did not give it; remove or rename it ({kind}del {name})"
-                )
-        if uid is not None:
-            _run(tenant, "userdel", name)
-        if _ids_of(name)[1] is not None:  # userdel takes the group along where login.defs says so
-            _run(tenant, "groupdel", name)
+
+def _foreign(name: str, given: Collection[int]) -> int | None:
+    """The number of a user or group of this name that somebody else made."""
+    return next((number for number in _ids_of(name) if number is not None and number not in given), None)
+
+
+def _remove(tenant: str) -> None:
+    name = f"vw-{tenant}"
+    if _ids_of(name)[0] is not None:
+        _run(tenant, "userdel", name)
+    if _ids_of(name)[1] is not None:  # userdel takes the group along where login.defs says so
+        _run(tenant, "groupdel", name)
 
 
 def _ids_of(name: str) -> tuple[int | None, int | None]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +20,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 IN_GUEST = "VECWARD_GUEST"  # set in there
 QUOTA_FOLDER = Path("/run/quota")  # an ext4 file system in there, with quotas by uid in force
 _PROGRAM = "linux.uml"
-_MEMORY = "2G"
+_MEMORY_MB = 1536
 _DISK_MB = 256
 _TIMEOUT_S = 300
 
@@ -56,18 +58,27 @@ def _boot(folder: Path, arguments: tuple[str, ...]) -> Ended:
     command = [sys.executable, "-P", str(Path(__file__).with_name("init.py")), str(report), str(CHECKOUT), *arguments]
     init.write_text("#!/bin/sh\nexec " + " ".join(f"'{part}'" for part in command) + "\n")
     init.chmod(0o755)
-    options = [f"mem={_MEMORY}", "rootfstype=hostfs", "rootflags=/", "ro", f"init={init}", f"ubd0={disk}", "quiet"]
-    done = subprocess.run(
-        [_PROGRAM, *options, "con=null", "con0=null,fd:1"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder)},
-        timeout=_TIMEOUT_S,
-        check=False,
-    )
+    options = [f"mem={_MEMORY_MB}M", "rootfstype=hostfs", "rootflags=/", "ro", f"init={init}", f"ubd0={disk}", "quiet"]
+    output = _run([_PROGRAM, *options, "con=null", "con0=null,fd:1"], folder)
     code = report / "code"
-    return Ended(int(code.read_text()) if code.exists() else None, done.stdout.decode("utf-8", "replace"))
+    return Ended(int(code.read_text()) if code.exists() else None, output)
+
+
+def _run(command: list[str], folder: Path) -> str:
+    """The guest's memory is a file: in memory where there is room for it, else on the disk."""
+    shared = Path("/dev/shm")  # noqa: S108
+    roomy = shared.is_dir() and shutil.disk_usage(shared).free > _MEMORY_MB << 20
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(shared if roomy else folder)}
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment,
+        start_new_session=True,
+    ) as guest:  # fmt: skip
+        try:
+            output, _ = guest.communicate(timeout=_TIMEOUT_S)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(guest.pid, signal.SIGKILL)  # each of its processes is one of ours
+    return output.decode("utf-8", "replace")
 
 
 def _make_disk(path: Path) -> None:

@@ -153,10 +153,10 @@ def test_users_of_the_hosts_keep_their_names_and_numbers(tmp_path: Path) -> None
         with host.client() as client:
             client.put_tenant("globex", TENANT)
         failed = wait_for(lambda: (view := host.tenant("globex")).state == "failed" and view, what="the refusal")
-        assert "has one with the number 1234, which vecward did not give it" in str(failed.reason)
+        assert "a user or group vw-globex with the number 1234, which vecward did not give it" in str(failed.reason)
         assert "userdel vw-globex" in str(failed.reason)
         with host.client() as client:
-            client.delete_tenant("globex")
+            client.delete_tenant("globex", purge="globex")
         assert host.accounts("passwd")["vw-globex"][1] == "1234"
         assert "bob:x:20000:" in host.path("/etc/passwd").read_text()
 
