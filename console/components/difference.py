@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from console.components.markup import Html, el, user_text
-from console.components.notices import notice
+from console.components.notices import notice, warning
 from console.i18n import Words, known
 from console.view_models import LISTED, Difference, RefusedLine
+from daemon.core import wire
 
 
 def difference(found: Difference, t: Words, min_chars: int) -> Html:
@@ -25,14 +26,13 @@ def difference(found: Difference, t: Words, min_chars: int) -> Html:
     )
 
 
-def saved(found: Difference, revision: int, t: Words, min_chars: int) -> Html:
+def saved(found: Difference, result: wire.SetResult, t: Words, min_chars: int) -> Html:
     """After saving: what was done, and what was not."""
-    done = notice(t("knowledge.saved", revision=revision), "good")
-    if not found.refused:
-        return el("section", done, _counts(found, t), class_="vw-difference")
+    done = notice(t("knowledge.saved", revision=result.revision), "good")
     return el(
         "section",
-        notice(t("knowledge.saved_refused"), "warn"),
+        notice(t("knowledge.saved_refused"), "warn") if found.refused else done,
+        [warning(kind, words, t) for kind, words in result.warnings.items()],
         _counts(found, t),
         refused_lines(found.refused, t, min_chars),
         class_="vw-difference",

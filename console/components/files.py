@@ -60,6 +60,7 @@ def ended(operation: wire.Operation, t: Words, min_chars: int) -> Html:
     return el(
         "div",
         notice(t("file.done", added=result.get("added", 0)), "good"),
+        notice(t("warning.texts-cut"), "warn") if result.get("cut") else None,
         el("p", t("file.refused", n=total)) if total else None,
         refused_lines(refused[:LISTED], t, min_chars),
         el("p", t("knowledge.more", n=total - LISTED), class_="vw-hint") if total > LISTED else None,

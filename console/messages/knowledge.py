@@ -67,6 +67,10 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "Saving this removes every entry of the knowledge base.",
         "保存后将删除该知识库的所有条目。",
     ),
+    "warning.texts-cut": (
+        "A text is very long: it is found by its beginning alone.",
+        "文本过长，只能按开头部分检索到。",
+    ),
     "refused.duplicate": ("is there already", "已存在"),
     "refused.too-short": ("is too short: {min} characters or more are needed", "太短：至少需要 {min} 个字符"),
     "refused.too-long": ("is too long", "太长"),

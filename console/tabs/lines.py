@@ -145,7 +145,7 @@ class Editing:
         except VecwardError as error:
             return problem(error, self._t), gr.skip(), desk, gr.skip()
         done = difference_of(loaded.base, lines, result.refused)
-        said = saved(done, result.revision, self._t, loaded.min_chars)
+        said = saved(done, result, self._t, loaded.min_chars)
         now = status(len(after.base), after.revision, self._t, clean=not result.refused)
         return said, gr.update(visible=False), replace(desk, loaded=after, previewed=None), now
 

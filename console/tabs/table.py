@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import gradio as gr
 
 from console.components.entry_table import Shown, entry_table
 from console.components.markup import Html, el
-from console.components.notices import notice, problem
+from console.components.notices import notice, problem, warning
 from console.page import BUSY, CLICKS, Page, clicked, number
 from console.tabs.lines import status
 from console.view_models import BadMetadata, metadata_of, metadata_text
@@ -166,12 +167,15 @@ class Handlers:
                 entry = await client.edit(
                     browsing.tenant, browsing.editing, text=text, metadata=metadata, if_match=browsing.revision
                 )
-                return notice(self._t("table.saved", id=entry.id), "good")
+                return self._done(notice(self._t("table.saved", id=entry.id), "good"), entry.warnings)
             new = wire.NewEntry(text=text, metadata=metadata)
             added = await client.add(browsing.tenant, [new], if_match=browsing.revision)
         if added.refused:
             raise refusal(added.refused[0])
-        return notice(self._t("table.added", id=added.added[0]), "good")
+        return self._done(notice(self._t("table.added", id=added.added[0]), "good"), added.warnings)
+
+    def _done(self, said: Html, warnings: Mapping[str, str]) -> Html:
+        return el("div", said, [warning(kind, words, self._t) for kind, words in warnings.items()])
 
     async def _delete(self, browsing: Browsing, entry: int, request: gr.Request) -> tuple[object, ...]:
         if browsing.tenant is None or browsing.revision is None:

@@ -149,7 +149,7 @@ ROUTES: tuple[Route, ...] = (
     _relayed("delete_entries", "POST entries/delete", R.EDITOR, "Delete many entries", W.Deleted,
              request=W.DeleteEntries, mutating=True),
     _relayed("entry", "GET entries/{entry}", R.SEARCHER, "One entry", W.Entry),
-    _relayed("edit_entry", "PATCH entries/{entry}", R.EDITOR, "Edit one entry", W.Entry,
+    _relayed("edit_entry", "PATCH entries/{entry}", R.EDITOR, "Edit one entry", W.Edited,
              request=W.EditEntry, mutating=True),
     _relayed("delete_entry", "DELETE entries/{entry}", R.EDITOR, "Delete one entry", W.Deleted,
              mutating=True, query=("forget",)),

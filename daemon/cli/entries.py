@@ -9,7 +9,7 @@ import typer
 from daemon.cli import texts
 from daemon.cli.difference import show_difference
 from daemon.cli.exports import export
-from daemon.cli.output import clean, complain, confirm, line, note, print_json, table
+from daemon.cli.output import clean, complain, confirm, line, note, print_json, table, warn
 from daemon.cli.settings import Json, TenantName, settings
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def add(
         print_json(added)
     else:
         line(f"added {_count(len(added.added))}: {', '.join(map(str, added.added)) or '–'}; revision {added.revision}")
+    warn(added.warnings)
     end_if_refused(added.refused, [*range(1, len(entry or []) + 1), *lines])
 
 
@@ -95,6 +96,7 @@ def set_texts(
         print_json(plan)
     elif not dry_run:
         line(f"added {plan.added}, removed {plan.removed}, unchanged {plan.unchanged}; revision {plan.revision}")
+    warn(plan.warnings)
     end_if_refused(plan.refused, list(lines))
 
 
@@ -118,6 +120,7 @@ def edit(
         print_json(edited)
     else:
         line(f"{edited.id}  {clean(edited.text)}  {_words(edited.metadata)}".rstrip())
+    warn(edited.warnings)
 
 
 @app.command()

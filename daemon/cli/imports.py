@@ -113,6 +113,8 @@ def _report(tenant: str, operation: Operation, as_json: bool) -> None:
     if not as_json:
         removed = f", removed {result['removed']}" if result.get("removed") else ""
         line(f"added {result.get('added', 0)}{removed}, refused {total}; revision {result.get('revision')}")
+    if cut := result.get("cut"):
+        note(f"{cut} texts are longer than the model reads (encoder.max_tokens): found by their beginning alone")
     for one in refused:
         complain(str(one.get("kind")), f"line {one.get('line')}: {one.get('reason')}")
     if total > len(refused):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -43,6 +43,12 @@ def line(text: str) -> None:
 def note(text: str) -> None:
     """A remark beside the output, on standard error."""
     print(f"vecward: {clean(text)}", file=sys.stderr, flush=True)
+
+
+def warn(warnings: Mapping[str, str]) -> None:
+    """What the daemon says beside an answer, in words."""
+    for words in warnings.values():
+        note(words)
 
 
 def complain(kind: str, message: str) -> None:

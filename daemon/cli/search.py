@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from daemon.cli import texts
-from daemon.cli.output import line, note, print_json, table
+from daemon.cli.output import line, print_json, table, warn
 from daemon.cli.settings import Json, TenantName, settings
 
 
@@ -35,8 +35,7 @@ def search(
         table(("#", "score", "id", "text", "metadata"), rows, right=("#", "score", "id"))
     else:
         line("no results")
-    for warning in found.warnings.values():
-        note(warning)
+    warn(found.warnings)
 
 
 def _words(metadata: dict[str, str | int | float | bool | None]) -> str:

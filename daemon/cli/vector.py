@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from daemon.cli import texts
-from daemon.cli.output import clean, line, print_json
+from daemon.cli.output import clean, line, print_json, warn
 from daemon.cli.settings import Json, TenantName, settings
 
 
@@ -42,3 +42,4 @@ def vector(
     line(f"fingerprint  {clean(found.fingerprint)}")
     for start in range(0, len(found.values), 10):
         line(" ".join(f"{value:+.4f}" for value in found.values[start : start + 10]))
+    warn(found.warnings)

@@ -202,11 +202,11 @@ class AsyncClient:
         text: str | None = None,
         metadata: wire.Metadata | None = None,
         if_match: int | None = None,
-    ) -> wire.Entry:
+    ) -> wire.Edited:
         """Changes what is given; metadata is replaced as a whole."""
         body = to_json(_given(text=text, metadata=metadata))
         target = _path(tenant, "entries", str(entry))
-        return await self._ask(wire.Entry, "PATCH", target, body=body, if_match=if_match)
+        return await self._ask(wire.Edited, "PATCH", target, body=body, if_match=if_match)
 
     async def delete(
         self, tenant: str, ids: Iterable[int], forget: bool = False, if_match: int | None = None

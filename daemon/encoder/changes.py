@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from daemon.core.progress_page import ProgressWriter
 from daemon.encoder.heartbeat import Heartbeat
 from daemon.encoder.http import Request
 from daemon.encoder.index.keeper import Keeper
+from daemon.encoder.jobs import DocumentsJob
 from daemon.encoder.knowledge import Committed, Knowledge, MissingVectors, WriteContext
 from daemon.encoder.models.backend import Matrix
 from daemon.encoder.worker import Worker
@@ -45,6 +46,19 @@ class Who:
     def of(cls, request: Request) -> Who:
         """Raises Invalid for an If-Match that is no revision."""
         return cls(request.request_id, request.actor, request.if_match())
+
+
+@dataclass
+class Vectors:
+    """What a commit needs: vectors by text, those of many being stored already; `cut` texts were too long for the
+    model."""
+
+    by_text: dict[str, Matrix] = field(default_factory=dict)
+    cut: int = 0
+
+    def add(self, texts: Sequence[str], job: DocumentsJob) -> None:
+        self.by_text |= zip(texts, job.vectors, strict=True)
+        self.cut += len(job.truncated)
 
 
 class Changes:
@@ -107,18 +121,21 @@ class Changes:
         `needed` names the texts that will need vectors (on a reader's thread), `do` changes the base, `reply`
         makes the answer inside its transaction. Raises RevisionChanged and what `do` raises.
         """
-        replayed, vectors = await self.prepare(who, needed, progress)
+        replayed, made = await self.prepare(who, needed, progress)
         if replayed is not None:
             return replayed
-        committed, answered = await self.commit(who, do, reply, vectors)
+        committed, answered = await self.commit(who, do, reply, made)
         return committed.replayed or answered
 
     async def prepare(
         self, who: Who, needed: Callable[[], Sequence[str]], progress: Progress | None = None
-    ) -> tuple[Reply | None, dict[str, Matrix]]:
-        """The stored answer to this request, if there is one; else the vectors for `commit`."""
+    ) -> tuple[Reply | None, Vectors]:
+        """The stored answer to this request, if there is one; else what `commit` needs."""
         replayed, texts = await self.read(lambda: self._prepare(who, needed))
-        return replayed, {} if replayed else await self._vectors(texts, progress)
+        made = Vectors()
+        if not replayed:
+            await self._encode(texts, made, progress)
+        return replayed, made
 
     def _prepare(self, who: Who, needed: Callable[[], Sequence[str]]) -> tuple[Reply | None, list[str]]:
         if who.request_id is not None and (stored := self._knowledge.answered(who.request_id)):
@@ -137,21 +154,20 @@ class Changes:
         who: Who,
         do: Do,
         reply: MakeReply,
-        vectors: Mapping[str, Matrix],
+        made: Vectors,
         operation: MakeOperation | None = None,
     ) -> tuple[Committed, Reply]:
         """Commits, encoding what turns out to be missing; returns when the index has it.
 
         `operation` makes the running operation as it stands after this change, stored together with it.
         """
-        vectors = dict(vectors)
         for _ in range(_ATTEMPTS):
             answered: list[Reply] = []
-            context = self._context(who, vectors, reply, answered, operation)
+            context = self._context(who, made, reply, answered, operation)
             try:
                 committed = await self._apply(partial(do, context))
             except MissingVectors as missing:
-                vectors |= await self._vectors(missing.texts)
+                await self._encode(missing.texts, made)
             else:
                 return committed, answered[0] if answered else reply(committed)
         raise InternalError("cannot change the knowledge base: vectors went missing at each attempt; try again")
@@ -159,7 +175,7 @@ class Changes:
     def _context(
         self,
         who: Who,
-        vectors: Mapping[str, Matrix],
+        made: Vectors,
         reply: MakeReply,
         answered: list[Reply],
         operation: MakeOperation | None,
@@ -169,7 +185,8 @@ class Changes:
             return answered[0]
 
         return WriteContext(
-            who.request_id, who.actor, who.if_match, self._fingerprint, vectors, keep, who.kind, operation
+            who.request_id, who.actor, who.if_match, self._fingerprint, made.by_text, keep, who.kind, operation,
+            made.cut,
         )  # fmt: skip
 
     async def _apply(self, do: Callable[[], Committed]) -> Committed:
@@ -192,28 +209,27 @@ class Changes:
 
     # --- encoding ---
 
-    async def _vectors(self, texts: Sequence[str], progress: Progress | None = None) -> dict[str, Matrix]:
-        """Vectors by text; those of many texts are stored as they come instead, and the answer is empty."""
+    async def _encode(self, texts: Sequence[str], made: Vectors, progress: Progress | None = None) -> None:
+        """Adds to `made`; the vectors of many texts are stored as they come instead."""
         if len(texts) > _STAGE:
-            await self._stage(sorted(texts, key=len), progress)
-            return {}
-        return dict(zip(texts, await self._encode(texts), strict=True))
+            await self._stage(sorted(texts, key=len), made, progress)
+        else:
+            made.add(texts, await self._worker.documents(texts))
+        if made.cut:
+            log.warning("texts-cut", extra={"texts": made.cut, "of": len(texts)})
 
-    async def _encode(self, texts: Sequence[str]) -> Matrix:
-        job = await self._worker.documents(texts)
-        if job.truncated:
-            log.warning("texts-cut", extra={"texts": len(job.truncated), "of": len(texts)})
-        return job.vectors
-
-    async def _stage(self, texts: Sequence[str], progress: Progress | None) -> None:
+    async def _stage(self, texts: Sequence[str], made: Vectors, progress: Progress | None) -> None:
         """The next part is encoded while one is committed."""
         storing: asyncio.Future[None] | None = None
         for at in range(0, len(texts), _STAGE):
             part = texts[at : at + _STAGE]
-            vectors = await self._encode(part)
+            job = await self._worker.documents(part)
+            made.cut += len(job.truncated)
             if storing is not None:
                 await storing
-            storing = asyncio.ensure_future(self.write(_stage_of(self._knowledge, part, vectors, self._fingerprint)))
+            storing = asyncio.ensure_future(
+                self.write(_stage_of(self._knowledge, part, job.vectors, self._fingerprint))
+            )
             if progress is not None:
                 progress(at + len(part), len(texts))
         if storing is not None:

@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from daemon.core import wire
 from daemon.core.errors import Invalid
 from daemon.encoder.changes import Changes
-from daemon.encoder.entries import entry_id
+from daemon.encoder.entries import entry_id, warnings
 from daemon.encoder.http import Answer, Request, answer, refuse
 from daemon.encoder.knowledge import Knowledge, MissingVectors
 from daemon.encoder.models import Backend
@@ -56,14 +56,15 @@ class Embedding:
         if asked.kind == "query":
             return self._answer(await self._worker.query_vector(text), asked.dims)
         job = await self._worker.documents([text])
-        return self._answer(job.vectors[0], asked.dims)
+        return self._answer(job.vectors[0], asked.dims, cut=len(job.truncated))
 
-    def _answer(self, vector: Matrix, dims: int | None) -> Answer:
+    def _answer(self, vector: Matrix, dims: int | None, cut: int = 0) -> Answer:
         shown = wire.Vector(
             dimension=len(vector),
             norm=float(np.linalg.norm(vector)),
             fingerprint=self._backend.fingerprint,
             values=vector[:dims].tolist(),
+            warnings=warnings(cut, self._backend.max_tokens),
         )
         return answer(shown)
 

@@ -20,9 +20,11 @@ _MAX_ID = 2**63 - 1
 
 
 class Entries:
-    def __init__(self, knowledge: Knowledge, changes: Changes) -> None:
+    def __init__(self, knowledge: Knowledge, changes: Changes, max_tokens: int) -> None:
+        """The model reads so many tokens of an entry."""
         self._knowledge = knowledge
         self._changes = changes
+        self._max_tokens = max_tokens
 
     # --- reading ---
 
@@ -51,7 +53,7 @@ class Entries:
                 Who.of(request),
                 needed=lambda: texts_of(knowledge, entries),
                 do=lambda context: knowledge.add(entries, context),
-                reply=_reply(added, 201),
+                reply=_reply(partial(added, max_tokens=self._max_tokens), 201),
             )
         )
 
@@ -67,7 +69,7 @@ class Entries:
             who,
             needed=lambda: knowledge.diff(texts).added,
             do=lambda context: knowledge.set_texts(texts, context),
-            reply=_reply(set_result),
+            reply=_reply(partial(set_result, max_tokens=self._max_tokens)),
         )
 
     def _would_set(self, texts: list[str]) -> wire.SetResult:
@@ -90,7 +92,7 @@ class Entries:
                 Who.of(request),
                 needed=lambda: texts_of(knowledge, texts),
                 do=lambda context: knowledge.edit(id_, asked.text, asked.metadata, context),
-                reply=_reply(_entry),
+                reply=_reply(partial(_edited, max_tokens=self._max_tokens)),
             )
         )
 
@@ -135,17 +137,33 @@ def _reply(result: Callable[[Committed], BaseModel], status: int = 200) -> Calla
     return lambda committed: (status, to_json(result(committed)))
 
 
-def added(committed: Committed) -> wire.Added:
-    return wire.Added(added=committed.added, refused=committed.refused, revision=committed.revision)
+def warnings(cut: int, max_tokens: int) -> dict[str, str]:
+    """In words, by kind: what somebody should know about a change that was made."""
+    if not cut:
+        return {}
+    texts, they = ("1 text", "it is") if cut == 1 else (f"{cut} texts", "they are")
+    return {
+        "texts-cut": f"{texts} cut at {max_tokens} tokens (encoder.max_tokens): {they} found by the beginning alone"
+    }
 
 
-def set_result(committed: Committed) -> wire.SetResult:
+def added(committed: Committed, max_tokens: int) -> wire.Added:
+    return wire.Added(
+        added=committed.added,
+        refused=committed.refused,
+        revision=committed.revision,
+        warnings=warnings(committed.cut, max_tokens),
+    )
+
+
+def set_result(committed: Committed, max_tokens: int) -> wire.SetResult:
     return wire.SetResult(
         added=len(committed.added),
         removed=len(committed.removed),
         unchanged=committed.unchanged,
         refused=committed.refused,
         revision=committed.revision,
+        warnings=warnings(committed.cut, max_tokens),
     )
 
 
@@ -161,10 +179,10 @@ def _deleted_one(id_: int, committed: Committed) -> wire.Deleted:
     return deleted(committed)
 
 
-def _entry(committed: Committed) -> wire.Entry:
+def _edited(committed: Committed, max_tokens: int) -> wire.Edited:
     if committed.entry is None:
         raise NotFound("cannot show the entry: it is gone")
-    return committed.entry
+    return wire.Edited(**vars(committed.entry), warnings=warnings(committed.cut, max_tokens))
 
 
 def _change(committed: Committed) -> wire.Change:

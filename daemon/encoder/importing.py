@@ -13,10 +13,9 @@ from typing import Any
 
 from daemon.core import wire
 from daemon.core.errors import Invalid, RevisionChanged
-from daemon.encoder.changes import Changes, Do, Who, texts_of
+from daemon.encoder.changes import Changes, Do, Vectors, Who, texts_of
 from daemon.encoder.http import Answer, Request, refuse
 from daemon.encoder.knowledge import Committed, Knowledge, formats
-from daemon.encoder.models.backend import Matrix
 from daemon.encoder.operations import Handle, Operations, finished, new_id, shown
 
 CHUNK = 256  # entries committed at a time; edits get in between
@@ -34,6 +33,7 @@ class Tally:
     unchanged: int = 0
     refused: tuple[wire.Refused, ...] = ()
     refused_total: int = 0
+    cut: int = 0
     revision: int = 0
 
     def plus(self, committed: Committed, chunk: Chunk) -> Tally:
@@ -45,6 +45,7 @@ class Tally:
             self.unchanged + committed.unchanged,
             (*self.refused, *refused[: SHOWN - len(self.refused)]),
             self.refused_total + len(refused),
+            self.cut + committed.cut,
             committed.revision,
         )
 
@@ -156,7 +157,7 @@ class _Import:
             handle.result(self._tally.result())  # of a cancelled import, too
         return self._tally.result()
 
-    async def _prepare(self, items: Iterator[formats.Item]) -> tuple[Chunk, dict[str, Matrix]]:
+    async def _prepare(self, items: Iterator[formats.Item]) -> tuple[Chunk, Vectors]:
         """The next chunk and its vectors."""
         async with self._reading:
             chunk = Chunk.of(await self._changes.read(lambda: list(islice(items, CHUNK))))
@@ -164,7 +165,7 @@ class _Import:
         _, vectors = await self._changes.prepare(unconditional, lambda: texts_of(self._knowledge, chunk.entries))
         return chunk, vectors
 
-    async def _commit(self, handle: Handle, chunk: Chunk, vectors: dict[str, Matrix], done: int, do: Do) -> None:
+    async def _commit(self, handle: Handle, chunk: Chunk, vectors: Vectors, done: int, do: Do) -> None:
         """The operation is stored with the change: after a kill its result is what the base has."""
 
         def operation(committed: Committed) -> wire.Operation:

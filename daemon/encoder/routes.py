@@ -34,7 +34,7 @@ def table(
     base = f"/v1/tenants/{tenant}"
     knowledge = parts.knowledge
     searching = Searching(config, knowledge, worker, changes)
-    entries = Entries(knowledge, changes)
+    entries = Entries(knowledge, changes, parts.backend.max_tokens)
     model = config.encoder.model or config.encoder.backend
     embedding = Embedding(knowledge, changes, worker, parts.backend, model)
     importing = Importing(knowledge, changes, operations)

@@ -56,17 +56,16 @@ def compare(name: str, ours: Callable[[], object], theirs: Callable[[], object],
 
 
 def searches(count: int, dimension: int) -> None:
-    matrix = made_up(count, dimension)
-    index = ExactIndex.of(np.arange(1, count + 1), GrowingMatrix.holding(matrix))
+    index = ExactIndex.of(np.arange(1, count + 1), GrowingMatrix.holding(made_up(count, dimension)))
     one, many = made_up(1, dimension, 2), made_up(32, dimension, 3)
     shape = f"{count} x {dimension}"
-    compare(f"{shape}: one query", lambda: index.search(one, K), lambda: matrix @ one[0], "(must: under 1.5)")
-    compare(f"{shape}: 32 queries at once", lambda: index.search(many, K), lambda: matrix @ many.T)
+    compare(f"{shape}: one query", lambda: index.search(one, K), lambda: index.matrix @ one[0], "(must: under 1.5)")
+    compare(f"{shape}: 32 queries at once", lambda: index.search(many, K), lambda: index.matrix @ many.T)
     edits(index, one[0], shape)
     for share in (1, 10, 50):
         among = np.random.default_rng(4).choice(np.arange(1, count + 1), count * share // 100, replace=False)
         name = f"{shape}: one query among {share} %"
-        compare(name, lambda: index.search(one, K, among), lambda: matrix @ one[0])  # noqa: B023 - called at once
+        compare(name, lambda: index.search(one, K, among), lambda: index.matrix @ one[0])  # noqa: B023 - called at once
 
 
 def edits(index: ExactIndex, vector: Matrix, shape: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from daemon.core.control import Changed
-from tests.encoder_support import SEED, RunningEncoder, running
+from tests.encoder_support import SEED, RunningEncoder, config, running
 
 
 @pytest.fixture
@@ -116,3 +116,21 @@ def test_many_writers_and_readers_at_once(encoder: RunningEncoder) -> None:
         list(pool.map(work, range(64)))
     health = encoder.ok("GET", "/internal/health")
     assert health["entries_index"] == health["entries_base"] == 5 + 32
+
+
+def test_texts_that_the_model_does_not_read_whole_are_named_in_the_answer() -> None:
+    long = "a text much longer than sixteen tokens"
+    settings = config(encoder={"backend": "fake", "max_tokens": 16})
+    cut = {"texts-cut": "1 text cut at 16 tokens (encoder.max_tokens): it is found by the beginning alone"}
+    with running(settings=settings) as encoder:
+        encoder.ready()
+        body, once = {"entries": [{"text": "a short text"}, {"text": long}]}, {"vecward-request": "r-1"}
+        for _ in range(2):  # the second time it is the stored answer
+            assert encoder.ask("POST", "entries", body, once).json()["warnings"] == cut
+        assert encoder.ok("PATCH", "entries/1", {"text": "short"})["warnings"] == {}
+        assert encoder.ok("PATCH", "entries/1", {"text": long + " as well"})["warnings"] == cut
+        texts = [f"text {number} which is longer than sixteen tokens" for number in range(600)]
+        words = encoder.ok("PUT", "entries", {"texts": texts})["warnings"]["texts-cut"]
+        assert words.startswith("600 texts cut at 16 tokens")
+        assert encoder.ok("POST", "vector", {"text": long, "kind": "document"})["warnings"] == cut
+        assert encoder.ok("POST", "vector", {"text": "short", "kind": "document"})["warnings"] == {}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from daemon.core import wire
-from tests.encoder_support import SEED, RunningEncoder, running, until
+from tests.encoder_support import SEED, RunningEncoder, config, running, until
 
 
 @pytest.fixture
@@ -132,3 +132,12 @@ def test_an_export_can_be_imported_again(encoder: RunningEncoder) -> None:
             found = other.search("entry 77 with, comma", k=1)[0]
             assert found["metadata"] == ({} if name == "txt" else entries[77]["metadata"])
     assert encoder.ask("GET", "export?format=pdf").status == 422
+
+
+def test_an_import_counts_texts_that_the_model_does_not_read_whole() -> None:
+    with running(settings=config(encoder={"backend": "fake", "max_tokens": 16})) as encoder:
+        encoder.ready()
+        lines = [f"line {number} {'is longer than sixteen tokens' if number % 2 else ''}" for number in range(700)]
+        ended = wait(encoder, encoder.ok("POST", "import", "\n".join(lines).encode(), {"content-type": "text/plain"}))
+        assert ended.result is not None
+        assert (ended.result["added"], ended.result["cut"]) == (700, 350)

@@ -145,11 +145,12 @@ def _pieces(language: Language) -> list[Html | None]:
             {"line": 1, "text": HOSTILE, "kind": HOSTILE, "reason": HOSTILE}], "refused_total": 70}}
     )  # fmt: skip
     page = wire.EntryPage(entries=[entry], total=1, revision=1)
+    saved = wire.SetResult(added=1, removed=0, unchanged=0, revision=3, warnings={HOSTILE: HOSTILE})
     return [
         cards.results(results_of(_result(), 0.4, 9), t),
         cards.empty([HOSTILE], t),
         difference.difference(change, t, 5),
-        difference.saved(change, 3, t, 5),
+        difference.saved(change, saved, t, 5),
         entry_table.entry_table(entry_table.Shown(page, 1), t),
         entry_table.entry_list([entry], 1, t),
         files.files(HOSTILE, t),

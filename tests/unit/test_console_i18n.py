@@ -73,7 +73,7 @@ def test_no_message_is_missing() -> None:
         ("state", [state.value for state in State]),
         ("operation", [state.value for state in OperationState]),
         ("isolation", ["strict", "process"]),
-        ("warning", ["query-cut", *notices.KEYS, reload.WARNING, reembedding.WARNING]),
+        ("warning", ["query-cut", "texts-cut", *notices.KEYS, reload.WARNING, reembedding.WARNING]),
         ("change", ["add", "set", "edit", "delete", "forget", "import", "seed", "restore", "undo"]),
         ("refused", ["duplicate", "too-short", "too-long"]),
         ("status", ["start", "stop", "restart"]),

@@ -22,6 +22,7 @@ from daemon.core.wire.entries import (
     Change as Change,
     Deleted as Deleted,
     DeleteEntries as DeleteEntries,
+    Edited as Edited,
     EditEntry as EditEntry,
     Entry as Entry,
     EntryPage as EntryPage,

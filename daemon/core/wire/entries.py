@@ -62,9 +62,16 @@ class Refused(Answer):
 
 
 class Added(Answer):
+    """`warnings` has the words of each by its kind, here and below."""
+
     added: list[int]
     refused: list[Refused] = []
     revision: int
+    warnings: dict[str, str] = {}
+
+
+class Edited(Entry):
+    warnings: dict[str, str] = {}
 
 
 class SetResult(Answer):
@@ -73,6 +80,7 @@ class SetResult(Answer):
     unchanged: int
     refused: list[Refused] = []
     revision: int
+    warnings: dict[str, str] = {}
 
 
 class Deleted(Answer):

@@ -49,9 +49,10 @@ class VectorRequest(Request):
 
 
 class Vector(Answer):
-    """`norm` is the L2 norm of the whole vector; `values` holds its first `dims` values."""
+    """`norm` is the L2 norm of the whole vector; `values` holds its first `dims` values; `warnings` of a document's."""
 
     dimension: int
     norm: float
     fingerprint: str
     values: list[float]
+    warnings: dict[str, str] = {}

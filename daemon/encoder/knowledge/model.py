@@ -44,7 +44,8 @@ class Committed:
     """The outcome of a change, for its answer and for the index.
 
     `upserts` holds (id, vector) of every entry whose text is new or changed, vectors of shape (dimension,).
-    `replayed` is the stored (status, body) when the request id was known: nothing was applied now.
+    `cut` counts new texts of which the model read the beginning alone. `replayed` is the stored (status, body) when
+    the request id was known: nothing was applied now.
     """
 
     revision: int
@@ -55,6 +56,7 @@ class Committed:
     forgotten: list[int] = field(default_factory=list)  # deleted earlier, now removed from the history too
     refused: list[wire.Refused] = field(default_factory=list)
     unchanged: int = 0
+    cut: int = 0
     entry: wire.Entry | None = None
     change: wire.Change | None = None
     replayed: tuple[int, bytes] | None = None
@@ -78,6 +80,7 @@ class WriteContext:
     answer: Callable[[Committed], tuple[int, bytes]]
     kind: str | None = None
     operation: Callable[[Committed], wire.Operation] | None = None
+    cut: int = 0
 
 
 @dataclass(frozen=True)

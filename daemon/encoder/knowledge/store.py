@@ -247,6 +247,7 @@ class Knowledge:
             applied.upserts,
             removed=[delta.id for delta in plan.deltas if delta.after is None],
             change=applied.change,
+            cut=ctx.cut,
             **plan.outcome,
         )
 

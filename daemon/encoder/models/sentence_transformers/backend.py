@@ -65,6 +65,10 @@ class SentenceTransformersBackend:
     def batch_tokens(self) -> int:
         return self._encoder.batch_tokens
 
+    @property
+    def max_tokens(self) -> int:
+        return self._documents.limit
+
     def encode_queries(self, texts: Sequence[str]) -> Encoded:
         return self._encoder.encode(texts, self._queries)
 
