@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ def demo() -> Iterator[RunningDaemon]:
 
 
 def as_here(text: str, root: Path) -> str:
-    return text.replace(".venv/bin/vecward", f"{sys.executable} -m daemon.cli").replace(".vecward", str(root))
+    return text.replace(".venv/bin/vecward", f"{shlex.quote(sys.executable)} -m daemon.cli").replace(".vecward", str(root))
 
 
 @pytest.mark.parametrize(("language", "text"), EXAMPLES, ids=[f"{kind}-{at}" for at, (kind, _) in enumerate(EXAMPLES)])
