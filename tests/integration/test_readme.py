@@ -27,7 +27,8 @@ def demo() -> Iterator[RunningDaemon]:
 
 
 def as_here(text: str, root: Path) -> str:
-    return text.replace(".venv/bin/vecward", f"{shlex.quote(sys.executable)} -m daemon.cli").replace(".vecward", str(root))
+    vecward = f"{shlex.quote(sys.executable)} -m daemon.cli"
+    return text.replace(".venv/bin/vecward", vecward).replace(".vecward", str(root))
 
 
 @pytest.mark.parametrize(("language", "text"), EXAMPLES, ids=[f"{kind}-{at}" for at, (kind, _) in enumerate(EXAMPLES)])

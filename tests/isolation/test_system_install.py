@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -86,7 +87,7 @@ def installed(folder: Path, tenants: Mapping[str, dict[str, Any]], prepare: str 
     write = [
         f"printf %s '{json.dumps(tenant)}' >/etc/vecward/tenants.d/{name}.yaml" for name, tenant in tenants.items()
     ]
-    script = "\n".join([_MACHINE, *write, prepare, f"exec {sys.executable} -m daemon"])
+    script = "\n".join([_MACHINE, *write, prepare, f"exec {shlex.quote(sys.executable)} -m daemon"])
     command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, str(place)]
     environment = {key: value for key, value in os.environ.items() if key != "VECWARD_ROOT"}
     with output.open("wb") as file:
