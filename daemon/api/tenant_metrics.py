@@ -22,6 +22,7 @@ _COUNTERS = {
     "texts": ("vecward_tenant_texts", "Documents encoded"),
     "tokens": ("vecward_tenant_tokens", "Tokens encoded"),
     "encoder_s": ("vecward_tenant_encoder_seconds", "Time in calls of the model"),
+    "cache_hits": ("vecward_tenant_query_cache_hits", "Queries whose vector was remembered"),
 }
 _TIMES = {
     "queue": "Time that searches waited for the model",

@@ -24,7 +24,8 @@ from daemon.supervisor.tenant import Tenant
 EVERY_S = 20.0
 _ASK_S = 2.0
 _MAX_ANSWER_BYTES = 4096  # what is read of a tenant's word
-COUNTERS = ("queries", "texts", "tokens", "encoder_s")
+KEPT = ("queries", "texts", "tokens", "encoder_s")
+COUNTERS = (*KEPT, "cache_hits")
 TIMES = ("queue", "encode", "search")
 _MAX_COUNT = 1e15
 
@@ -119,7 +120,7 @@ class Metering:
             "queries = queries + excluded.queries, "
             "texts = texts + excluded.texts, tokens = tokens + excluded.tokens, "
             "encoder_s = encoder_s + excluded.encoder_s, storage_bytes = excluded.storage_bytes",
-            (tenant, day, *(grown[name] for name in COUNTERS), storage_bytes),
+            (tenant, day, *(grown[name] for name in KEPT), storage_bytes),
         )
 
     def page(self, tenants: Iterable[str], since: str | None = None) -> UsagePage:

@@ -118,3 +118,16 @@ def test_what_an_encoder_says_of_itself_breaks_no_sum(tmp_path: Any, said: dict[
 
 def test_usage_is_asked_for_more_often_than_once_a_minute():
     assert metering.EVERY_S <= 30
+
+
+@pytest.mark.parametrize(("size", "hits"), [(10, 3), (0, 0)])
+async def test_queries_that_the_cache_answered_are_counted(start_daemon: StartDaemon, size: int, hits: int) -> None:
+    daemon = start_daemon({"acme": fake_tenant(encoder={"query_cache": size})}).ready("acme")
+    with daemon.client() as client:
+        client.add("acme", [NewEntry(text="an entry to be found")])
+        for _ in range(4):
+            client.search("acme", "the same query")
+        assert client.usage("acme")  # asks the encoder now
+    text = await metrics(daemon)
+    assert f'vecward_tenant_query_cache_hits_total{{tenant="acme"}} {hits}.0' in text
+    assert 'vecward_tenant_queries_total{tenant="acme"} 4.0' in text

@@ -37,7 +37,7 @@ def test_each_tenant_that_did_something_has_figures() -> None:
     times = Histogram()
     for seconds in (0.0001, 0.001, 0.002, 99):
         times.observe(seconds)
-    totals = Totals({"queries": 4, "texts": 3, "tokens": 70, "encoder_s": 1.5}, storage_bytes=4096)
+    totals = Totals({"queries": 4, "texts": 3, "tokens": 70, "encoder_s": 1.5, "cache_hits": 2}, storage_bytes=4096)
     totals.times["queue"] = [*times.counts, times.sum_s]
     known = [
         TenantFigures("acme", restarts=2, deadline_kills=1, memory_bytes=1e6, totals=totals),
@@ -47,6 +47,7 @@ def test_each_tenant_that_did_something_has_figures() -> None:
     assert 'vecward_tenant_queries_total{tenant="acme"} 4.0' in text
     assert 'vecward_tenant_tokens_total{tenant="acme"} 70.0' in text
     assert 'vecward_tenant_encoder_seconds_total{tenant="acme"} 1.5' in text
+    assert 'vecward_tenant_query_cache_hits_total{tenant="acme"} 2' in text
     assert 'vecward_tenant_storage_bytes{tenant="acme"} 4096.0' in text
     assert 'vecward_tenant_restarts_total{tenant="acme"} 2.0' in text
     assert 'vecward_tenant_deadline_kills_total{tenant="acme"} 1.0' in text
