@@ -75,9 +75,16 @@ def _show(found: Bench) -> None:
         f"queries/s, {found.clients} clients", "p50", "p99", "memory",
     )  # fmt: skip
     table(columns, [_cells(row) for row in found.rows], right=columns)
-    line(f"{found.clients} clients for {found.seconds:g} s each; {about.own_texts} of the texts are the tenant's own")
+    line(f"{found.clients} clients for {found.seconds:g} s each; {_texts(about.own_texts, found.rows[-1].entries)}")
     for one in found.notes:
         line(f"note: {clean(one)}")
+
+
+def _texts(own: int, most: int) -> str:
+    """Where the texts came from; a base with fewer than were asked for lends each of them several times."""
+    if not own:
+        return "its base is empty: the texts are made up"
+    return f"{own:,} texts are the tenant's own{', the others repeat them with a number' if own < most else ''}"
 
 
 def _cells(row: BenchRow) -> list[str | None]:

@@ -111,3 +111,17 @@ def test_the_command_prints_a_table_or_json(host: RunningDaemon, as_json: bool) 
         assert [row["entries"] for row in json.loads(done.stdout)["rows"]] == [5, 10]
     else:
         assert "queries/s, 2 clients" in done.stdout
+
+
+def test_a_full_disk_is_told_in_words(host: RunningDaemon) -> None:
+    host.write_tenant("narrow", fake_tenant(limits={"disk_mb": 1}))
+    with host.client() as client:
+        wait_for(lambda: "narrow" in {tenant.name for tenant in client.tenants().tenants}, what="the new tenant")
+        operation = client.bench("narrow", [20_000], 0.1)
+        done = wait_for(
+            lambda: found if (found := client.wait("narrow", operation.id, 5)).state != "running" else None, 60
+        )
+        assert left_over(host) == []
+    assert done.error is not None
+    assert "answered 507: cannot write: " in done.error["detail"]
+    assert "{" not in done.error["detail"]

@@ -34,7 +34,7 @@ class Connection:
         status, length = _read_head(await reader.readuntil(b"\r\n\r\n"))
         answer = await reader.readexactly(length)
         if status >= 400:
-            raise InternalError(f"cannot go on: the encoder answered {status}: {answer[:500].decode(errors='replace')}")
+            raise InternalError(f"cannot go on: the encoder under test answered {status}: {_words(answer)}")
         return answer
 
     def close(self) -> None:
@@ -47,6 +47,14 @@ def _read_head(head: bytes) -> tuple[int, int]:
     lines = head.decode("latin-1").lower().split("\r\n")
     lengths = [line.partition(":")[2] for line in lines if line.startswith("content-length:")]
     return int(lines[0].split()[1]), int(lengths[0])
+
+
+def _words(problem: bytes) -> str:
+    """What a problem says to people; of anything else, its beginning."""
+    try:
+        return str(json.loads(problem)["detail"])
+    except (ValueError, TypeError, KeyError):
+        return problem[:500].decode(errors="replace")
 
 
 async def search(socket: Path, tenant: str, queries: Sequence[str], clients: int, seconds: float) -> list[float]:
