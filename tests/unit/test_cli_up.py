@@ -30,7 +30,7 @@ sys.exit(asyncio.run(_run(parts, {"socket": "s", "console": "c"}, as_json=True))
 """
 SERVES = "import time; time.sleep(600)"
 DRAINS = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); time.sleep(600)"
-DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 PARENT = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
 
 Up = Callable[..., subprocess.Popen[str]]
@@ -48,6 +48,8 @@ def up() -> Iterator[Up]:
     yield start
     for process in started:
         if process.poll() is None:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.kill()  # a deaf one holds the pipe that is read to its end below
             process.kill()
         process.communicate()
 
