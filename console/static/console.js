@@ -8,13 +8,17 @@
   Object.defineProperty(navigator, "languages", { get: () => [chosen] });
 })();
 
-// A session that ended while the page was open: the next call says 401, and the sign-in page is the way out.
+// A session that ended while the page was open: the next call says 401, and the sign-in page is the way out. Who signs
+// out is on the way there already. Either way the page goes, and nobody needs the answer.
 (() => {
   const ask = window.fetch;
+  let leaving = false;
+  document.addEventListener("submit", (event) => { leaving ||= event.target.matches(".vw-signout"); });
   window.fetch = async (...request) => {
     const answer = await ask(...request);
-    if (answer.status === 401 && new URL(answer.url).origin === location.origin) location.assign("/signin?ended=1");
-    return answer;
+    if (answer.status !== 401 || new URL(answer.url).origin !== location.origin) return answer;
+    if (!leaving) location.assign("/signin?ended=1");
+    return new Promise(() => {});
   };
 })();
 
