@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,3 +43,12 @@ def mounted(folder: Path, megabytes: int) -> Iterator[SmallDisk]:
         yield SmallDisk(folder)
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@contextmanager
+def small_root(megabytes: int) -> Iterator[SmallDisk]:
+    """A small disk for the whole root of a daemon, gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="vw-"))
+    with mounted(folder, megabytes) as disk:
+        yield disk
+    folder.rmdir()

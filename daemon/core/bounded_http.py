@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Hashable
 from typing import Any, ClassVar
@@ -38,7 +39,7 @@ class TooMuch(Exception):
     """Ends the parser's work on this connection."""
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(HttpToolsProtocol, ABC):
     """One connection; a caller's share of them is counted from connect to close."""
 
     _open: ClassVar[Counter[Hashable]] = Counter()
@@ -57,9 +58,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._look: asyncio.TimerHandle | None = None
         self._unanswered: list[RequestResponseCycle] = []
 
+    @abstractmethod
     def share_of(self, transport: asyncio.Transport) -> tuple[Hashable, int, str]:
         """Whose connection this is, how many they may have, and their name for a message; raises OSError."""
-        raise NotImplementedError
 
     # --- connect, close --------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ class Metering:
         self._now = now
         self._seen: dict[str, tuple[EncoderProcess, Totals]] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._asked_at: dict[str, float] = {}
 
     async def run(self) -> None:
         while True:
@@ -67,9 +69,16 @@ class Metering:
         await asyncio.gather(*(self.ask(tenant) for tenant in self._live() if names is None or tenant.name in names))
 
     async def ask(self, tenant: Tenant) -> None:
-        """Adds what this encoder did since it was last asked; one that does not answer is asked again later."""
-        async with self._turns[tenant.name]:  # an older answer that is added after a newer one would count twice
-            await self._ask(tenant)
+        """Adds what this encoder did since it was last asked; one that does not answer is asked again later.
+
+        One question at a time: an older answer that is added after a newer one would count twice. Whoever waited for
+        one that was put after they came needs no other: many who ask do not queue up behind an encoder that is silent.
+        """
+        came = time.monotonic()
+        async with self._turns[tenant.name]:
+            if self._asked_at.get(tenant.name, 0.0) < came:
+                self._asked_at[tenant.name] = time.monotonic()
+                await self._ask(tenant)
 
     async def _ask(self, tenant: Tenant) -> None:
         process = tenant.process
@@ -92,6 +101,7 @@ class Metering:
         self.totals.pop(tenant, None)
         self._seen.pop(tenant, None)
         self._turns.pop(tenant, None)
+        self._asked_at.pop(tenant, None)
 
     def _add(self, tenant: str, process: EncoderProcess, said: dict[str, object]) -> None:
         told = _totals(said)

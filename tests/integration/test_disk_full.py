@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +13,7 @@ from daemon.client import Client
 from daemon.core.errors import DiskFull, TenantStarting, VecwardError
 from daemon.core.wire import NewEntry, OperationState
 from tests.conftest import StartDaemon
-from tests.small_disk import SmallDisk, mounted
+from tests.small_disk import SmallDisk, small_root
 from tests.support import RunningDaemon, fake_tenant, running_daemon, wait_for
 
 DISK_MB = 24
@@ -23,11 +21,8 @@ DISK_MB = 24
 
 @pytest.fixture
 def disk() -> Iterator[SmallDisk]:
-    """The whole root of a daemon."""
-    folder = Path(tempfile.mkdtemp(prefix="vw-"))
-    with mounted(folder, DISK_MB) as disk:
+    with small_root(DISK_MB) as disk:
         yield disk
-    folder.rmdir()
 
 
 @pytest.fixture

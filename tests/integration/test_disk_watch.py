@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from daemon.core.wire import Event
-from tests.small_disk import SmallDisk, mounted
+from tests.small_disk import SmallDisk, small_root
 from tests.support import RunningDaemon, fake_tenant, running_daemon, wait_for
 
 DISK_MB, FLOOR_MB = 160, 100
@@ -17,10 +16,8 @@ DISK_MB, FLOOR_MB = 160, 100
 
 @pytest.fixture
 def disk() -> Iterator[SmallDisk]:
-    folder = Path(tempfile.mkdtemp(prefix="vw-"))
-    with mounted(folder, DISK_MB) as disk:
+    with small_root(DISK_MB) as disk:
         yield disk
-    folder.rmdir()
 
 
 @pytest.fixture

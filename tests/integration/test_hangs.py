@@ -219,7 +219,7 @@ def test_a_long_commit_is_no_hang(start_daemon: StartDaemon):
             writing = pool.submit(add, daemon, "written at last")
             wait_for(lambda: in_a_commit(page), what="the commit")
             with pytest.raises(TimeoutError):
-                writing.result(2.0)  # four deadlines
+                writing.result(3.0)  # six deadlines, and longer than a silent event loop is given
         assert len(writing.result(PATIENCE_S)) == 1
     assert pid_of(daemon) == pid
     assert "tenant-hung" not in events(daemon)

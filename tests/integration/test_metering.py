@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -114,6 +116,22 @@ def test_what_an_encoder_says_of_itself_breaks_no_sum(tmp_path: Any, said: dict[
     assert found.totals["acme"].times["queue"] == [1.0] * 16
     [day] = found.page(["acme"]).usage
     assert day.queries == 3
+
+
+async def test_many_who_ask_do_not_queue_up_behind_a_silent_encoder(tmp_path: Any):
+    class Silent:
+        asked = 0
+
+        async def send(self, *_: object) -> Any:
+            self.asked += 1
+            await asyncio.sleep(0)  # the others come meanwhile
+            raise OSError("no answer")
+
+    tenant: Any = SimpleNamespace(name="acme", process=object(), pool=Silent(), daemons_own=0)
+    found = Metering(StateDb(tmp_path / "state.db"), lambda: [tenant])
+    await asyncio.gather(*(found.collect(["acme"]) for _ in range(50)))
+    assert tenant.pool.asked == 2  # the second one for all who came during the first
+    assert tenant.daemons_own == 0
 
 
 def test_usage_is_asked_for_more_often_than_once_a_minute():
