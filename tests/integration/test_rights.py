@@ -8,7 +8,6 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -18,41 +17,14 @@ from daemon.api.routes import ROUTES, By, Route
 from daemon.core import users
 from daemon.core.roles import Role
 from tests.raw_http import Answer, UnixConnection, ask
+from tests.rights_support import ACCESS, NAMES, OTHER_ACCESS, PASSWORD, as_user, host_with_roles
 from tests.support import CHECKOUT, RunningDaemon, fake_tenant, running_daemon, wait_for
-
-PASSWORD = "correct horse"
-NAMES = {
-    Role.ANYONE: "stranger",
-    Role.SEARCHER: "searcher",
-    Role.EDITOR: "editor",
-    Role.TENANT_ADMIN: "tenant-admin",
-    Role.ADMIN: "chief",
-}
-ACCESS = {"searchers": ["user:searcher"], "editors": ["user:editor"], "admins": ["user:tenant-admin"]}
-OTHER_ACCESS = {"searchers": ["user:rival"], "admins": ["user:rival-admin"]}
 
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[RunningDaemon]:
-    acme = fake_tenant(access=ACCESS, search={"wait_s": 0, "wake_wait_s": 0})
-    globex = fake_tenant(access=OTHER_ACCESS)
-    with running_daemon({"acme": acme, "globex": globex}, start=False, admins=["user:chief"]) as daemon:
-        stored = {name: users.hash_password(PASSWORD) for name in [*NAMES.values(), "rival", "rival-admin", "root"]}
-        users.save(daemon.paths.users_yaml, stored)
-        yield daemon.start().ready("acme", "globex")
-
-
-def as_user(host: RunningDaemon, name: str, method: str, target: str, body: Any = None, **headers: str) -> Answer:
-    """A call as the console makes it."""
-    raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-    given = {"Vecward-User": quote(name), **headers}
-    if raw is not None:
-        given.setdefault("Content-Type", "application/json")
-    return ask(host.paths.console_socket, method, target, raw, given)
-
-
-def as_me(host: RunningDaemon, method: str, target: str) -> Answer:
-    return ask(host.paths.daemon_socket, method, target)
+    with host_with_roles() as daemon:
+        yield daemon
 
 
 # --- every row for every role ---------------------------------------------------------------------
@@ -317,100 +289,3 @@ def test_a_name_used_again_brings_nothing_back() -> None:
         assert sum(line["event"] == "ready" for line in log) == 1
         former = as_user(daemon, "chief", "GET", "/v1/events?after=0&limit=1000").json()["events"]
         assert any(str(event["tenant"]).startswith("acme (destroyed ") for event in former)
-
-
-# --- sign-in --------------------------------------------------------------------------------------
-
-
-def sign_in(daemon: RunningDaemon, name: str, password: str, address: str = "192.0.2.7") -> Answer:
-    body = json.dumps({"name": name, "password": password})
-    return ask(daemon.paths.console_socket, "POST", "/v1/signin", body, {"Vecward-Address": address})
-
-
-def test_sign_in_gives_a_session_that_ends_with_the_password(host: RunningDaemon) -> None:
-    signed_in = sign_in(host, "searcher", PASSWORD).json()
-    assert (signed_in["name"], signed_in["admin"]) == ("searcher", False)
-    assert sign_in(host, "chief", PASSWORD).json()["admin"] is True
-    session = {"Vecward-Session": signed_in["session"]}
-    assert as_user(host, "searcher", "GET", "/v1/info", **session).status == 200
-    assert as_user(host, "editor", "GET", "/v1/info", **session).status == 401
-    users.set_password(host.paths.users_yaml, "searcher", "battery staple")
-    assert as_user(host, "searcher", "GET", "/v1/info", **session).status == 401
-    users.set_password(host.paths.users_yaml, "searcher", PASSWORD)
-
-
-def test_sign_in_is_not_for_daemon_sock(host: RunningDaemon) -> None:
-    body = json.dumps({"name": "chief", "password": PASSWORD})
-    assert ask(host.paths.daemon_socket, "POST", "/v1/signin", body).kind == "forbidden"
-
-
-def test_a_bad_sign_in_does_not_repeat_the_password(host: RunningDaemon) -> None:
-    body = json.dumps({"name": "chief", "password": PASSWORD, "remember": True})
-    answer = ask(host.paths.console_socket, "POST", "/v1/signin", body)
-    assert (answer.status, answer.json()["field"]) == (422, "remember")
-    answer = ask(host.paths.console_socket, "POST", "/v1/signin", json.dumps({"password": PASSWORD}))
-    assert answer.status == 422
-    assert PASSWORD.encode() not in answer.body
-
-
-def test_the_lockout_survives_a_restart() -> None:
-    with running_daemon({}, start=False) as daemon:
-        users.add(daemon.paths.users_yaml, "demo", PASSWORD)
-        daemon.start()
-        statuses = [sign_in(daemon, "demo", f"guess {n}").status for n in range(9)]
-        assert statuses[:5] == [401] * 5
-        assert statuses[-1] == 429
-        daemon.kill()
-        daemon.start()
-        locked = sign_in(daemon, "demo", PASSWORD)
-        assert (locked.status, locked.kind) == (429, "too-many-attempts")
-        assert int(locked.headers["retry-after"]) >= 1
-        assert "demo" in users.load(daemon.paths.users_yaml)
-
-
-# --- bounds ---------------------------------------------------------------------------------------
-
-
-def test_bodies_beyond_the_limit_are_refused(host: RunningDaemon) -> None:
-    answer = as_user(host, "chief", "PUT", "/v1/tenants/big", b"#" * (3 * 1024 * 1024))
-    assert (answer.status, answer.kind) == (413, "body-too-large")
-    answer = as_user(host, "chief", "GET", "/v1/tenants", **{"Content-Length": str(10**12)})
-    assert answer.status == 413
-
-
-def test_one_uid_cannot_take_every_connection(host: RunningDaemon) -> None:
-    held = [UnixConnection(host.paths.daemon_socket, timeout=5) for _ in range(512)]
-    try:
-        for connection in held:
-            connection.connect()
-
-        def refused() -> bool:
-            answer = as_me(host, "GET", "/v1/health")
-            return answer.status == 503 and answer.kind == "unavailable"
-
-        wait_for(refused, what="the refusal of one connection more")
-        assert as_user(host, "chief", "GET", "/v1/health").status == 200
-    finally:
-        for connection in held:
-            connection.close()
-    wait_for(lambda: as_me(host, "GET", "/v1/health").status == 200, what="a free connection")
-
-
-def test_a_head_without_end_is_refused(host: RunningDaemon) -> None:
-    connection = UnixConnection(host.paths.daemon_socket)
-    connection.connect()
-    with suppress(BrokenPipeError):  # it need not read to the end to refuse
-        connection.sock.sendall(b"GET /v1/health HTTP/1.1\r\nX: " + b"y" * (1024 * 1024))
-    assert connection.sock.recv(64).startswith(b"HTTP/1.1 400 ")
-    connection.close()
-
-
-@pytest.mark.parametrize("raw", [b"nonsense\r\n\r\n", b"\x16\x03\x01\x02\x00", b"CONNECT x:1 HTTP/1.1\r\n\r\n"])
-def test_what_is_no_http_gets_a_problem(host: RunningDaemon, raw: bytes) -> None:
-    connection = UnixConnection(host.paths.daemon_socket)
-    connection.connect()
-    connection.sock.sendall(raw)
-    answer = connection.sock.recv(4096)
-    assert answer.startswith(b"HTTP/1.1 400 ")
-    assert b"application/problem+json" in answer
-    connection.close()

@@ -7,7 +7,7 @@ import stat
 from typing import Any
 
 from daemon.core import users
-from tests.integration.test_rights import ACCESS, NAMES, PASSWORD, as_me, as_user, sign_in
+from tests.rights_support import ACCESS, NAMES, PASSWORD, as_me, as_user, sign_in
 from tests.support import fake_tenant, running_daemon, wait_for
 
 
