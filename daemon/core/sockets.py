@@ -1,4 +1,4 @@
-"""Unix sockets: bound under a umask, stale ones recognised by dialling, peers named by the kernel."""
+"""Unix sockets: bound with their mode, stale ones recognised by dialling, peers named by the kernel."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def _peer_groups(connection: socket.socket) -> tuple[int, ...]:
 def bind(path: Path, mode: int) -> socket.socket:
     """A listening socket at `path` that never is more open than `mode`, not even for a moment.
 
-    A socket file that nobody answers on is replaced; one that answers is refused with Conflict.
+    A socket file that nobody answers on is replaced; one that answers is refused with Conflict. The umask stays as it
+    is: it is the whole process's, and other threads make tenants' folders meanwhile.
     """
     check_socket_length(path)
     if path.is_socket():
@@ -56,15 +57,13 @@ def bind(path: Path, mode: int) -> socket.socket:
             raise Conflict(f"cannot listen on {path}: another process answers there; stop it first")
         path.unlink()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    before = os.umask(0o777 & ~mode)
     try:
+        os.fchmod(listener.fileno(), mode)  # bind(2) on Linux makes the file with this mode, less the umask
         listener.bind(os.fspath(path))
+        path.chmod(mode)  # what the umask took
     except OSError:
         listener.close()
         raise
-    finally:
-        os.umask(before)
-    path.chmod(mode)
     listener.listen(BACKLOG)
     listener.setblocking(False)
     return listener

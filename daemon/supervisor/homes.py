@@ -41,6 +41,7 @@ class Home:
         owner = self.owner()
         if owner != uid:
             self._hand_over(owner, uid)
+        self.data.chmod(0o700)  # whatever was made of it meanwhile: its encoder must get in, and nobody else
 
     def take_back(self) -> None:
         """Marks the folder as root's, whose encoders write there (isolation: process): see `give_to`."""
@@ -71,7 +72,6 @@ class Home:
         chosen = ["(", "-uid", str(owner), "-o", *rooted, ")"]
         sandbox = self._sandbox(0)
         as_tenant(sandbox, ["find", str(self.data), "-mindepth", "1", *chosen, *chown])
-        self.data.chmod(0o700)
         os.chown(self.data, uid, uid, follow_symlinks=False)  # last: a child that failed is sent again
 
     def _sandbox(self, uid: int) -> Sandbox:

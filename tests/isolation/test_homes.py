@@ -56,7 +56,10 @@ def _owner(path: Path) -> int:
 def test_a_new_folder_is_the_tenants_alone(home: Home) -> None:
     home.give_to(UID)
     assert (_owner(home.data), home.data.stat().st_mode & 0o7777) == (UID, 0o700)
-    home.give_to(UID)
+    for mode in (0o600, 0o777):  # made of it by whomever: its encoder gets in again, and nobody else
+        home.data.chmod(mode)
+        home.give_to(UID)
+        assert home.data.stat().st_mode & 0o7777 == 0o700
 
 
 def test_a_folder_that_is_none_is_refused(home: Home, root: Path) -> None:
