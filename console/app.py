@@ -18,17 +18,17 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.staticfiles import StaticFiles
 
-from console import signin, transfer
-from console.auth import Cookies, User, load_key
-from console.backend import Backend, OpenClient
 from console.frame import build
-from console.gate import Gate
 from console.i18n import LANGUAGES
-from console.protocol import MAX_CONNECTIONS, BrowserProtocol
 from console.theme import theme
+from console.web import signin, transfer
+from console.web.cookies import Cookies, User, load_key
+from console.web.daemon_access import Backend, OpenClient
+from console.web.gate import Gate
+from console.web.protocol import MAX_CONNECTIONS, BrowserProtocol
 from daemon.client import AsyncClient
 from daemon.core import logs
-from daemon.core.config import ConsoleConfig, load_config
+from daemon.core.config.daemon_config import ConsoleConfig, load_config
 from daemon.core.errors import Conflict, Unauthenticated, VecwardError
 from daemon.core.paths import Paths
 

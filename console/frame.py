@@ -6,18 +6,18 @@ import asyncio
 
 import gradio as gr
 
-from console.backend import MAX_TENANTS, Backend, all_tenants
 from console.components.markup import Html, el
 from console.components.notices import notice, problem
 from console.i18n import Language, Words, words
 from console.page import QUIET, Page
-from console.signin import language_links
 from console.tabs.audit import audit_tab
 from console.tabs.knowledge import knowledge_tab
 from console.tabs.search import search_tab
 from console.tabs.status import rest_on, status_tab
 from console.tabs.vectors import vectors_tab
-from console.view_models import may, tenant_choices
+from console.view_models.tenants import may, tenant_choices
+from console.web.daemon_access import MAX_TENANTS, Backend, all_tenants
+from console.web.signin import language_links
 from daemon.core.errors import VecwardError
 from daemon.core.roles import Role
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from console.backend import Backend
 from console.i18n import Language, Words
+from console.web.daemon_access import Backend
 
 # A handler: one POST, one answer. Gradio's queue would answer over an event stream that it opens and drops per
 # event, and lost an answer now and then on a busy host; only what tells its progress needs it (`STREAMED`).

@@ -20,10 +20,12 @@ import uvicorn
 import uvloop
 
 from daemon.api.app import create_app
-from daemon.api.protocol import server_protocol
-from daemon.core import disk, locks, logs, sockets
-from daemon.core.config import DaemonConfig, load_config
+from daemon.api.connections.protocol import server_protocol
+from daemon.core import logs
+from daemon.core.config.daemon_config import DaemonConfig, load_config
 from daemon.core.errors import InvalidConfig, VecwardError
+from daemon.core.files import disk, locks
+from daemon.core.http import sockets
 from daemon.core.paths import Paths
 from daemon.supervisor.manager import Manager
 

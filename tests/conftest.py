@@ -1,4 +1,4 @@
-"""Fixtures for all tiers; what they stand on is in support.py."""
+"""Fixtures for all tiers; what they stand on is in tests/support."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import RunningDaemon, fake_tenant, running_daemon
-from tests.support_models import needs_torch, tiny_qwen3
+from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon
+from tests.support.models import needs_torch, tiny_qwen3
 
 StartDaemon = Callable[..., RunningDaemon]
 

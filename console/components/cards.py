@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from console.components.markup import Html, el, link_target, user_text
 from console.components.notices import notice, warning
 from console.i18n import Words
-from console.view_models import Card, Results
+from console.view_models.tenants import Card, Results
 
 _LINKED = frozenset({"source", "url"})
 

@@ -9,7 +9,7 @@ from console.components.cards import detail
 from console.components.markup import Html, el, user_text
 from console.components.notices import notice
 from console.i18n import Words
-from console.view_models import one_line, scalar_text
+from console.view_models.tenants import one_line, scalar_text
 from daemon.core import wire
 
 

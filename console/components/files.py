@@ -9,7 +9,7 @@ from console.components.difference import refused_lines
 from console.components.markup import Html, el
 from console.components.notices import notice
 from console.i18n import Words, known
-from console.view_models import LISTED, RefusedLine
+from console.view_models.tenants import LISTED, RefusedLine
 from daemon.core import wire
 
 FORMATS = ("txt", "csv", "jsonl")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from console.components.markup import Html, el, join
 from console.components.notices import warning
 from console.i18n import Language, Words, known
-from console.view_models import actions, duration, log_text, megabytes, moment, title_of, tone
+from console.view_models.tenants import actions, duration, log_text, megabytes, moment, title_of, tone
 from daemon.core import wire
 
 

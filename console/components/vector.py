@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from console.components.markup import Html, el
 from console.i18n import Words
-from console.view_models import Bar, VectorView
+from console.view_models.tenants import Bar, VectorView
 
 
 def vector(view: VectorView, t: Words) -> Html:

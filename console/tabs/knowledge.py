@@ -17,7 +17,7 @@ from console.tabs.history import History, Looking, history_part
 from console.tabs.lines import Desk, Lines, Loaded, lines_editor, put_away, status
 from console.tabs.search import search_box
 from console.tabs.table import Browsing, Table, entries_table, show
-from console.view_models import MAX_LINES, fits_lines, may, typed_lines
+from console.view_models.tenants import MAX_LINES, fits_lines, may, typed_lines
 from daemon.client import AsyncClient
 from daemon.core import wire
 from daemon.core.errors import VecwardError

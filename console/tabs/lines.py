@@ -15,9 +15,9 @@ from console.components.markup import Html, el, join
 from console.components.notices import notice, problem
 from console.i18n import Words
 from console.page import BUSY, Page
-from console.view_models import MAX_LINES, Difference, typed_lines
-from console.view_models import difference as difference_of
-from console.view_models import merge as merged_text
+from console.view_models.tenants import MAX_LINES, Difference, typed_lines
+from console.view_models.tenants import difference as difference_of
+from console.view_models.tenants import merge as merged_text
 from daemon.client import AsyncClient
 from daemon.core import wire
 from daemon.core.errors import RevisionChanged, VecwardError

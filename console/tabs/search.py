@@ -11,7 +11,7 @@ from console.components import cards
 from console.components.markup import Html
 from console.components.notices import notice, problem
 from console.page import BUSY, CLICKS, QUIET, Page, clicked
-from console.view_models import results_of
+from console.view_models.tenants import results_of
 from daemon.core.errors import VecwardError
 
 MAX_SHOWN = 50

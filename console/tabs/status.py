@@ -7,14 +7,14 @@ from typing import Any
 
 import gradio as gr
 
-from console.backend import MAX_TENANTS
 from console.components.markup import Html, el, join
 from console.components.notices import notice, problem
 from console.components.status_cards import host, more, tenant_cards
 from console.i18n import Words
 from console.messages import MESSAGES
 from console.page import BUSY, CLICKS, QUIET, Page, clicked
-from console.view_models import title_of
+from console.view_models.tenants import title_of
+from console.web.daemon_access import MAX_TENANTS
 from daemon.client import AsyncClient
 from daemon.core import wire
 from daemon.core.errors import Forbidden, VecwardError

@@ -12,7 +12,7 @@ from console.components.markup import Html, el
 from console.components.notices import notice, problem, warning
 from console.page import BUSY, CLICKS, Page, clicked, number
 from console.tabs.lines import status
-from console.view_models import BadMetadata, metadata_of, metadata_text
+from console.view_models.tenants import BadMetadata, metadata_of, metadata_text
 from daemon.client import AsyncClient
 from daemon.core import wire
 from daemon.core.errors import Invalid, RevisionChanged, UnknownEntry, VecwardError, all_kinds

@@ -11,7 +11,7 @@ from console.components.markup import el
 from console.components.notices import notice, problem
 from console.components.vector import vector
 from console.page import BUSY, CLICKS, QUIET, Page, clicked, number
-from console.view_models import vector_view
+from console.view_models.tenants import vector_view
 from daemon.core.errors import VecwardError
 from daemon.core.wire import Vector
 

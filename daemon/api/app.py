@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 
-from daemon.api.access import Access
-from daemon.api.attempts import Attempts
-from daemon.api.audit import AuditLog, Record
-from daemon.api.authenticate import Authenticator, UserBase
+from daemon.api.accounting.audit import AuditLog, Record
+from daemon.api.accounting.metrics import Metrics
+from daemon.api.accounting.tenant_metrics import figures
+from daemon.api.connections.streams import Streams
 from daemon.api.context import Services
-from daemon.api.front import Front
-from daemon.api.metrics import Metrics
-from daemon.api.own import create_own_app
-from daemon.api.sign_in import SignIns
-from daemon.api.streams import Streams
-from daemon.api.tenant_metrics import figures
+from daemon.api.handlers.app import create_own_app
+from daemon.api.pipeline.front import Front
+from daemon.api.rights.access import Access
+from daemon.api.rights.authenticate import Authenticator, UserBase
+from daemon.api.rights.lockout import Attempts
+from daemon.api.rights.sign_in import SignIns
 from daemon.core.wire import shorten
 from daemon.supervisor.manager import Manager
 

@@ -7,17 +7,17 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from daemon.api.access import Access, Caller
-from daemon.api.audit import AuditLog
-from daemon.api.authenticate import Authenticator
-from daemon.api.connection_info import Connection
-from daemon.api.metrics import Metrics
+from daemon.api.accounting.audit import AuditLog
+from daemon.api.accounting.metrics import Metrics
+from daemon.api.connections.streams import Streams
+from daemon.api.rights.access import Access, Caller
+from daemon.api.rights.authenticate import Authenticator
+from daemon.api.rights.connection import Connection
+from daemon.api.rights.sign_in import SignIns
 from daemon.api.routes import Match
-from daemon.api.sign_in import SignIns
-from daemon.api.streams import Streams
 from daemon.core.errors import VecwardError
 from daemon.supervisor.manager import Manager
-from daemon.supervisor.tenant import Tenant
+from daemon.supervisor.tenants.tenant import Tenant
 
 CALL_KEY = "vecward.call"
 

@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from daemon.api.routes import ROUTES, By, Route
 from daemon.core import wire
-from daemon.core.http_status import PROBLEM_TYPE
+from daemon.core.http.problems import PROBLEM_TYPE
 
 _TEMPLATE = "#/components/schemas/{model}"
 

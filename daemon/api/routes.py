@@ -15,9 +15,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from daemon.core import wire
-from daemon.core.bench import BenchRequest
+from daemon.core.encoder_protocol.bench import BenchRequest
+from daemon.core.encoder_protocol.reembed import Plan
 from daemon.core.errors import MethodNotAllowed, NotFound
-from daemon.core.reembed import Plan
 from daemon.core.roles import Role
 
 MAX_OWN_BODY_BYTES = 2 * 1024 * 1024  # a tenant's YAML is the largest thing that the daemon itself reads

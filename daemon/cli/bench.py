@@ -13,7 +13,7 @@ from daemon.cli.settings import Json, TenantName, settings
 
 if TYPE_CHECKING:
     from daemon.client import Client
-    from daemon.core.bench import Bench, BenchRow
+    from daemon.core.encoder_protocol.bench import Bench, BenchRow
     from daemon.core.wire import Operation
 
 _INTERRUPTED = 130
@@ -30,7 +30,7 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Measure a tenant's model on copies of its base; its own base and encoder are left alone."""
-    from daemon.core.bench import Bench
+    from daemon.core.encoder_protocol.bench import Bench
 
     sizes = _sizes(entries)
     with settings(ctx).client() as client:

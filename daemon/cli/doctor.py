@@ -23,7 +23,7 @@ def doctor(
     if attack:
         _attack(settings(ctx).root, as_json)
         return
-    from daemon.cli.checks import Verdict, all_checks
+    from daemon.cli.doctor_checks import Verdict, all_checks
 
     found = all_checks(settings(ctx))
     failed = any(check.verdict is Verdict.FAIL for check in found)
@@ -39,7 +39,7 @@ def doctor(
 
 def _attack(root: Path | None, as_json: bool) -> None:
     """Exit code 1 when an attack succeeded; what this host can't prove is told and is no failure."""
-    from daemon.supervisor.attacks.run import run_attacks
+    from daemon.cli.attacks.run import run_attacks
 
     rows = run_attacks(root)
     broken = sum(row.verdict == "broken" for row in rows)

@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daemon.core.config import DaemonConfig, load_config
+from daemon.core.config.daemon_config import DaemonConfig, load_config
+from daemon.core.config.tenant_config import TenantConfig, check_name, load_tenant
 from daemon.core.errors import InternalError, StartRefused, UnknownTenant, VecwardError, all_kinds
 from daemon.core.paths import Paths
-from daemon.core.tenant_config import TenantConfig, check_name, load_tenant
 
 if TYPE_CHECKING:
-    from daemon.supervisor.homes import Home
-    from daemon.supervisor.sandbox import Sandbox
+    from daemon.supervisor.isolation.data_folders import Home
+    from daemon.supervisor.isolation.sandbox import Sandbox
 
 Answer = dict[str, Any]
 
@@ -117,7 +117,7 @@ def _there(tenant: Tenant, sandbox: Sandbox) -> Answer:
 
 
 def _depot(tenant: Tenant) -> Home:
-    from daemon.supervisor.homes import Home
+    from daemon.supervisor.isolation.data_folders import Home
 
     return Home(tenant.name, tenant.paths.state / "fetching" / tenant.name, _accounts(tenant))
 
@@ -131,8 +131,8 @@ def _accounts(tenant: Tenant) -> Path:
 
 def _sandbox(tenant: Tenant, readable: Path | None = None) -> Sandbox:
     """The encoder's, without its cgroup and its GPU. Raises StartRefused."""
+    from daemon.supervisor.isolation.sandbox import check_host, write_accounts
     from daemon.supervisor.launcher import tenant_sandbox
-    from daemon.supervisor.sandbox import check_host, write_accounts
 
     paths = tenant.paths
     check_host([paths.etc, paths.state, paths.log, paths.run])
@@ -145,7 +145,7 @@ def _sandbox(tenant: Tenant, readable: Path | None = None) -> Sandbox:
 
 def _uid(tenant: Tenant, accounts: Path) -> int:
     """The owner of the tenant's folder, which the daemon made it at the first start. Raises StartRefused."""
-    from daemon.supervisor.homes import Home
+    from daemon.supervisor.isolation.data_folders import Home
 
     first, last = tenant.daemon.uid_range
     if tenant.data.is_dir() and first <= (uid := Home(tenant.name, tenant.data, accounts).owner()) <= last:
@@ -164,7 +164,7 @@ def _ask(
     network: bool = False,
 ) -> Answer:  # fmt: skip
     """Runs one child and answers what it answered; its progress and its warnings go to our standard error."""
-    from daemon.supervisor import seccomp
+    from daemon.supervisor.isolation import seccomp
 
     filter_fd = seccomp.memfd() if sandbox is not None and seccomp.supported() else None
     prefix = [] if sandbox is None else sandbox.prefix(filter_fd)

@@ -35,7 +35,7 @@ def wait(
 
 def must_be_done(tenant: str, operation: Operation) -> None:
     """Ends the command with exit code 1 unless the operation is done."""
-    from daemon.core.http_status import from_problem
+    from daemon.core.http.problems import from_problem
     from daemon.core.wire import OperationState
 
     if operation.state is OperationState.DONE:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from daemon.core import plain_json
+from daemon.core.files import plain_json
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

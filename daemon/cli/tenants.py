@@ -14,8 +14,8 @@ from daemon.cli.settings import Json, TenantName, settings
 from daemon.cli.status import all_tenants
 
 if TYPE_CHECKING:
+    from daemon.core.encoder_protocol.reembed import Plan
     from daemon.core.errors import InvalidConfig
-    from daemon.core.reembed import Plan
 
 app = typer.Typer(name="tenant", help="Tenants: list, create, delete, check.", no_args_is_help=True)
 
@@ -133,7 +133,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check tenants' YAML files, without a daemon: prints file:line: field: problem."""
-    from daemon.core.tenant_files import check_files
+    from daemon.core.config.tenant_files import check_files
 
     checked = check_files(files)
     if as_json:

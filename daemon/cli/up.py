@@ -23,7 +23,7 @@ def up(ctx: typer.Context, port: Port = None, as_json: Json = False) -> None:
     """Run daemon and console in the foreground; Ctrl-C ends both."""
     import asyncio
 
-    from daemon.core.config import load_config
+    from daemon.core.config.daemon_config import load_config
 
     chosen = settings(ctx)
     config = load_config(chosen.paths.daemon_yaml).console

@@ -19,7 +19,7 @@ FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the pass
 @app.command()
 def add(ctx: typer.Context, name: UserName, password_stdin: FromStdin = False, as_json: Json = False) -> None:
     """Add a user; asks for the password twice."""
-    from daemon.core import users
+    from daemon.core.config import users
 
     users.add(settings(ctx).paths.users_yaml, name, _password(password_stdin))
     _done(name, "added", as_json)
@@ -28,7 +28,7 @@ def add(ctx: typer.Context, name: UserName, password_stdin: FromStdin = False, a
 @app.command()
 def passwd(ctx: typer.Context, name: UserName, password_stdin: FromStdin = False, as_json: Json = False) -> None:
     """Give a user another password; ends the user's sessions."""
-    from daemon.core import users
+    from daemon.core.config import users
 
     users.set_password(settings(ctx).paths.users_yaml, name, _password(password_stdin))
     _done(name, "changed", as_json)
@@ -37,7 +37,7 @@ def passwd(ctx: typer.Context, name: UserName, password_stdin: FromStdin = False
 @app.command()
 def remove(ctx: typer.Context, name: UserName, as_json: Json = False) -> None:
     """Remove a user; ends the user's sessions."""
-    from daemon.core import users
+    from daemon.core.config import users
 
     users.remove(settings(ctx).paths.users_yaml, name)
     _done(name, "removed", as_json)
@@ -46,7 +46,7 @@ def remove(ctx: typer.Context, name: UserName, as_json: Json = False) -> None:
 @app.command("list")
 def list_users(ctx: typer.Context, as_json: Json = False) -> None:
     """List the users, without their hashes."""
-    from daemon.core import users
+    from daemon.core.config import users
 
     names = sorted(users.load(settings(ctx).paths.users_yaml))
     if as_json:
@@ -57,8 +57,8 @@ def list_users(ctx: typer.Context, as_json: Json = False) -> None:
 
 
 def _password(from_stdin: bool) -> str:
-    """The password, without its line end; whether it is good is for daemon.core.users to say."""
-    from daemon.core.users import MIN_PASSWORD_CHARS
+    """The password, without its line end; whether it is good is for daemon.core.config.users to say."""
+    from daemon.core.config.users import MIN_PASSWORD_CHARS
 
     if from_stdin:
         return sys.stdin.buffer.read().decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")

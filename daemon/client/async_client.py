@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Literal, TypedDict, Unpack
 from daemon.client.lines import lines, server_sent
 from daemon.client.transport import M, Options, Transport, read_answer, segment, to_json, with_query
 from daemon.core import wire
-from daemon.core.reembed import Plan
+from daemon.core.encoder_protocol.reembed import Plan
 from daemon.core.roles import Role
 
 ExportFormat = Literal["txt", "csv", "jsonl"]
@@ -156,7 +156,7 @@ class AsyncClient:
         clients: int | None = None,
         beside: bool = False,
     ) -> wire.Operation:
-        """Starts measuring the tenant's model on copies; the operation's result is a daemon.core.bench.Bench."""
+        """Starts measuring the tenant's model on copies; the operation's result is an `encoder_protocol.bench.Bench`."""
         body = to_json(_given(entries=entries, seconds=seconds, clients=clients, beside=beside))
         return await self._operate("POST", _path(tenant, "bench"), body=body)
 

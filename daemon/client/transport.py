@@ -12,9 +12,9 @@ from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, ValidationError
 
-from daemon.client.connection import ConnectionLost, Headers, Pool, Response
 from daemon.core.errors import BadRequest, DaemonUnreachable, InternalError, Invalid, VecwardError
-from daemon.core.http_status import PROBLEM_TYPE, from_problem
+from daemon.core.http.connection import ConnectionLost, Headers, Pool, Response
+from daemon.core.http.problems import PROBLEM_TYPE, from_problem
 from daemon.core.paths import Paths, check_socket_length
 
 JSON = "application/json"

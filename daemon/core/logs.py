@@ -14,8 +14,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from daemon.core import plain_json, rotation
 from daemon.core.errors import StartRefused
+from daemon.core.files import plain_json, rotation
 
 tenant: ContextVar[str | None] = ContextVar("tenant", default=None)
 

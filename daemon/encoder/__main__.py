@@ -10,11 +10,12 @@ import signal
 import sys
 from typing import NoReturn
 
-from daemon.core import control, logs
+from daemon.core import logs
+from daemon.core.config.tenant_config import TenantConfig
+from daemon.core.encoder_protocol import control
 from daemon.core.errors import DiskFull, StartRefused, VecwardError
-from daemon.core.tenant_config import TenantConfig
-from daemon.encoder.control_channel import ControlChannel
-from daemon.encoder.options import Options, parse
+from daemon.encoder.process.control_channel import ControlChannel
+from daemon.encoder.process.options import Options, parse
 
 log = logging.getLogger(__name__)
 
@@ -71,13 +72,13 @@ def main() -> int:
 
 def _run(options: Options, config: TenantConfig, channel: ControlChannel) -> int:
     try:
-        from daemon.encoder import process
+        from daemon.encoder import serve
     except ImportError as error:
         raise StartRefused(
             f"cannot start the encoder: the Python package {error.name} is missing; "
             "install it with: pip install 'vecward[cpu]' (or [gpu])"
         ) from error
-    process.run(options, config, channel)
+    serve.run(options, config, channel)
     return 0
 
 

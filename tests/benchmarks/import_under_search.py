@@ -16,7 +16,7 @@ from typing import Any
 from daemon.client import AsyncClient
 from daemon.core.wire import OperationState
 from tests.benchmarks.common import real_texts
-from tests.support import RunningDaemon, running_daemon
+from tests.support.daemons import RunningDaemon, running_daemon
 
 TENANT: dict[str, Any] = {"encoder": {"backend": "use-multilingual", "query_cache": 0}, "knowledge": {"min_chars": 1}}
 ALONE_S = 10.0

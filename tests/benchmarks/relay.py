@@ -9,9 +9,9 @@ from statistics import median
 
 import uvloop
 
-from daemon.client.connection import Pool
+from daemon.core.http.connection import Pool
 from tests.benchmarks.common import ROUNDS, Series, alternate, latencies, search_body, throughput
-from tests.support import RunningDaemon, fake_tenant, running_daemon
+from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon
 
 REQUESTS = 2000
 CLIENTS = 32

@@ -13,8 +13,8 @@ from typing import Any
 
 import psutil
 
-from daemon.client.connection import Pool
-from tests.support import RunningDaemon, fake_tenant, running_daemon, wait_for
+from daemon.core.http.connection import Pool
+from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon, wait_for
 
 ROUNDS = 7
 QUERIES = (

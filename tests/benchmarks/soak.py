@@ -28,7 +28,7 @@ import psutil
 from daemon.client import AsyncClient
 from daemon.core.errors import VecwardError
 from daemon.core.wire import NewEntry, OperationState
-from tests.support import RunningDaemon, fake_tenant, running_daemon
+from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon
 
 # A request may wait too long for an encoder that is being started, or meet a full queue: design, sections 4 and 5.
 PROMISED = frozenset({"queue-full", "tenant-starting", "encoder-hung"})

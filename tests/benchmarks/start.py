@@ -24,8 +24,8 @@ from daemon.core import wire
 from daemon.encoder.knowledge import Knowledge, WriteContext
 from daemon.encoder.models.backend import unit_rows
 from tests.benchmarks.common import real_texts
-from tests.support import CHECKOUT, RunningDaemon, running_daemon
-from tests.support_models import minilm
+from tests.support.daemons import CHECKOUT, RunningDaemon, running_daemon
+from tests.support.models import minilm
 
 ENTRIES = 63_666
 ROUNDS = 5

@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from daemon.client.connection import Pool
+from daemon.core.config.tenant_config import EncoderConfig, LimitsConfig
+from daemon.core.http.connection import Pool
 from daemon.core.paths import TenantPaths
-from daemon.core.tenant_config import EncoderConfig, LimitsConfig
 from daemon.encoder import models
 from daemon.encoder.models import Backend
 from tests.benchmarks.common import Series, alternate, latencies, real_texts, search_body, throughput
-from tests.support import RunningDaemon, running_daemon
-from tests.support_models import library, minilm
+from tests.support.daemons import RunningDaemon, running_daemon
+from tests.support.models import library, minilm
 
 ENTRIES = 1000
 QUERIES = 40

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
-from daemon.core import users
-from tests.support import CHECKOUT, RunningDaemon, running_daemon
-from tests.support_console import running_console
+from daemon.core.config import users
+from tests.support.console import running_console
+from tests.support.daemons import CHECKOUT, RunningDaemon, running_daemon
 
 PASSWORD = "correct horse battery"
 USERS = ("demo", "editor", "admin")

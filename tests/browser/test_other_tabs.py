@@ -7,7 +7,7 @@ import math
 import pytest
 
 from tests.browser.conftest import Visit
-from tests.support import wait_for
+from tests.support.daemons import wait_for
 
 
 def test_a_vector_as_facts_numbers_and_bars(visit: Visit) -> None:

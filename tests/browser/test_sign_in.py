@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from daemon.core import users
+from daemon.core.config import users
 from tests.browser.conftest import PASSWORD, Visit
 
 

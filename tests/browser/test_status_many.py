@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from daemon.core import users
+from daemon.core.config import users
 from tests.browser.conftest import PASSWORD, Console, Visit
-from tests.support import fake_tenant, running_daemon
-from tests.support_console import running_console
+from tests.support.console import running_console
+from tests.support.daemons import fake_tenant, running_daemon
 
 COUNT = 30
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from daemon.supervisor.attacks.stage import Stage
+from daemon.cli.attacks.stage import Stage
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="strict isolation needs root: run the tests as root")
 

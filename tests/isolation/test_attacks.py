@@ -11,12 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from daemon.cli.attacks import probing
+from daemon.cli.attacks.probe import PROBES
+from daemon.cli.attacks.run import judge, play, run_attacks
+from daemon.cli.attacks.stage import ATTACKER, Outcome, Stage
+from daemon.cli.attacks.table import ATTACKS, Attack
 from daemon.core.errors import StartRefused
-from daemon.supervisor.attacks import probing
-from daemon.supervisor.attacks.probe import PROBES
-from daemon.supervisor.attacks.run import judge, play, run_attacks
-from daemon.supervisor.attacks.stage import ATTACKER, Outcome, Stage
-from daemon.supervisor.attacks.table import ATTACKS, Attack
 from tests.isolation.conftest import needs_root
 
 Played = tuple[dict[str, Outcome], dict[str, Outcome], dict[str, Outcome]]

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from daemon.core.wire import Event
-from daemon.supervisor.cgroups import CgroupLimits, Cgroups
-from daemon.supervisor.homes import Home, as_tenant
-from daemon.supervisor.sandbox import Limits, Sandbox, write_accounts
+from daemon.supervisor.isolation.cgroups import CgroupLimits, Cgroups
+from daemon.supervisor.isolation.data_folders import Home, as_tenant
+from daemon.supervisor.isolation.sandbox import Limits, Sandbox, write_accounts
 from tests.isolation.conftest import needs_root
 from tests.stubs.filling_encoder import MEMORY_MB
-from tests.support import RunningDaemon, fake_tenant, running_daemon, wait_for
+from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon, wait_for
 
 pytestmark = needs_root
 

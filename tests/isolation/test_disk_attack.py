@@ -15,11 +15,11 @@ from typing import Any
 import psutil
 import pytest
 
-from daemon.core.disk import bound_of
+from daemon.core.files.disk import bound_of
 from tests.isolation.conftest import needs_root
-from tests.small_disk import mounted
 from tests.stubs.filling_encoder import EMPTY_FILES, FILES, WAYS
-from tests.support import RunningDaemon, fake_tenant, running_daemon, wait_for
+from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon, wait_for
+from tests.support.small_disk import mounted
 
 pytestmark = needs_root
 

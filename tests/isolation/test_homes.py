@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from daemon.core.errors import InternalError, StartRefused
-from daemon.supervisor.homes import Home, as_tenant
-from daemon.supervisor.sandbox import Sandbox, write_accounts
+from daemon.supervisor.isolation.data_folders import Home, as_tenant
+from daemon.supervisor.isolation.sandbox import Sandbox, write_accounts
 from tests.isolation.conftest import needs_root
 
 pytestmark = needs_root

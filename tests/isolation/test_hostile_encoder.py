@@ -17,17 +17,19 @@ from tempfile import TemporaryDirectory
 import psutil
 import pytest
 
-from daemon.core import sockets
-from daemon.core.control import Changed, FromEncoder, Warming
-from daemon.core.progress_page import PAGE_BYTES
-from daemon.supervisor import process, seccomp, tenant_log
-from daemon.supervisor.homes import Home
-from daemon.supervisor.process import EncoderProcess, Ended, Launch
-from daemon.supervisor.sandbox import Sandbox, write_accounts
-from daemon.supervisor.tenant_log import TenantLog
-from daemon.supervisor.throttle import Throttle
+from daemon.core.encoder_protocol.control import Changed, FromEncoder, Warming
+from daemon.core.encoder_protocol.progress_page import PAGE_BYTES
+from daemon.core.http import sockets
+from daemon.supervisor.isolation import seccomp
+from daemon.supervisor.isolation.data_folders import Home
+from daemon.supervisor.isolation.sandbox import Sandbox, write_accounts
+from daemon.supervisor.logs import tenant_log
+from daemon.supervisor.logs.tenant_log import TenantLog
+from daemon.supervisor.process import encoder_process
+from daemon.supervisor.process.encoder_process import EncoderProcess, Ended, Launch
+from daemon.supervisor.process.throttle import Throttle
 from tests.isolation.conftest import needs_root
-from tests.support import RunningDaemon, fake_tenant, running_daemon
+from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon
 
 UID = 29_992
 
@@ -51,7 +53,7 @@ _STAY = "\ntime.sleep(60)\n"
 class Heard:
     """What came of an evil encoder."""
 
-    process: EncoderProcess
+    encoder_process: EncoderProcess
     messages: list[FromEncoder] = field(default_factory=list)
     ended: Ended | None = None
 
@@ -179,7 +181,7 @@ async def test_a_flood_of_messages_does_not_starve_others() -> None:
         began = time.monotonic()
         worst = await longest_wait(2.0)
         took = time.monotonic() - began
-        assert len(heard.messages) <= process._CONTROL_BURST + process._CONTROL_RATE * (took + 0.5)
+        assert len(heard.messages) <= encoder_process._CONTROL_BURST + encoder_process._CONTROL_RATE * (took + 0.5)
         assert all(isinstance(message, Changed) for message in heard.messages)
         assert worst < 0.25
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.conftest import StartDaemon
 from tests.isolation.conftest import needs_root
-from tests.support import CHECKOUT, fake_tenant, wait_for
+from tests.support.daemons import CHECKOUT, fake_tenant, wait_for
 
 pytestmark = needs_root
 

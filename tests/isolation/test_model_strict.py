@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from daemon.cli import model_children
-from daemon.supervisor.homes import as_tenant
-from tests.hub_support import hub
+from daemon.supervisor.isolation.data_folders import as_tenant
 from tests.isolation.conftest import needs_root
-from tests.support import CHECKOUT, RunningDaemon, running_daemon
-from tests.support_models import copy_model, needs_torch
+from tests.support.daemons import CHECKOUT, RunningDaemon, running_daemon
+from tests.support.hub import hub
+from tests.support.models import copy_model, needs_torch
 
 pytestmark = [needs_root, pytest.mark.timeout(300)]
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from daemon.client import Client
-from daemon.core.disk import Bound, bound_of
 from daemon.core.errors import DiskFull
+from daemon.core.files.disk import Bound, bound_of
 from daemon.core.wire import NewEntry
-from daemon.supervisor import quotas
+from daemon.supervisor.disk import quotas
 from tests.guest import IN_GUEST, QUOTA_FOLDER
 from tests.isolation.conftest import needs_root
-from tests.support import fake_tenant, running_daemon, wait_for
+from tests.support.daemons import fake_tenant, running_daemon, wait_for
 
 pytestmark = needs_root
 

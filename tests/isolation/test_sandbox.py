@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 
-from daemon.core.config import DaemonConfig
+from daemon.core.config.daemon_config import DaemonConfig
+from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.errors import StartRefused
 from daemon.core.paths import Paths
-from daemon.core.tenant_config import TenantConfig
-from daemon.supervisor import launcher, sandbox, seccomp, views
-from daemon.supervisor.cgroups import CgroupLimits, Cgroups
-from daemon.supervisor.homes import Home, as_tenant
-from daemon.supervisor.sandbox import Limits, Sandbox, write_accounts
+from daemon.supervisor import launcher
+from daemon.supervisor.isolation import sandbox, seccomp
+from daemon.supervisor.isolation.cgroups import CgroupLimits, Cgroups
+from daemon.supervisor.isolation.data_folders import Home, as_tenant
+from daemon.supervisor.isolation.sandbox import Limits, Sandbox, write_accounts
+from daemon.supervisor.tenants import view
 from tests.isolation.conftest import needs_root
 
 _HEADERS = {
@@ -281,11 +283,11 @@ def test_a_process_joins_its_cgroup_before_its_sandbox_is_made(inside: Sandbox, 
 
 
 def test_words_say_what_is_lacking() -> None:
-    assert set(views.ISOLATION_WORDS) == set(views.ISOLATION_WORDS_ZH) == {"strict", "process"}
-    assert set(views.LACKING_WORDS) == set(views.LACKING_WORDS_ZH)
-    assert set(views.DISK_WORDS) == set(views.DISK_WORDS_ZH)
-    words = views.isolation_words("strict", ["cgroups", "seccomp"], "quota")
+    assert set(view.ISOLATION_WORDS) == set(view.ISOLATION_WORDS_ZH) == {"strict", "process"}
+    assert set(view.LACKING_WORDS) == set(view.LACKING_WORDS_ZH)
+    assert set(view.DISK_WORDS) == set(view.DISK_WORDS_ZH)
+    words = view.isolation_words("strict", ["cgroups", "seccomp"], "quota")
     assert "not bounded by cgroups" in words["en"]
     assert "bounded by the file system's quotas" in words["en"]
     assert "cgroup" in words["zh"]
-    assert DaemonConfig().isolation in views.ISOLATION_WORDS
+    assert DaemonConfig().isolation in view.ISOLATION_WORDS

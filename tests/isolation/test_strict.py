@@ -12,7 +12,7 @@ import pytest
 
 from daemon.core.errors import DataExists
 from tests.isolation.conftest import needs_root
-from tests.support import RunningDaemon, fake_tenant, running_daemon, wait_for
+from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon, wait_for
 
 pytestmark = needs_root
 

@@ -24,7 +24,7 @@ from daemon.client import Client
 from daemon.core.errors import VecwardError
 from daemon.core.wire import TenantView
 from tests.isolation.conftest import needs_root
-from tests.support import CHECKOUT, fake_tenant, wait_for
+from tests.support.daemons import CHECKOUT, fake_tenant, wait_for
 
 pytestmark = needs_root
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from daemon.__main__ import main
 from daemon.supervisor.launcher import Launcher
-from daemon.supervisor.process import Launch
-from daemon.supervisor.tenant import Tenant
+from daemon.supervisor.process.encoder_process import Launch
+from daemon.supervisor.tenants.tenant import Tenant
 
 HOSTILE = {"evil": "hostile_encoder.py", "evil-filler": "filling_encoder.py"}  # by the beginning of the name
 _launch = Launcher.launch

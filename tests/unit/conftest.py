@@ -1,5 +1,5 @@
 """Fixtures of the unit tests."""
 
-from tests.unit.cli_support import vecward
+from tests.support.cli import vecward
 
 __all__ = ["vecward"]

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from daemon.encoder.knowledge import rewriting
-from daemon.encoder.knowledge.database import Database
+from daemon.encoder.knowledge.erasure import rewrite
+from daemon.encoder.knowledge.file.database import Database
 from daemon.encoder.knowledge.texts import now_us
 
 _HOUR_US = 3_600_000_000
@@ -77,7 +77,7 @@ class OldVectors:
                 return
             rows = ((int(row), part.fingerprint) for row in part.rows)
             db.executemany("DELETE FROM vectors WHERE id = ? AND fingerprint = ?", rows)
-            rewriting.mark_moved(db)
+            rewrite.mark_moved(db)
             if not db.execute("SELECT 1 FROM vectors WHERE fingerprint = ? LIMIT 1", (part.fingerprint,)).fetchone():
                 db.execute("DELETE FROM staged WHERE fingerprint = ?", (part.fingerprint,))
                 db.execute("DELETE FROM fingerprints WHERE id = ?", (part.fingerprint,))

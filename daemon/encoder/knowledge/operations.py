@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from daemon.core import wire
 from daemon.core.errors import UnknownOperation
-from daemon.encoder.knowledge.database import Database
+from daemon.encoder.knowledge.file.database import Database
 from daemon.encoder.knowledge.texts import microseconds
 
 

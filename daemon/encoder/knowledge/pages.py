@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from daemon.encoder.knowledge.schema import PAGE_SIZE
+from daemon.encoder.knowledge.file.schema import PAGE_SIZE
 
 _TABLE_LEAF, _INDEX_LEAF = 0x0D, 0x0A
 _WAL_MAGIC = (0x377F0682, 0x377F0683)

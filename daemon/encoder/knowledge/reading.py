@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from daemon.core import wire
 from daemon.core.errors import UnknownEntry
+from daemon.encoder.knowledge.file.schema import Damaged
 from daemon.encoder.knowledge.model import Row
-from daemon.encoder.knowledge.schema import Damaged
 from daemon.encoder.knowledge.texts import digest, moment, normalise
 from daemon.encoder.knowledge.vectors import chunks, marks
 

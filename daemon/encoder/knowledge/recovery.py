@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.core.errors import DataExists
-from daemon.encoder.knowledge import schema
-from daemon.encoder.knowledge.changing import INSERT
+from daemon.encoder.knowledge.changes.apply import INSERT
+from daemon.encoder.knowledge.file import schema
 from daemon.encoder.knowledge.pages import Pages, Value
 from daemon.encoder.knowledge.reading import to_entry
 from daemon.encoder.knowledge.texts import digest, now_us

@@ -14,26 +14,19 @@ import numpy.typing as npt
 
 from daemon.core import wire
 from daemon.core.errors import DiskFull, RevisionChanged
-from daemon.encoder.knowledge import (
-    answers,
-    changing,
-    comparing,
-    forgetting,
-    operations,
-    planning,
-    reading,
-    removal,
-    restoring,
-    rewriting,
-    vectors,
-)
+from daemon.encoder.knowledge import answers, operations, reading, vectors
+from daemon.encoder.knowledge.changes import apply, succession
+from daemon.encoder.knowledge.changes import diff as comparing
+from daemon.encoder.knowledge.changes import plan as planning
+from daemon.encoder.knowledge.changes.plan import Plan
+from daemon.encoder.knowledge.changes.succession import Ended, Restored
 from daemon.encoder.knowledge.columns import Column, metadata_columns
-from daemon.encoder.knowledge.database import Database
+from daemon.encoder.knowledge.erasure import finish, rewrite
+from daemon.encoder.knowledge.erasure import forget as forgetting
+from daemon.encoder.knowledge.file.database import Database
 from daemon.encoder.knowledge.model import Checked, Committed, Diff, MissingVectors, Vector, WriteContext
 from daemon.encoder.knowledge.old_vectors import OldVectors
 from daemon.encoder.knowledge.operations import Operations
-from daemon.encoder.knowledge.planning import Plan
-from daemon.encoder.knowledge.restoring import Ended, Restored
 from daemon.encoder.knowledge.texts import digest, microseconds, normalise
 
 T = TypeVar("T")
@@ -190,12 +183,12 @@ class Knowledge:
         """`forget` removes the texts from the history, too, for good: that can't be undone."""
         committed = self._change(ctx, lambda db: planning.delete(db, ids, forget=forget), spare=True)
         if forget:
-            removal.finish(self._database)
+            finish.finish(self._database)
         return committed
 
     @property
     def removal_pending(self) -> bool:
-        return removal.pending(self._database)
+        return finish.pending(self._database)
 
     def undo(self, ctx: WriteContext) -> Committed:
         """Raises NothingToUndo as well."""
@@ -236,12 +229,12 @@ class Knowledge:
     def _apply(self, db: Connection, ctx: WriteContext, plan: Plan, room: Callable[[], None]) -> Committed:
         kind = ctx.kind if ctx.kind and plan.kind in ("add", "set") else plan.kind
         keep = plan.forget is None and self._history_days > 0
-        recording = changing.Recording(kind, ctx.actor, keep, plan.undoes)
-        applied = changing.apply(db, plan.deltas, recording, ctx, room)
+        recording = apply.Recording(kind, ctx.actor, keep, plan.undoes)
+        applied = apply.apply(db, plan.deltas, recording, ctx, room)
         if plan.forget:
             forgetting.scrub(db, *plan.forget)
-            rewriting.mark_due(db)
-            rewriting.mark_vectors_due(db)
+            rewrite.mark_due(db)
+            rewrite.mark_vectors_due(db)
         return Committed(
             applied.revision,
             applied.upserts,
@@ -339,9 +332,9 @@ class Knowledge:
         with self._database.write(spare=True) as db:
             purged = forgetting.purge(db, moment, self._history_days)
             if purged:
-                rewriting.mark_due(db)
+                rewrite.mark_due(db)
         if self.removal_pending:
-            removal.finish(self._database)
+            finish.finish(self._database)
         return purged
 
     def columns(self) -> list[Column]:
@@ -377,7 +370,7 @@ class Knowledge:
         with self._database.lock, self._database.read() as old:
             self._check_match(if_match, reading.meta(old, "revision"))
             with fresh._database.write(spare=True) as new:
-                return restoring.succeed(old, new, actor, ended)
+                return succession.succeed(old, new, actor, ended)
 
     def replace_with(self, path: Path, wait_s: float) -> None:
         """The base at `path`, which nobody has open, takes this one's place; raises as Database.replace does."""

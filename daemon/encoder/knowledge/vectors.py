@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from daemon.core.errors import InternalError
-from daemon.encoder.knowledge import old_vectors, rewriting, schema
+from daemon.encoder.knowledge import old_vectors
+from daemon.encoder.knowledge.erasure import rewrite
+from daemon.encoder.knowledge.file import schema
+from daemon.encoder.knowledge.file.schema import Damaged
 from daemon.encoder.knowledge.model import MissingVectors, Vector
-from daemon.encoder.knowledge.schema import Damaged
 from daemon.encoder.knowledge.texts import digest, now_us
 
 T = TypeVar("T")
@@ -126,7 +128,7 @@ def drop(db: sqlite3.Connection, which: str, *parameters: object) -> int:
     """Removes rows; returns how many. Those beside them may move to other pages."""
     count = db.execute(f"DELETE FROM vectors WHERE {which}", parameters).rowcount  # noqa: S608 - no outside text
     if count:
-        rewriting.mark_moved(db)
+        rewrite.mark_moved(db)
     return count
 
 

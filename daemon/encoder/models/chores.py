@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.errors import VecwardError
 from daemon.core.paths import TenantPaths
-from daemon.core.tenant_config import TenantConfig
 
 Answer = dict[str, Any]
 

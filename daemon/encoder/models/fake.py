@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from daemon.core.config.tenant_config import EncoderConfig, FakeConfig
 from daemon.core.errors import StartRefused
-from daemon.core.tenant_config import EncoderConfig, FakeConfig
 from daemon.encoder.models.backend import CANARIES, Encoded, Matrix, unit_rows
 
 _LEAK_BYTES = 1 << 20

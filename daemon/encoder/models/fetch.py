@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from daemon.core import locks
 from daemon.core.errors import Conflict, DiskFull, Forbidden, Invalid, Unavailable
+from daemon.core.files import locks
 from daemon.encoder.models import hub, manifest, places
 from daemon.encoder.models.chores import Answer, Chore, run
 from daemon.encoder.models.hub import Source

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.core.config.tenant_config import EncoderConfig
 from daemon.core.errors import StartRefused
 from daemon.core.paths import TenantPaths
-from daemon.core.tenant_config import EncoderConfig
 from daemon.encoder.models import manifest
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")

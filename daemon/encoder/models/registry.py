@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
+from daemon.core.config.tenant_config import EncoderConfig, LimitsConfig
 from daemon.core.errors import StartRefused
 from daemon.core.paths import TenantPaths
-from daemon.core.tenant_config import EncoderConfig, LimitsConfig
 from daemon.encoder.models.backend import Backend
 
 Loader = Callable[[EncoderConfig, TenantPaths, LimitsConfig], Backend]

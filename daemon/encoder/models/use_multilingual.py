@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from daemon.core.tenant_config import EncoderConfig
+from daemon.core.config.tenant_config import EncoderConfig
 from daemon.encoder.models.backend import Encoded, Matrix
 
 # Memory and time of a call grow with its longest text: 2,048 tokens are about 20 MB for a moment. A sentence

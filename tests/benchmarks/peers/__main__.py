@@ -21,7 +21,7 @@ from tests.benchmarks.common import real_texts
 from tests.benchmarks.peers.environments import python
 from tests.benchmarks.peers.measuring import Figures, Measuring, Task, as_document, goals
 from tests.benchmarks.peers.sides import SCRIPTS, TENANT, Peer, Side, Vecward
-from tests.support import RunningDaemon, running_daemon
+from tests.support.daemons import RunningDaemon, running_daemon
 
 ALL = ("plain", "infinity", "txtai", "chroma")
 UNITS = {"index": "text/s", "bulk": "text/s", "edit": "ms"}

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from daemon.client.connection import Pool
+from daemon.core.http.connection import Pool
 from tests.benchmarks.common import latencies, search_body, throughput
 from tests.benchmarks.peers.environments import python
-from tests.support import RunningDaemon
+from tests.support.daemons import RunningDaemon
 
 SCRIPTS = Path(__file__).parent / "scripts"
 SCRIPT_OF = {

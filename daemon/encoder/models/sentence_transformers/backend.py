@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+from daemon.core.config.tenant_config import EncoderConfig, LimitsConfig
 from daemon.core.errors import StartRefused
 from daemon.core.paths import TenantPaths
-from daemon.core.tenant_config import EncoderConfig, LimitsConfig
 from daemon.encoder.models import manifest, places
 from daemon.encoder.models.backend import Encoded
 from daemon.encoder.models.places import Place

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
+from daemon.core.config.tenant_config import LimitsConfig
 from daemon.core.errors import StartRefused
-from daemon.core.tenant_config import LimitsConfig
 
 _MIB = 1 << 20
 # CUDA's own context on the GPU counts towards the limit but is not PyTorch's to bound; 300 to 500 MiB are usual.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from daemon.core.config.tenant_config import EncoderConfig
 from daemon.core.errors import StartRefused
-from daemon.core.tenant_config import EncoderConfig
 
 _ENDLESS = 1 << 20  # tokenizers without a limit say 10**30
 

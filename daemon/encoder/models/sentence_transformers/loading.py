@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from daemon.core.config.tenant_config import EncoderConfig
 from daemon.core.errors import StartRefused
-from daemon.core.tenant_config import EncoderConfig
 from daemon.encoder.models.places import Place
 from daemon.encoder.models.presets import Preset, preset_for
 from daemon.encoder.models.sentence_transformers.device import Device

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from daemon.core.tenant_config import EncoderConfig
+from daemon.core.config.tenant_config import EncoderConfig
 from daemon.encoder.models.presets import Preset, instruct
 from daemon.encoder.models.sentence_transformers.loading import Files
 

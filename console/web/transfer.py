@@ -1,0 +1,120 @@
+"""Files in and out: past Gradio, which would keep them on disk and serve them."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+from collections.abc import AsyncIterator
+from pathlib import PurePosixPath
+from typing import Literal, cast
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from console.components.files import FORMATS
+from console.i18n import choose_language, words
+from console.web.cookies import User
+from console.web.daemon_access import Backend
+from daemon.core.errors import Unauthenticated, UnsupportedMediaType, VecwardError
+from daemon.core.http.problems import PROBLEM_TYPE, status_of, to_problem
+
+MEDIA_TYPES = {
+    ".txt": "text/plain",
+    ".csv": "text/csv",
+    ".jsonl": "application/x-ndjson",
+    ".ndjson": "application/x-ndjson",
+}
+_TRANSFER_S = 3600.0
+_AT_ONCE = 2  # files that this process holds in memory at a time
+
+Format = Literal["txt", "csv", "jsonl"]
+
+
+def router(backend: Backend) -> APIRouter:
+    transfer = _Transfer(backend)
+    routes = APIRouter(include_in_schema=False)
+    routes.add_api_route("/export/{tenant}", transfer.export)
+    routes.add_api_route("/import/{tenant}", transfer.import_file, methods=["POST"])
+    return routes
+
+
+class _Transfer:
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._room = asyncio.Semaphore(_AT_ONCE)
+
+    async def export(self, tenant: str, request: Request) -> Response:
+        asked = request.query_params.get("format", "txt")
+        try:
+            if asked not in FORMATS:
+                raise UnsupportedMediaType(f"cannot export as {asked[:20]}: choose {', '.join(FORMATS)}")
+            return await _download(self._backend, self._user(request), tenant, cast(Format, asked))
+        except VecwardError as error:
+            return JSONResponse(to_problem(error), status_of(error), media_type=PROBLEM_TYPE)
+
+    async def import_file(self, tenant: str, request: Request) -> Response:
+        """The file as the body, its name in ?name=; answers {operation, encoding} or {kind, detail}."""
+        try:
+            user, media_type = self._user(request), self._media_type(request)
+            async with self._room:
+                data, encoding = to_utf8(await request.body())
+                async with self._backend.as_(user, _TRANSFER_S) as client:
+                    operation = await client.import_entries(tenant, data, media_type)
+        except VecwardError as error:
+            return JSONResponse({"kind": error.kind, "detail": error.message}, status_of(error))
+        return JSONResponse({"operation": operation.id, "encoding": encoding}, 202)
+
+    def _user(self, request: Request) -> User:
+        user = self._backend.cookies.user_of(request.cookies)
+        if user is None:
+            raise Unauthenticated("cannot answer: you are not signed in (any more); sign in again")
+        return user
+
+    def _media_type(self, request: Request) -> str:
+        suffix = PurePosixPath(request.query_params.get("name", "")).suffix.lower()
+        if suffix not in MEDIA_TYPES:
+            chosen = request.cookies.get(self._backend.cookies.language)
+            t = words(choose_language(chosen, request.headers.get("accept-language")))
+            raise UnsupportedMediaType(t("file.bad_type"))
+        return MEDIA_TYPES[suffix]
+
+
+async def _download(backend: Backend, user: User, tenant: str, asked: Format) -> Response:
+    """Starts the download; what goes wrong before its first byte is raised."""
+    chunks = _chunks(backend, user, tenant, asked)
+    first = await anext(chunks, b"")
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield first
+        async for chunk in chunks:
+            yield chunk
+
+    name = quote(f"{tenant}.{asked}", safe="")
+    headers = {"content-disposition": f"attachment; filename*=UTF-8''{name}", "cache-control": "no-store"}
+    return StreamingResponse(whole(), media_type=f"{MEDIA_TYPES['.' + asked]}; charset=utf-8", headers=headers)
+
+
+async def _chunks(backend: Backend, user: User, tenant: str, asked: Format) -> AsyncIterator[bytes]:
+    async with backend.as_(user, _TRANSFER_S) as client:
+        async for chunk in client.export(tenant, asked):
+            yield chunk
+
+
+def to_utf8(data: bytes) -> tuple[bytes, str]:
+    """The file in UTF-8, and what it was in where that was something else ("": it was UTF-8).
+
+    A byte order mark decides; without one, what is not UTF-8 is read as GB18030, which Chinese editions of
+    Windows and Excel write. Bytes that are neither stay as they are: the encoder refuses them in words.
+    """
+    if data.startswith(codecs.BOM_UTF8):
+        return data[len(codecs.BOM_UTF8) :], ""
+    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    for encoding in ("utf-16",) if marked else ("utf-8", "gb18030"):
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return (data, "") if encoding == "utf-8" else (text.encode(), encoding.upper())
+    return data, ""

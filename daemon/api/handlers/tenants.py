@@ -1,0 +1,179 @@
+"""The daemon's own answers about tenants: list, view, create, change, delete, start and stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from fastapi import Query, Request, Response
+
+from daemon.api.context import C, Call, S, Services, T
+from daemon.core.config.tenant_config import check_name
+from daemon.core.encoder_protocol.bench import BenchRequest
+from daemon.core.encoder_protocol.reembed import Plan
+from daemon.core.errors import Invalid
+from daemon.core.roles import Role
+from daemon.core.wire import OperationAnswer, Rates, TenantPage, TenantView, parse, shorten
+from daemon.supervisor.states import State
+from daemon.supervisor.tenants.tenant import Tenant
+
+MAX_PAGE = 1000
+
+SortKey = Literal["name", "state", "entries", "memory_mb", "restarts", "uptime_s"]
+Sort = Literal[
+    "name", "-name", "state", "-state", "entries", "-entries", "memory_mb", "-memory_mb",
+    "restarts", "-restarts", "uptime_s", "-uptime_s",
+]  # fmt: skip
+
+# What a searcher or editor does not see of a tenant, and what stands there instead.
+_OPERATIONAL: dict[str, Any] = {
+    "reason": None, "pid": None, "uptime_s": None, "restarts": 0, "device": None, "isolation": None,
+    "memory_mb": None, "gpu_memory_mb": None, "warnings": {}, "crash": None, "rates": Rates(),
+}  # fmt: skip
+
+
+def view_for(services: Services, tenant: Tenant, role: Role) -> TenantView:
+    """The tenant as someone of this role sees it."""
+    view = services.manager.view(tenant)
+    if not role.at_least(Role.TENANT_ADMIN):
+        return view.model_copy(update={**_OPERATIONAL, "role": role.value})
+    return view.model_copy(update={"role": role.value})
+
+
+def _view(services: Services, call: Call, tenant: Tenant) -> TenantView:
+    role = services.access.role_on(call.known_caller, tenant)
+    assert role is not None, "an authorised caller has a role"
+    return view_for(services, tenant, role)
+
+
+# --- list and view --------------------------------------------------------------------------------
+
+
+async def list_tenants(
+    services: S,
+    call: C,
+    after: Annotated[str | None, Query(description="the `next` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
+    q: Annotated[str | None, Query(max_length=200, description="a part of name or title")] = None,
+    state: Annotated[State | None, Query()] = None,
+    role: Annotated[Role, Query(description="those alone on which the caller is this at least")] = Role.SEARCHER,
+    sort: Annotated[Sort, Query(description="- before it: downwards")] = "name",
+) -> TenantPage:
+    visible = services.access.visible(call.known_caller)
+    roles = {name: own for name, own in visible.items() if own.at_least(role)}
+    tenants = [services.manager.tenants[name] for name in roles]
+    wanted = [tenant for tenant in tenants if _fits(tenant, q, state)]
+    ordered = _ordered(services, wanted, sort, roles)
+    rest = ordered[_position_after(ordered, after, sort) :]
+    page = rest[:limit]
+    return TenantPage(
+        tenants=[view_for(services, tenant, roles[tenant.name]) for tenant in page],
+        next=page[-1].name if len(rest) > limit else None,
+        total=len(ordered),
+    )
+
+
+def _fits(tenant: Tenant, q: str | None, state: State | None) -> bool:
+    if state is not None and tenant.state is not state:
+        return False
+    if not q:
+        return True
+    title = tenant.config.title if tenant.config is not None else None
+    texts = [tenant.name, title.en, title.zh] if title is not None else [tenant.name]
+    return any(q.casefold() in text.casefold() for text in texts)
+
+
+def _ordered(services: Services, tenants: list[Tenant], sort: Sort, roles: dict[str, Role]) -> list[Tenant]:
+    by_name = sorted(tenants, key=lambda tenant: tenant.name)
+    return sorted(by_name, key=_sort_key(services, sort.removeprefix("-"), roles), reverse=sort.startswith("-"))
+
+
+def _sort_key(services: Services, key: str, roles: dict[str, Role]) -> Callable[[Tenant], tuple[bool, str | float]]:
+    if key == "name":
+        return lambda tenant: (True, tenant.name)
+
+    def of_view(tenant: Tenant) -> tuple[bool, str | float]:
+        value = getattr(view_for(services, tenant, roles[tenant.name]), key)  # what is hidden must not sort
+        return (value is not None, value if value is not None else 0)
+
+    return of_view
+
+
+def _position_after(ordered: list[Tenant], after: str | None, sort: Sort) -> int:
+    if after is None:
+        return 0
+    if sort == "name":
+        return sum(tenant.name <= after for tenant in ordered)
+    for position, tenant in enumerate(ordered, start=1):
+        if tenant.name == after:
+            return position
+    raise Invalid(
+        f"cannot go on after {shorten(after, 40)}: it is not in this list (any more); ask again without `after`",
+        field="after",
+        value=shorten(after, 40),
+        allowed="the `next` of the page before",
+    )
+
+
+async def tenant(services: S, call: C, tenant: T) -> TenantView:
+    return _view(services, call, tenant)
+
+
+# --- create, change, delete -----------------------------------------------------------------------
+
+
+async def put_tenant(
+    services: S,
+    call: C,
+    request: Request,
+    response: Response,
+    adopt: Annotated[bool, Query()] = False,
+    offline: Annotated[bool, Query(description="answer nothing until a new model's vectors are there")] = False,
+) -> TenantView:
+    name = check_name(call.tenant)
+    response.status_code = 200 if name in services.manager.tenants else 201
+    return _view(services, call, await services.manager.put(name, await request.body(), adopt, offline))
+
+
+async def plan_tenant(services: S, call: C, request: Request) -> Plan:
+    return await services.manager.plan(check_name(call.tenant), await request.body())
+
+
+async def delete_tenant(services: S, call: C, purge: Annotated[str | None, Query()] = None) -> None:
+    name = call.tenant
+    if purge is not None and purge != name:
+        raise Invalid(
+            f"cannot destroy the data of {shorten(name, 40)}: purge says {shorten(purge, 40)!r}; "
+            "repeat the tenant's name",
+            field="purge",
+            value=shorten(purge, 40),
+            allowed=shorten(name, 40),
+        )
+    await services.manager.delete(name, purge is not None)
+
+
+# --- start and stop -------------------------------------------------------------------------------
+
+
+async def start(services: S, call: C) -> OperationAnswer:
+    return OperationAnswer(operation=await services.manager.start(call.tenant))
+
+
+async def stop(services: S, call: C) -> OperationAnswer:
+    return OperationAnswer(operation=await services.manager.stop(call.tenant))
+
+
+async def restart(services: S, call: C) -> OperationAnswer:
+    return OperationAnswer(operation=await services.manager.restart(call.tenant))
+
+
+async def park(services: S, call: C) -> OperationAnswer:
+    return OperationAnswer(operation=await services.manager.park(call.tenant))
+
+
+async def bench(services: S, call: C, request: Request) -> OperationAnswer:
+    asked = parse(BenchRequest, await request.body() or b"{}")
+    return OperationAnswer(operation=services.manager.bench(call.tenant, asked))
+
+
+HANDLERS = (list_tenants, tenant, put_tenant, delete_tenant, start, stop, restart, park, bench, plan_tenant)

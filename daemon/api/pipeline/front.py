@@ -1,0 +1,179 @@
+"""The way of every request: match, authenticate, authorise, then relay it or hand it to the daemon's own app.
+
+Raw ASGI, because a framework's route costs more than a whole relayed search (tests/benchmarks).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as StarletteScope
+
+from daemon.api.connections.bodies import ClientGone
+from daemon.api.context import CALL_KEY, Call, Services
+from daemon.api.pipeline import bookkeeping
+from daemon.api.pipeline.problems import REQUEST_ID, of_bug, problem_response
+from daemon.api.pipeline.relay import relay
+from daemon.api.rights.authenticate import address_of
+from daemon.api.rights.connection import SCOPE_KEY
+from daemon.api.routes import By, match
+from daemon.core.errors import BodyTooLarge, DiskFull, Forbidden, MethodNotAllowed, NotFound, Unavailable, VecwardError
+from daemon.core.http.connection import ConnectionLost
+from daemon.core.roles import Role
+
+log = logging.getLogger(__name__)
+
+
+class Front:
+    def __init__(self, services: Services, own: ASGIApp) -> None:
+        self._services = services
+        self._own = own
+
+    async def __call__(self, scope: StarletteScope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise ValueError(f"cannot serve {scope['type']}: only HTTP")
+        began = time.perf_counter()
+        call = Call(os.urandom(16).hex(), scope[SCOPE_KEY])
+        answer = _Answer(send, call.request_id)
+        try:
+            await self._admit(call, scope)
+            await self._answer(call, scope, receive, answer)
+        except VecwardError as error:
+            await _send_problem(call, error, scope, receive, answer)
+        except ClientGone:
+            call.problem = None
+        except asyncio.CancelledError:  # by the server alone: the daemon ends, and has drained long enough
+            await _on_end(call, scope, receive, answer)
+        except ConnectionLost as error:  # within an answer: it stays without an end, and so the caller knows
+            log.info("answer-cut-off", extra={"request": call.request_id, "reason": str(error)})
+        except Exception as error:  # noqa: BLE001  (the one guard around a request)
+            await _on_bug(call, error, scope, receive, answer)
+        finally:
+            bookkeeping.record(self._services, call, answer.status, time.perf_counter() - began)
+
+    def end_streams(self) -> None:
+        """Followers and long polls get a proper end now: called when the daemon begins to stop."""
+        self._services.streams.end()
+
+    def close(self) -> None:
+        """Writes what the audit log still counts; ends the threads of sign-ins."""
+        self._services.sign_ins.close()
+        self._services.audit.close()
+
+    # --- who, what, whether ----------------------------------------------------------------------------
+
+    async def _admit(self, call: Call, scope: StarletteScope) -> None:
+        """Raises Unauthenticated before anything about the path is told."""
+        unknown: NotFound | MethodNotAllowed | None = None
+        try:
+            call.match = match(scope["method"], scope["raw_path"].decode("latin-1"))
+        except (NotFound, MethodNotAllowed) as error:
+            unknown = error
+        if call.match is not None and call.match.route.role is Role.NOBODY:
+            self._admit_nobody(call, scope)
+            return
+        authenticator = self._services.authenticator
+        call.caller = authenticator.quick(call.connection, scope["headers"])
+        if call.caller is None:
+            call.caller = await authenticator.slow(call.connection)
+        if unknown is not None:
+            raise unknown
+        assert call.match is not None
+        self._services.access.authorise(call.caller, call.match)
+
+    def _admit_nobody(self, call: Call, scope: StarletteScope) -> None:
+        if call.connection.socket != "console":
+            raise Forbidden("cannot sign in on daemon.sock: there the kernel says who you are, without a password")
+        self._services.authenticator.check_console_peer(call.connection)
+        call.address = address_of(scope["headers"])
+
+    # --- the answer ------------------------------------------------------------------------------------
+
+    async def _answer(self, call: Call, scope: StarletteScope, receive: Receive, answer: _Answer) -> None:
+        assert call.match is not None
+        route = call.match.route
+        if route.by is By.RELAYED:
+            assert call.match.tenant is not None
+            assert call.caller is not None
+            await relay(
+                scope, receive, answer, tenant=self._services.manager.tenants[call.match.tenant], route=route,
+                actor=call.caller.actor, request_id=call.request_id,
+            )  # fmt: skip
+            return
+        scope[CALL_KEY] = call
+        answer.adds_request_id = True
+        await self._own(scope, _bounded(receive, scope, route.max_body_bytes), answer)
+
+
+class _Answer:
+    """Sends on, and remembers the status (0: nothing was sent)."""
+
+    __slots__ = ("_request_id", "_send", "adds_request_id", "status")
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self.status = 0
+        self.adds_request_id = False  # the relay says it itself
+
+    async def __call__(self, message: Message) -> None:
+        if self.status == 0:
+            self.status = message["status"]
+            if self.adds_request_id:
+                headers = [*message.get("headers", ()), (REQUEST_ID, self._request_id.encode())]
+                message = {**message, "headers": headers}
+        await self._send(message)
+
+
+async def _send_problem(
+    call: Call, error: VecwardError, scope: StarletteScope, receive: Receive, answer: _Answer
+) -> None:
+    call.problem = error
+    answer.adds_request_id = True
+    await problem_response(error, call.request_id)(scope, receive, answer)
+
+
+async def _on_end(call: Call, scope: StarletteScope, receive: Receive, answer: _Answer) -> None:
+    if answer.status == 0:
+        changes = call.match is not None and call.match.route.mutating
+        then = "look whether your change was made" if changes else "try again"
+        ending = Unavailable(f"cannot answer: the daemon is being stopped; {then} when it is up")
+        await _send_problem(call, ending, scope, receive, answer)
+    else:
+        log.info("answer-cut-off", extra={"request": call.request_id, "reason": "the daemon is being stopped"})
+
+
+async def _on_bug(call: Call, error: Exception, scope: StarletteScope, receive: Receive, answer: _Answer) -> None:
+    problem = of_bug(error)
+    bug = None if isinstance(problem, DiskFull) else error
+    log.error("request-failed", exc_info=bug, extra={"request": call.request_id, "reason": str(error)})
+    if answer.status == 0:
+        await _send_problem(call, problem, scope, receive, answer)
+    # Else uvicorn sees an answer without an end, and closes the connection: the caller knows it is cut off.
+
+
+def _bounded(receive: Receive, scope: StarletteScope, limit: int) -> Receive:
+    """Raises BodyTooLarge from `receive`, before the whole of it has been read."""
+    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    if int(declared) > limit:
+        raise _too_large(limit)
+    size = 0
+
+    async def bounded() -> Any:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limit:
+            raise _too_large(limit)
+        return message
+
+    return bounded
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"cannot take a body of more than {limit} bytes here", allowed=f"at most {limit} bytes")

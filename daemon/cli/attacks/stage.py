@@ -1,0 +1,262 @@
+"""Where attacks are played: a daemon of its own under a temporary root, with a tenant to attack and one that attacks.
+
+Both are real encoders in real sandboxes. What they might reach of the host lies ready, open to everybody where a
+namespace is what protects. Everything is gone afterwards. Needs root.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import daemon
+from daemon.cli.attacks.host import HostThings
+from daemon.cli.attacks.table import Place
+from daemon.client import Client
+from daemon.core.config.daemon_config import DaemonConfig
+from daemon.core.config.tenant_config import load_tenant
+from daemon.core.errors import InternalError, VecwardError
+from daemon.core.paths import Paths, TenantPaths
+from daemon.supervisor import launcher
+from daemon.supervisor.isolation import seccomp
+from daemon.supervisor.isolation.sandbox import SOURCE_ROOT, Sandbox
+
+VICTIM, ATTACKER = "victim", "attacker"
+DISK_MB = 64
+_START_S = 60.0
+_PROBES_S = 300.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`reached` is None when the probe itself failed: it says nothing then."""
+
+    name: str
+    reached: bool | None
+    words: str
+
+
+class Stage:
+    """Use: ``with Stage() as stage: stage.play(Place.SANDBOX, names)``. `installation` is attacked as well."""
+
+    def __init__(self, installation: Paths | None = None, uid_range: tuple[int, int] | None = None) -> None:
+        _, last = uid_range or DaemonConfig().uid_range
+        self.uid_range = [last - 1, last]
+        self.installation = installation
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Stage:
+        try:
+            self._build()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    # --- building ------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="vw-"))
+        self._stack.callback(shutil.rmtree, self.root, ignore_errors=True)
+        self.root.chmod(0o755)  # so that what refuses is a folder's own protection, not this one's
+        self.paths = Paths.under(self.root)
+        self._write_configuration()
+        self._plant_secrets()
+        self._start_daemon()
+        self.host = self._stack.enter_context(HostThings())
+        self._put_into_attackers_folder()
+
+    def _write_configuration(self) -> None:
+        self.paths.tenants_d.mkdir(parents=True)
+        self.paths.daemon_yaml.write_text(json.dumps({"isolation": "strict", "uid_range": self.uid_range}))
+        tenant = {"encoder": {"backend": "fake"}, "limits": {"disk_mb": DISK_MB, "memory_mb": 256}}
+        for name in (ATTACKER, VICTIM):
+            (self.paths.tenants_d / f"{name}.yaml").write_text(json.dumps(tenant))
+        self.paths.users_yaml.write_text("users: {}\n")
+        self.paths.users_yaml.chmod(0o600)
+
+    def _plant_secrets(self) -> None:
+        """Before the folder is the tenant's: from then on root opens nothing in it."""
+        data = self.paths.tenant(VICTIM).data
+        for path in (data / "secret", data / "index" / "secret", data / "hf-cache" / "secret"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("a secret of the victim\n")
+        data.chmod(0o700)
+        self.handle = _file_handle(data / "secret")
+
+    def _start_daemon(self) -> None:
+        output = self._stack.enter_context((self.root / "daemon-output").open("wb"))
+        self.daemon = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "daemon", "--root", str(self.root)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env={**os.environ, "PYTHONPATH": str(SOURCE_ROOT)},
+        )
+        self._stack.callback(self._stop_daemon)
+        self.pids = {name: self._ready(name) for name in (VICTIM, ATTACKER)}
+
+    def _stop_daemon(self) -> None:
+        self.daemon.terminate()
+        try:
+            self.daemon.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.daemon.kill()
+            self.daemon.wait()
+
+    def _ready(self, name: str) -> int:
+        deadline = time.monotonic() + _START_S
+        why = "no answer"
+        while time.monotonic() < deadline and self.daemon.poll() is None:
+            try:
+                with Client(self.paths.daemon_socket) as client:
+                    view = client.tenant(name)
+            except (VecwardError, OSError) as error:
+                why = str(error)
+            else:
+                if view.state == "ready" and view.pid is not None:
+                    return view.pid
+                why = f"{view.state}: {view.reason}"
+            time.sleep(0.05)
+        words = (self.root / "daemon-output").read_text()[-2000:]
+        raise InternalError(f"cannot start a tenant to attack ({why}); the daemon's last words: {words}")
+
+    def _put_into_attackers_folder(self) -> None:
+        """A setuid program, as an encoder's own files could not hold one."""
+        self.setuid = self.attackers_folder / "setuid-id"
+        shutil.copy(shutil.which("id", path="/usr/bin:/bin") or "/usr/bin/id", self.setuid)
+        self.setuid.chmod(0o4755)
+
+    # --- what is attacked ----------------------------------------------------------------------------
+
+    @property
+    def attackers_folder(self) -> Path:
+        return self.paths.tenant(ATTACKER).data
+
+    def uid(self, name: str) -> int:
+        return os.stat(self.paths.tenant(name).data).st_uid  # noqa: PTH116  (the folder itself, as everywhere)
+
+    def target(self, place: Place) -> dict[str, Any]:
+        victim = self.paths.tenant(VICTIM)
+        installations = [self.paths, *([self.installation] if self.installation else [])]
+        tenants = [victim, *(_tenants_of(self.installation) if self.installation else [])]
+        pids = [self.pids[VICTIM], self.daemon.pid]
+        sandbox = self.sandbox()
+        return {
+            "inside": place is Place.SANDBOX,
+            "tenant": VICTIM,
+            "own": str(self.attackers_folder),
+            "data": str(victim.data),
+            "all_data": [str(tenant.data) for tenant in tenants],
+            "logs": [str(tenant.encoder_log) for tenant in tenants],
+            "sockets": [str(tenant.socket) for tenant in tenants],
+            "secret": str(victim.data / "secret"),
+            "uid": self.uid(VICTIM),
+            "pid": self.pids[VICTIM],
+            "pids": pids,
+            "addresses": {str(pid): _an_address(pid) for pid in pids},
+            "handle": self.handle,
+            "setuid": str(self.setuid),
+            "daemon_files": [str(path) for paths in installations for path in _daemon_files(paths)],
+            "daemon_sockets": [str(paths.daemon_socket) for paths in installations],
+            "console_sockets": [str(paths.console_socket) for paths in installations],
+            "programs": [str(Path(daemon.__file__)), str(Path(daemon.__file__).parent / "core" / "paths.py")],
+            "gpu_nodes": [str(self.host.gpu_node), *map(str, sorted(Path("/dev").glob("nvidia[0-9]*")))],
+            "file_mb": sandbox.limits.file_mb,
+            "tmp_mb": sandbox.limits.tmp_mb,
+            "processes": sandbox.limits.processes,
+            **self.host.names,
+        }
+
+    def sandbox(self) -> Sandbox:
+        """The attacker's, built as its encoder's was."""
+        config = load_tenant(self.paths.tenants_d / f"{ATTACKER}.yaml").config
+        assert config is not None
+        return launcher.tenant_sandbox(self.paths, ATTACKER, self.uid(ATTACKER), config)
+
+    # --- playing -------------------------------------------------------------------------------------
+
+    def play(self, place: Place, names: Iterable[str]) -> list[Outcome]:
+        """Runs the probes of these names there, one after the other."""
+        request = {
+            "uid": self.uid(ATTACKER) if place is Place.OUTSIDE else None,
+            "names": list(names),
+            "target": self.target(place),
+        }
+        command = [sys.executable, "-m", "daemon.cli.attacks.probing"]
+        inherited = self.host.listener.fileno()
+        if place is not Place.SANDBOX:
+            return _run(command, request, [inherited])
+        filter_fd = seccomp.memfd() if seccomp.supported() else None
+        try:
+            prefix = self.sandbox().prefix(filter_fd)
+            fds = [inherited, *([filter_fd] if filter_fd is not None else [])]
+            return _run([*prefix, *command], request, fds, self.environment())
+        finally:
+            if filter_fd is not None:
+                os.close(filter_fd)
+
+    def environment(self) -> dict[str, str]:
+        return launcher.environment(self.attackers_folder)
+
+
+def _run(
+    command: list[str], request: dict[str, Any], fds: list[int], env: dict[str, str] | None = None
+) -> list[Outcome]:
+    done = subprocess.run(  # noqa: S603
+        command,
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        env=env or {**os.environ, "PYTHONPATH": str(SOURCE_ROOT)},
+        cwd="/",
+        pass_fds=fds,
+        timeout=_PROBES_S,
+        check=False,
+        umask=0o077,
+    )
+    outcomes = [Outcome(**json.loads(line)) for line in done.stdout.splitlines()]
+    if len(outcomes) != len(request["names"]):
+        raise InternalError(f"cannot run the probes to their end: exit code {done.returncode}, {done.stderr[-2000:]}")
+    return outcomes
+
+
+def _tenants_of(paths: Paths) -> list[TenantPaths]:
+    folder = paths.state / "tenants"
+    return [paths.tenant(data.name) for data in sorted(folder.iterdir())] if folder.is_dir() else []
+
+
+def _daemon_files(paths: Paths) -> list[Path]:
+    return [paths.state_db, paths.users_yaml, paths.audit_log]
+
+
+def _an_address(pid: int) -> int:
+    """Where something of the process's memory lies, for probes that can't look that up themselves."""
+    return int(Path(f"/proc/{pid}/maps").read_text().partition("-")[0], 16)
+
+
+def _file_handle(path: Path) -> tuple[int, str]:
+    """What open_by_handle_at(2) takes: the handle's type and its bytes in hexadecimal digits."""
+    size = 128
+    handle = ctypes.create_string_buffer(bytes(ctypes.c_uint32(size)), 8 + size)
+    mount_id = ctypes.c_int()
+    at_cwd = -100
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.name_to_handle_at(at_cwd, os.fsencode(path), handle, ctypes.byref(mount_id), 0) != 0:
+        return 0, ""  # this file system has none: the attack is impossible here, and said to be unproven
+    length = int.from_bytes(handle.raw[0:4], sys.byteorder)
+    return int.from_bytes(handle.raw[4:8], sys.byteorder), handle.raw[8 : 8 + length].hex()

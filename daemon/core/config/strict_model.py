@@ -1,0 +1,58 @@
+"""Checks a YAML document against a pydantic model, so that each refusal names file, line and field."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from daemon.core.config.strict_yaml import Document, Location, refuse
+
+
+class ConfigModel(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+
+
+C = TypeVar("C", bound=ConfigModel)
+
+
+def check(model: type[C], document: Document) -> C:
+    """The document as a model; raises InvalidConfig with file, line, field, value, allowed."""
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        location: Location = tuple(part for part in first["loc"])
+        name = ".".join(map(str, location)) or "file"
+        line = document.line_of(location)
+        problem, allowed = _explain(first, _fields_at(model, location[:-1]))
+        refuse(document.path, line, name, first["input"], allowed, problem)
+
+
+def _explain(first: Any, fields: list[str]) -> tuple[str, str]:
+    ctx = first.get("ctx") or {}
+    if first["type"] == "extra_forbidden":
+        key = str(first["loc"][-1])
+        near = difflib.get_close_matches(key, fields, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        return f"is not a known field{hint}", ", ".join(fields)
+    if first["type"] == "value_error":
+        problem, _, allowed = str(ctx.get("error", first["msg"])).partition("; allowed: ")
+        return problem, allowed or "see README, How to add a tenant"
+    bounds = [f"{word} {ctx[k]}" for k, word in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<")) if k in ctx]
+    allowed = str(ctx.get("expected") or " and ".join(bounds) or first["msg"].removeprefix("Input should be "))
+    return first["msg"], allowed
+
+
+def _fields_at(model: type[BaseModel], location: Location) -> list[str]:
+    current: type[BaseModel] = model
+    for part in location:
+        info = current.model_fields.get(str(part))
+        annotation: Any = info.annotation if info else None
+        options = [annotation, *getattr(annotation, "__args__", ())]  # Optional[Model] holds the model
+        found = [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
+        if not found:
+            return []
+        current = found[0]
+    return sorted(current.model_fields)

@@ -1,0 +1,91 @@
+"""The moment in which another base and its index take the place of those that serve."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daemon.core import wire
+from daemon.core.errors import Unavailable
+from daemon.encoder.changes.operations import Handle
+from daemon.encoder.changes.pipeline import Changes, Who
+from daemon.encoder.index import ExactIndex
+from daemon.encoder.index.keeper import Keeper
+from daemon.encoder.index.restore import stamp_of
+from daemon.encoder.knowledge import Knowledge
+from daemon.encoder.knowledge.changes.succession import Restored
+from daemon.encoder.model_thread.batches import Batches
+from daemon.encoder.model_thread.worker import Worker
+
+_READERS_WAIT_S = 0.5  # searches wait behind the exchange: well below any deadline
+_PATIENCE_S = 30.0  # for long readers (an export's look at all columns, say)
+
+
+@dataclass(frozen=True)
+class Live:
+    """What serves now."""
+
+    knowledge: Knowledge
+    changes: Changes
+    worker: Worker
+    batches: Batches
+    keeper: Keeper
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """`run` belongs to the writer's thread, where no change can come in between. `about` goes into the result."""
+
+    live: Live
+    fresh: Knowledge
+    index: ExactIndex
+    who: Who
+    handle: Handle
+    about: dict[str, Any]
+
+    def run(self) -> Restored:
+        """Raises RevisionChanged, DiskFull, Unavailable, InternalError: then the old base goes on."""
+        path = self.fresh.path
+        restored = self.live.knowledge.succeeded_by(self.fresh, self.who.if_match, self.who.actor, self._ended)
+        self.fresh.close()
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                self._on_worker(lambda: self._switch(path, restored))
+            except Unavailable:
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return restored
+
+    def _ended(self, restored: Restored) -> wire.Operation:
+        return self.handle.after(restored.entries, restored.entries, self.result(restored), ends=True)
+
+    def result(self, restored: Restored) -> dict[str, Any]:
+        counts = {"entries": restored.entries, "replaced": restored.replaced, "revision": restored.revision}
+        return {**counts, **self.about}
+
+    def _switch(self, path: Path, restored: Restored) -> None:
+        """On the worker's thread: a search sees the one base and its index, or the other and its own."""
+        live = self.live
+        live.knowledge.replace_with(path, _READERS_WAIT_S)
+        live.batches.index = self.index
+        live.keeper.replace(self.index, restored.revision, stamp_of(live.knowledge, restored.revision))
+
+    def _on_worker(self, function: Callable[[], None]) -> None:
+        done: Future[None] = Future()
+
+        def run() -> None:
+            try:
+                function()
+            except Exception as error:  # noqa: BLE001 - it belongs to the one who waits
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+
+        self.live.worker.post(run)
+        done.result()

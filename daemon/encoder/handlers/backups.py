@@ -1,0 +1,93 @@
+"""GET …/backup: the whole base in one file, while it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from daemon.core import wire
+from daemon.core.errors import QueueFull
+from daemon.core.version import version
+from daemon.encoder.http.messages import Answer, Request
+from daemon.encoder.knowledge import Knowledge, reading
+from daemon.encoder.knowledge.file import backup_format, schema
+
+AT_ONCE = 2  # each holds a copy of the base on the disk until its reader has it
+_PART = 1 << 20
+
+
+class Backups:
+    """`copying` is held while the base is copied: a restore waits for that."""
+
+    def __init__(self, tenant: str, knowledge: Knowledge, fingerprint: str) -> None:
+        self._tenant = tenant
+        self._knowledge = knowledge
+        self._fingerprint = fingerprint
+        self._running = 0
+        self.copying = asyncio.Lock()
+
+    async def backup(self, _request: Request) -> Answer:
+        if self._running >= AT_ONCE:
+            raise QueueFull(f"cannot back up {self._tenant}: {AT_ONCE} backups run already; try again when one is done")
+        self._running += 1
+        try:
+            async with self.copying:
+                file, manifest = await asyncio.to_thread(self._copy)
+        except BaseException:
+            self._running -= 1
+            raise
+        head, tail = backup_format.head(manifest), backup_format.tail(manifest)
+        size = len(head) + manifest.database.bytes + len(tail)
+        name = f"{self._tenant}-{manifest.created_at:%Y%m%d-%H%M%S}.vecward"
+        return Answer(
+            media_type=backup_format.MEDIA_TYPE.encode(),
+            chunks=self._stream(head, file, tail),
+            headers=(
+                (b"content-length", b"%d" % size),
+                (b"content-disposition", f'attachment; filename="{name}"'.encode()),
+            ),
+        )
+
+    def _copy(self) -> tuple[BinaryIO, wire.BackupManifest]:
+        """The copy has no name any more: it is gone with whoever reads it, however that ends."""
+        path = backup_format.temporary(self._knowledge.path.parent, f"backup-{uuid4().hex}")
+        try:
+            self._knowledge.backup_to(path)
+            return path.open("rb"), manifest_of(path, self._tenant, self._fingerprint)
+        finally:
+            path.unlink(missing_ok=True)
+
+    async def _stream(self, head: bytes, file: BinaryIO, tail: bytes) -> AsyncIterator[bytes]:
+        try:
+            yield head
+            while part := await asyncio.to_thread(file.read, _PART):
+                yield part
+            yield tail
+        finally:
+            self._running -= 1
+            file.close()
+
+
+def manifest_of(path: Path, tenant: str, fingerprint: str | None) -> wire.BackupManifest:
+    """What the base at `path` holds, by its own word. Nobody may write it meanwhile."""
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"  # no log and no lock file beside it
+    with contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
+        revision, entries = reading.meta(db, "revision"), reading.meta(db, "total")
+    with path.open("rb") as file:
+        database = backup_format.describe(file)
+    return wire.BackupManifest(
+        vecward=version(),
+        schema_version=schema.VERSION,
+        tenant=tenant,
+        revision=revision,
+        entries=entries,
+        fingerprint=fingerprint,
+        created_at=datetime.now(UTC),
+        database=database,
+    )

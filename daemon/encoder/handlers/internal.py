@@ -1,0 +1,57 @@
+"""What the daemon alone asks: health and metering."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from daemon.encoder.http.messages import Answer, Request, answer
+from daemon.encoder.knowledge import Knowledge
+from daemon.encoder.model_thread.batches import Batches
+from daemon.encoder.model_thread.worker import Worker
+from daemon.encoder.models import CANARIES
+from daemon.encoder.models.backend import Matrix
+
+
+class Internal:
+    def __init__(
+        self, knowledge: Knowledge, batches: Batches, worker: Worker, canary: Matrix, files: Sequence[Path]
+    ) -> None:
+        """`files` make up the storage that is metered."""
+        self._files = files
+        self._knowledge = knowledge
+        self._batches = batches
+        self._worker = worker
+        self._canary = canary
+
+    async def health(self, _request: Request) -> Answer:
+        """The lowest cosine between the canaries' vectors now and at warm-up, and whether index and base agree."""
+        now = np.stack([await self._worker.canary(text) for text in CANARIES])
+        cosine = float(np.einsum("ij,ij->i", now, self._canary).min())
+        in_index = await self._worker.call(self._batches.index.__len__)
+        return answer({"cosine": cosine, "entries_index": in_index, "entries_base": self._knowledge.total})
+
+    async def usage(self, _request: Request) -> Answer:
+        """Since the process started. Of times: the counts of core.histogram's buckets, then their sum in seconds."""
+        counters = self._batches.counters
+        times = {"queue": counters.queue, "encode": counters.encode, "search": counters.search}
+        return answer(
+            {
+                "queries": counters.queries,
+                "texts": counters.texts,
+                "tokens": counters.tokens,
+                "encoder_s": counters.encoder_s,
+                "cache_hits": self._batches.cache.hits,
+                "storage_bytes": sum(map(_size, self._files)),
+                **{f"{name}_times": [*times[name].counts, times[name].sum_s] for name in times},
+            }
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

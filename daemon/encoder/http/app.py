@@ -1,0 +1,57 @@
+"""The encoder's ASGI app: from method and path to a handler, and from any exception to a problem document."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from daemon.core.errors import InternalError, MethodNotAllowed, NotFound, VecwardError
+from daemon.encoder.http.messages import Answer, Receive, Request, Scope, Send, problem
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Request], Awaitable[Answer]]
+Methods = Mapping[str, Handler]
+
+
+class App:
+    """`routes` maps paths to methods to handlers. A path may hold one variable segment, written `*`."""
+
+    def __init__(self, routes: Mapping[str, Methods]) -> None:
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        try:
+            reply = await self._handler(request, scope["raw_path"].decode("ascii"))(request)
+            await reply.send(send)
+        except VecwardError as error:
+            await problem(error, request.request_id).send(send)
+        except Exception:
+            log.exception("request-failed", extra={"method": request.method, "request": request.request_id})
+            text = "cannot answer: something went wrong inside the encoder; its log has the details"
+            await problem(InternalError(text), request.request_id).send(send)
+
+    def _handler(self, request: Request, path: str) -> Handler:
+        methods = self._routes.get(path)
+        if methods is None:
+            methods, request.part = self._with_variable(path)
+        handler = methods.get(request.method)
+        if handler is None:
+            allowed = ", ".join(sorted(methods))
+            raise MethodNotAllowed(f"cannot {request.method} this path; allowed: {allowed}", allowed=allowed)
+        return handler
+
+    def _with_variable(self, path: str) -> tuple[Methods, str]:
+        """The variable is the last segment or the one before it."""
+        head, _, last = path.rpartition("/")
+        methods = self._routes.get(f"{head}/*")
+        if methods is not None and last:
+            return methods, last
+        front, _, part = head.rpartition("/")
+        methods = self._routes.get(f"{front}/*/{last}")
+        if methods is None or not part:
+            raise NotFound(f"cannot find {path[:200]}; /openapi.json lists every path")
+        return methods, part

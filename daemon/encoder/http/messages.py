@@ -1,0 +1,222 @@
+"""Requests and answers of the encoder's small ASGI app: no framework, the hot path is one search."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from pydantic import BaseModel
+from pydantic_core import to_json
+
+from daemon.core import wire
+from daemon.core.errors import BadRequest, BodyTooLarge, Invalid, UnsupportedMediaType, VecwardError
+from daemon.core.http import problems
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+Elsewhere = Callable[[Callable[[], Any]], Awaitable[Any]]
+
+JSON = b"application/json"
+_LARGE_BYTES = 64 * 1024
+
+
+class Request:
+    """One HTTP request; `part` is what the path's variable stood for."""
+
+    __slots__ = ("_body", "_query", "_receive", "_scope", "method", "part")
+
+    def __init__(self, scope: Scope, receive: Receive, part: str = "") -> None:
+        self._scope = scope
+        self._receive = receive
+        self._query: dict[str, list[str]] | None = None
+        self._body: bytes | None = None
+        self.method: str = scope["method"]
+        self.part = part
+
+    def header(self, name: bytes) -> str | None:
+        """`name` in lower case."""
+        for key, value in self._scope["headers"]:
+            if key == name:
+                text: str = value.decode("latin-1")
+                return text
+        return None
+
+    @property
+    def request_id(self) -> str | None:
+        return self.header(b"vecward-request")
+
+    @property
+    def actor(self) -> str:
+        """As the daemon names the caller; it quotes what a header can't hold."""
+        return unquote(self.header(b"vecward-actor") or "unknown")
+
+    @property
+    def length(self) -> int | None:
+        """What the caller says that the body has, in bytes."""
+        declared = self.header(b"content-length")
+        return None if declared is None else int(declared)
+
+    async def body(self) -> bytes:
+        """Raises BodyTooLarge; the rest of such a body is not read."""
+        if self._body is None:
+            self._body = await self._read()
+        return self._body
+
+    async def _read(self) -> bytes:
+        if self.length is not None and self.length > wire.MAX_BODY_BYTES:
+            raise _too_large(self.length)
+        message = await self._receive()
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body"):
+            return body
+        parts, size = [body], len(body)
+        while message.get("more_body"):
+            message = await self._receive()
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > wire.MAX_BODY_BYTES:
+                raise _too_large(size)
+        if message["type"] == "http.disconnect":
+            raise BadRequest("cannot read the request: the caller went away")
+        return b"".join(parts)
+
+    async def chunks(self, at_least: int = 1 << 20) -> AsyncIterator[bytes]:
+        """The body as it comes, in parts of about `at_least` bytes, whatever its size. Raises BadRequest."""
+        parts, size, more = [], 0, True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise BadRequest("cannot read the request: the caller went away")
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            more = message.get("more_body", False)
+            if size >= at_least or not more:
+                yield b"".join(parts)
+                parts, size = [], 0
+
+    async def json(self, model: type[wire.M], elsewhere: Elsewhere | None = None) -> wire.M:
+        """The body as a request model; a large one is read `elsewhere`, off the event loop.
+
+        Raises UnsupportedMediaType, BadRequest, Invalid.
+        """
+        media = self.media_type
+        if media not in ("", "application/json"):
+            raise UnsupportedMediaType(
+                f"cannot read a body of type {wire.shorten(media, 60)}; send application/json",
+                allowed="application/json",
+            )
+        body = await self.body()
+        if elsewhere is None or len(body) <= _LARGE_BYTES:
+            return wire.parse(model, body)
+        found: wire.M = await elsewhere(lambda: _parse_large(model, body))
+        return found
+
+    @property
+    def media_type(self) -> str:
+        """Without parameters, in lower case; empty if the header is missing."""
+        return (self.header(b"content-type") or "").partition(";")[0].strip().lower()
+
+    # --- query parameters ---
+
+    def parameter(self, name: str) -> str | None:
+        if self._query is None:
+            raw = self._scope["query_string"].decode("latin-1")
+            self._query = parse_qs(raw, keep_blank_values=True, errors="replace") if raw else {}
+        values = self._query.get(name)
+        return values[-1] if values else None
+
+    def integer(self, name: str, default: int | None, low: int, high: int) -> int | None:
+        raw = self.parameter(name)
+        if raw is None or raw == "":
+            return default
+        if not (raw.isascii() and raw.lstrip("-").isdecimal() and len(raw) < 20 and low <= int(raw) <= high):
+            raise refuse(name, raw, f"a number from {low} to {high}")
+        return int(raw)
+
+    def flag(self, name: str) -> bool:
+        raw = self.parameter(name)
+        if raw in (None, "false", "0"):
+            return False
+        if raw not in ("", "true", "1"):
+            raise refuse(name, raw or "", "true or false")
+        return True
+
+    def if_match(self) -> int | None:
+        """The revision in `If-Match: "<revision>"`; None without the header. Raises Invalid."""
+        raw = self.header(b"if-match")
+        if raw is None:
+            return None
+        digits = raw.strip().removeprefix('"').removesuffix('"')
+        if not (digits.isascii() and digits.isdecimal() and len(digits) < 20):
+            raise refuse("If-Match", raw, 'the revision in quotes, such as "12"')
+        return int(digits)
+
+
+def _parse_large(model: type[wire.M], body: bytes) -> wire.M:
+    """It keeps the interpreter's lock from end to end. Garbage collections, each of which looks at all that was made
+    so far, would make that four times as long: seconds for a million entries."""
+    gc.disable()
+    try:
+        return wire.parse(model, body)
+    finally:
+        gc.enable()
+
+
+def refuse(field: str, value: str, allowed: str) -> Invalid:
+    shown = wire.shorten(value, 60)
+    return Invalid(f"cannot accept {field}={shown!r}; allowed: {allowed}", field=field, value=shown, allowed=allowed)
+
+
+def _too_large(size: int) -> BodyTooLarge:
+    allowed = f"at most {wire.MAX_BODY_BYTES} bytes"
+    return BodyTooLarge(
+        f"cannot read a body of {size} bytes: {allowed} are possible; send it in parts", allowed=allowed
+    )
+
+
+class Answer:
+    """A whole body, or chunks of one."""
+
+    __slots__ = ("body", "chunks", "headers", "status")
+
+    def __init__(
+        self,
+        body: bytes = b"",
+        *,
+        status: int = 200,
+        media_type: bytes = JSON,
+        chunks: AsyncIterator[bytes] | None = None,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.chunks = chunks
+        self.headers = [(b"content-type", media_type), *headers]
+
+    async def send(self, send: Send) -> None:
+        if self.chunks is None:
+            self.headers.append((b"content-length", b"%d" % len(self.body)))
+            await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+            await send({"type": "http.response.body", "body": self.body})
+            return
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        async for chunk in self.chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def answer(content: BaseModel | dict[str, Any], status: int = 200) -> Answer:
+    return Answer(to_json(content), status=status)
+
+
+def problem(error: VecwardError, request_id: str | None) -> Answer:
+    """`inf_nan_mode` and `errors`: a refused value is quoted in the details, whatever it is."""
+    headers = problems.problem_headers(error)
+    media_type = headers.pop("content-type").encode()
+    body = to_json(problems.to_problem(error, request_id=request_id), inf_nan_mode="constants", fallback=str)
+    extra = tuple((name.encode(), value.encode()) for name, value in headers.items())
+    return Answer(body, status=problems.status_of(error), media_type=media_type, headers=extra)

@@ -1,0 +1,135 @@
+"""`python -m daemon.encoder.jobs.bench`: started by the daemon in the tenant's sandbox; tells figures in JSON lines.
+
+Standard input is a lifeline: at its end the encoder under test and its folder go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from pydantic import BaseModel
+
+from daemon.core.config.tenant_config import TenantConfig
+from daemon.core.encoder_protocol.bench import BenchAbout, BenchProblem, BenchRequest, BenchRow, BenchStep
+from daemon.core.errors import VecwardError
+from daemon.core.paths import TenantPaths
+from daemon.encoder.jobs.begin import begin
+from daemon.encoder.jobs.bench import copied
+from daemon.encoder.jobs.bench.asking import Connection, search
+from daemon.encoder.jobs.bench.measured import Measured
+
+_PART_BYTES = 16 << 20  # of one request that adds entries
+_ALONE_S = 5.0
+
+
+def main() -> int:
+    options, config = begin(
+        "daemon.encoder.jobs.bench", "--asked", required=True, type=BenchRequest.model_validate_json
+    )
+    copied.clean(options.data)
+    try:
+        asyncio.run(_until_alone(_bench(options.tenant, options.data, for_measuring(config), options.asked)))
+    except* (VecwardError, OSError, EOFError) as group:
+        _tell(BenchProblem(reason=_first_reason(group)))
+    finally:
+        copied.clean(options.data)
+    return 0
+
+
+def _first_reason(group: BaseExceptionGroup[Exception]) -> str:
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    if isinstance(first, EOFError | ConnectionError):
+        return "cannot go on: the encoder under test ended; see the tenant's log"
+    return str(first)[:4000]
+
+
+def for_measuring(config: TenantConfig) -> TenantConfig:
+    """The same model with the same limits; no answer comes from a cache, no text is refused."""
+    return config.model_copy(update={
+        "encoder": config.encoder.model_copy(update={"query_cache": 0}),
+        "knowledge": config.knowledge.model_copy(update={"min_chars": 1, "seed": None, "history_days": 0}),
+    })  # fmt: skip
+
+
+async def _until_alone(work: Coroutine[Any, Any, None]) -> None:
+    """Runs the work; ends it when the daemon closes the lifeline."""
+    task = asyncio.create_task(work)
+    asyncio.get_running_loop().add_reader(0, lambda: None if os.read(0, 64) else task.cancel())
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
+
+
+async def _bench(tenant: str, data: Path, config: TenantConfig, asked: BenchRequest) -> None:
+    own = copied.own_texts(TenantPaths(data, data, data).knowledge_db, max(asked.entries))
+    for number, count in enumerate(asked.entries):
+        _tell(BenchStep(done=number, total=len(asked.entries), entries=count))
+        with copied.folder(data, number) as folder:
+            async with Measured(tenant, folder, config) as encoder:
+                if not number:
+                    ready = encoder.ready
+                    _tell(BenchAbout(
+                        fingerprint=ready.fingerprint, device=ready.device, dimension=ready.dimension,
+                        own_texts=len(own),
+                    ))  # fmt: skip
+                _tell(await _row(tenant, encoder, copied.enough(own, count), asked))
+
+
+async def _row(tenant: str, encoder: Measured, texts: list[str], asked: BenchRequest) -> BenchRow:
+    embed_s = await _embed(encoder, tenant, texts)
+    queries = copied.queries(texts)
+    first = await search(encoder.socket, tenant, queries[:1], 1, 0)
+    alone = await search(encoder.socket, tenant, queries, 1, min(_ALONE_S, asked.seconds))
+    began = time.perf_counter()
+    times = sorted(await search(encoder.socket, tenant, queries, asked.clients, asked.seconds))
+    took = time.perf_counter() - began
+    return BenchRow(
+        entries=len(texts), start_s=encoder.start_s, embed_s=embed_s, texts_per_s=len(texts) / embed_s,
+        first_query_ms=first[0], alone_p50_ms=median(alone), queries_per_s=len(times) / took,
+        p50_ms=median(times), p99_ms=times[int(0.99 * len(times))], memory_mb=encoder.memory_mb,
+    )  # fmt: skip
+
+
+async def _embed(encoder: Measured, tenant: str, texts: Sequence[str]) -> float:
+    """Seconds from the request that adds the entries to its answer: encoded, stored, searchable."""
+    connection = Connection(encoder.socket, tenant)
+    took = 0.0
+    try:
+        for part in _parts(texts):
+            entries = {"entries": [{"text": text} for text in part]}
+            began = time.perf_counter()
+            await connection.ask("entries", entries)
+            took += time.perf_counter() - began
+    finally:
+        connection.close()
+    return took
+
+
+def _parts(texts: Sequence[str]) -> list[list[str]]:
+    """One part, unless a request would become too large."""
+    parts: list[list[str]] = [[]]
+    room = _PART_BYTES
+    for text in texts:
+        room -= 2 * len(text.encode())
+        if room < 0 and parts[-1]:
+            parts.append([])
+            room = _PART_BYTES
+        parts[-1].append(text)
+    return parts
+
+
+def _tell(message: BaseModel) -> None:
+    print(message.model_dump_json(), flush=True)  # noqa: T201  (standard output is the way to the daemon)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

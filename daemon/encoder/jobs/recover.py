@@ -1,0 +1,182 @@
+"""`python -m daemon.encoder.jobs.recover`: salvages a damaged base, as the tenant's own user, while no encoder runs.
+
+With `--in-place` the salvaged base takes the damaged one's name, which is kept under another; without, it goes out as
+a backup. It speaks in JSON lines on standard output: {"done", "total"} as it goes, at the end {"result": …} or
+{"kind", "message"}; a backup follows its result. Standard input is its lifeline.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from daemon.core.errors import Conflict, DiskFull, InternalError, StartRefused, VecwardError
+from daemon.core.paths import TenantPaths
+from daemon.encoder.handlers.backups import manifest_of
+from daemon.encoder.jobs.begin import begin
+from daemon.encoder.knowledge import Salvage, recover
+from daemon.encoder.knowledge.file import backup_format, schema, sharing
+from daemon.encoder.knowledge.reading import damaged_texts
+from daemon.encoder.knowledge.vectors import damaged_vectors
+from daemon.encoder.process import data_lock
+
+_LOCK_S = 2.0
+_SHOWN = 20
+_PART = 1 << 20
+
+
+def main() -> int:
+    options, _ = begin("daemon.encoder.jobs.recover", "--in-place", action="store_true")
+    threading.Thread(target=_end_with_lifeline, daemon=True).start()
+    try:
+        with _translated(options.data):
+            if options.in_place:
+                _tell(result=recover_in_place(options.data, _progress()))
+            else:
+                send_salvage(options.data, options.tenant, sys.stdout.buffer)
+    except VecwardError as error:
+        _tell(kind=error.kind, message=error.message)
+    return 0
+
+
+def _end_with_lifeline() -> None:
+    """A kill at any moment is harmless here, and nobody waits for the work any more."""
+    while os.read(0, 64):
+        pass
+    os._exit(1)
+
+
+def recover_in_place(data: Path, progress: Callable[[int, int], object]) -> dict[str, Any]:
+    """Raises Conflict for a base that is sound: it would lose its history. A kill leaves one or the other."""
+    path = TenantPaths(data, data, data).knowledge_db
+    with _locked(data), sharing.alone(path):
+        backup_format.sweep(data)
+        if is_sound(path):
+            raise Conflict(
+                f"cannot recover {data.name}: its knowledge base is sound; start it: vecward start {data.name}"
+            )
+        fresh = backup_format.temporary(data, "recover")
+        found = recover(path, fresh, progress)
+        kept = _make_way(path)
+        fresh.rename(path)
+        schema.sync_folder(data)
+    return {**_shown(found), "kept": kept.name}
+
+
+def send_salvage(data: Path, tenant: str, out: BinaryIO) -> None:
+    """What is readable, as a backup; the file itself is only read."""
+    path = backup_format.temporary(data, "salvage")
+    with _locked(data):
+        backup_format.sweep(data)
+        try:
+            recover(TenantPaths(data, data, data).knowledge_db, path)
+            manifest = manifest_of(path, tenant, None)
+            file = path.open("rb")
+        finally:
+            path.unlink(missing_ok=True)
+    with file:
+        _tell(result={"entries": manifest.entries})
+        out.write(backup_format.head(manifest))
+        shutil.copyfileobj(file, out, _PART)
+        out.write(backup_format.tail(manifest))
+        out.flush()
+
+
+def is_sound(path: Path) -> bool:
+    """Reads all of it, and writes nothing. Missing without a trace is sound: there is nothing to recover.
+
+    Raises StartRefused for a base that a newer vecward has written.
+    """
+    if not path.exists():
+        return not Path(f"{path}-wal").exists()
+    if not path.stat().st_size:
+        return False
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            schema.inspect(db, path)
+            whole = [row[0] for row in db.execute("PRAGMA integrity_check(1)")] == ["ok"]
+            return whole and not damaged_texts(db) and not damaged_vectors(db)
+    except StartRefused as error:
+        if "known" in error.details:
+            raise
+        return False
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _make_way(path: Path) -> Path:
+    """Keeps the damaged base and its log under a name of their own; until the new one has its name, a damaged one
+    stands there, for nobody may take the tenant for new."""
+    kept = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+    if not path.exists():
+        path.touch(0o600)
+    os.link(path, kept)
+    log = Path(f"{path}-wal")
+    if log.exists():
+        os.link(log, f"{kept}-wal")
+    schema.sync_folder(path.parent)
+    for beside in (log, Path(f"{path}-shm")):
+        beside.unlink(missing_ok=True)
+    schema.sync_folder(path.parent)
+    return kept
+
+
+def _shown(found: Salvage) -> dict[str, Any]:
+    """Damage by its extent: a list of every page would be no shorter than the file."""
+    facts = asdict(found)
+    pages, problems = facts.pop("damaged_pages"), facts.pop("problems")
+    return {**facts, "damaged_pages": len(pages), "problems": problems[:_SHOWN]}
+
+
+@contextlib.contextmanager
+def _locked(data: Path) -> Iterator[None]:
+    fd = data_lock.hold(data, _LOCK_S)
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _translated(data: Path) -> Iterator[None]:
+    """Raises VecwardError alone."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+            raise DiskFull(f"cannot recover: there is no room for a second base in {data}; make room") from error
+        raise InternalError(f"cannot recover: {error}") from error
+
+
+def _progress() -> Callable[[int, int], object]:
+    """Each hundredth is told, once."""
+    told = -1
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        if (part := 100 * done // max(total, 1)) > told:
+            told = part
+            _tell(done=done, total=total)
+
+    return tell
+
+
+def _tell(**what: Any) -> None:
+    sys.stdout.write(json.dumps(what, default=str) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""`python -m daemon.encoder.jobs.reembed`: started by the daemon in the tenant's sandbox, beside the tenant's encoder.
+
+It loads the new configuration's model and says what that is. With `--survey` this is all; else it waits for a line on
+standard input and then gives each entry a vector. Standard input is a lifeline: what is stored stays.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from daemon.core.config.tenant_config import TenantConfig
+from daemon.core.encoder_protocol import control
+from daemon.core.encoder_protocol.reembed import Done, Loaded, Problem, Step
+from daemon.core.errors import VecwardError
+from daemon.core.paths import TenantPaths
+from daemon.encoder.__main__ import limit_threads
+from daemon.encoder.jobs.begin import begin
+
+if TYPE_CHECKING:
+    from daemon.encoder.knowledge import Knowledge
+    from daemon.encoder.models import Backend
+
+_SAMPLE = 64
+_NICE = 10  # searches of the encoder beside it come first
+_ROUNDS = 5  # entries that came meanwhile; the last few are the start's affair
+
+
+def main() -> int:
+    options, config = begin("daemon.encoder.jobs.reembed", "--survey", action="store_true")
+    limit_threads(config)
+    os.nice(_NICE)
+    go = _watch_lifeline()
+    try:
+        _run(TenantPaths(options.data, options.data, options.data), config, None if options.survey else go)
+    except (VecwardError, ImportError, OSError) as error:
+        _tell(Problem(reason=str(error)[:4000]))
+    return 0
+
+
+def _watch_lifeline() -> threading.Event:
+    """Set at a line on standard input; its end ends the process."""
+    go = threading.Event()
+
+    def watch() -> None:
+        while os.read(0, 64):
+            go.set()
+        os._exit(0)
+
+    threading.Thread(target=watch, name="lifeline", daemon=True).start()
+    return go
+
+
+def _run(paths: TenantPaths, config: TenantConfig, go: threading.Event | None) -> None:
+    """Raises StartRefused, DiskFull."""
+    from daemon.encoder import models
+    from daemon.encoder.knowledge import Knowledge
+
+    backend = models.load(config.encoder, paths, config.limits)
+    backend.encode_queries(models.CANARIES)
+    knowledge = None
+    if paths.knowledge_db.exists():
+        knowledge = Knowledge.open(
+            paths.knowledge_db, min_chars=config.knowledge.min_chars, history_days=config.knowledge.history_days,
+            disk_mb=config.limits.disk_mb, beside=True,
+        )  # fmt: skip
+    _tell(_loaded(backend, knowledge))
+    if go is None or knowledge is None:
+        return
+    go.wait()
+    _tell(_embed(backend, knowledge))
+    knowledge.close()
+
+
+def _loaded(backend: Backend, knowledge: Knowledge | None) -> Loaded:
+    about = Loaded(
+        fingerprint=backend.fingerprint, dimension=backend.dimension, device=backend.device, entries=0, missing=0,
+        derivable=0, memory_mb=_memory_mb(), gpu_memory_mb=_gpu_memory_mb(),
+    )  # fmt: skip
+    return about if knowledge is None else about.model_copy(update=_about_base(backend, knowledge))
+
+
+def _about_base(backend: Backend, knowledge: Knowledge) -> dict[str, Any]:
+    from daemon.encoder.encoding import derive
+    from daemon.encoder.knowledge.vectors import disk_bytes
+
+    rate = _rate(backend, knowledge)
+    new = knowledge.count_without_vector(backend.fingerprint)
+    derivable = derive.count(knowledge, backend.fingerprint)
+    return {
+        "entries": knowledge.total, "missing": new - derivable, "derivable": derivable, "texts_per_s": rate,
+        "memory_mb": _memory_mb(), "gpu_memory_mb": _gpu_memory_mb(),
+        "disk_mb": _mb(disk_bytes(new, backend.dimension)), "room_mb": _mb(knowledge.room()),
+        "old_mb": _mb(knowledge.bytes_of_others(backend.fingerprint)),
+    }  # fmt: skip
+
+
+def _mb(count: int) -> float:
+    return round(count / 1048576, 2)
+
+
+def _rate(backend: Backend, knowledge: Knowledge) -> float | None:
+    """Texts a second, of the tenant's own that have no vector yet; None where all have one."""
+    from daemon.encoder.process.startup import calls
+
+    texts = sorted((text for _, text in knowledge.without_vector(backend.fingerprint, 0, _SAMPLE)), key=len)
+    if not texts:
+        return None
+    started = time.perf_counter()
+    for _ in calls(backend, texts):
+        pass
+    return len(texts) / (time.perf_counter() - started)
+
+
+def _embed(backend: Backend, knowledge: Knowledge) -> Done:
+    from daemon.encoder.encoding import derive
+    from daemon.encoder.process.startup import encode_missing
+
+    def tell(warming: control.Warming) -> None:
+        _tell(Step(done=warming.done, total=warming.total or 0))
+
+    derived = derive.derive(knowledge, backend.fingerprint, backend.dimension)
+    encoded = 0
+    for _ in range(_ROUNDS):
+        count = encode_missing(knowledge, backend, tell)
+        encoded += count
+        if not count:
+            break
+    return Done(encoded=encoded, derived=derived)
+
+
+def _memory_mb() -> float:
+    status = Path("/proc/self/status").read_text()
+    return round(next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")) / 1024, 1)
+
+
+def _gpu_memory_mb() -> float | None:
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return None
+    return round(float(torch.cuda.max_memory_reserved()) / 1048576, 1)
+
+
+def _tell(message: BaseModel) -> None:
+    print(message.model_dump_json(), flush=True)  # noqa: T201  (standard output is the way to the daemon)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,178 @@
+"""What happens in one batch: equal texts encoded once, each model call announced on the progress page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from daemon.core import wire
+from daemon.core.encoder_protocol.histogram import Histogram
+from daemon.core.encoder_protocol.progress_page import CallKind, ProgressWriter
+from daemon.encoder.index import ExactIndex
+from daemon.encoder.model_thread.pacing import Pace
+from daemon.encoder.model_thread.query_cache import QueryCache
+from daemon.encoder.model_thread.requests import DocumentsJob, Found, QueryJob
+from daemon.encoder.models import Backend, Encoded
+from daemon.encoder.models.backend import Matrix
+
+Entry = tuple[str, wire.Metadata]
+Entries = Callable[[list[int]], Mapping[int, Entry]]
+
+
+@dataclass(slots=True)
+class Counters:
+    """Since the process started; the daemon meters by their differences."""
+
+    queries: int = 0
+    texts: int = 0
+    tokens: int = 0
+    encoder_s: float = 0.0
+    queue: Histogram = field(default_factory=Histogram)
+    encode: Histogram = field(default_factory=Histogram)
+    search: Histogram = field(default_factory=Histogram)
+
+
+class Batches:
+    """The model, the index and what is measured about them; used by the worker's thread alone."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        index: ExactIndex,
+        progress: ProgressWriter,
+        entries: Entries,
+        cache: QueryCache,
+        pace: Pace,
+    ) -> None:
+        self.backend = backend
+        self.index = index
+        self.cache = cache
+        self.pace = pace
+        self.counters = Counters()
+        self._progress = progress
+        self._entries = entries
+
+    # --- queries ---
+
+    def queries(self, jobs: Sequence[QueryJob]) -> list[tuple[QueryJob, Any]]:
+        """Encodes and searches together. Each job with its outcome: Found, or a vector where `k` is None."""
+        started = time.perf_counter()
+        vectors, cut = self._query_vectors(jobs)
+        encoded = time.perf_counter()
+        outcomes: list[tuple[QueryJob, Any]] = [(job, vectors[job.text]) for job in jobs if job.k is None]
+        searches = [job for job in jobs if job.k is not None]
+        if searches:
+            outcomes.extend(self._search(searches, vectors, cut, started, encoded))
+        return outcomes
+
+    def _query_vectors(self, jobs: Sequence[QueryJob]) -> tuple[dict[str, Matrix], set[str]]:
+        vectors: dict[str, Matrix] = {}
+        cut: set[str] = set()
+        todo: list[str] = []
+        for job in jobs:
+            if job.text in vectors:
+                continue
+            kept = None if job.canary else self.cache.get(job.text)
+            if kept is None:
+                vectors[job.text] = _NOTHING
+                todo.append(job.text)
+            else:
+                vectors[job.text] = kept[0]
+                if kept[1]:
+                    cut.add(job.text)
+        if todo:
+            self._encode_queries(todo, vectors, cut)
+        return vectors, cut
+
+    def _encode_queries(self, texts: list[str], vectors: dict[str, Matrix], cut: set[str]) -> None:
+        encoded, seconds = self._call(CallKind.SEARCH, self.backend.encode_queries, texts)
+        self.pace.query_took(seconds, len(texts))
+        for at, text in enumerate(texts):
+            vectors[text] = encoded.vectors[at]
+            if at in encoded.truncated:
+                cut.add(text)
+            self.cache.put(text, encoded.vectors[at], at in encoded.truncated)
+
+    def _search(
+        self, jobs: Sequence[QueryJob], vectors: Mapping[str, Matrix], cut: set[str], started: float, encoded: float
+    ) -> list[tuple[QueryJob, Found]]:
+        ranked = self._rank(jobs, vectors)
+        entries = self._entries(sorted({id_ for ids, _ in ranked for id_ in ids}))
+        encode_ms = (encoded - started) * 1000
+        search_ms = (time.perf_counter() - encoded) * 1000
+        found: list[tuple[QueryJob, Found]] = []
+        for job, (ids, scores) in zip(jobs, ranked, strict=True):
+            queue_ms = (started - job.queued) * 1000
+            self._count_search(queue_ms, encode_ms, search_ms)
+            found.append((job, Found(ids, scores, entries, job.text in cut, queue_ms, encode_ms, search_ms)))
+        return found
+
+    def _rank(self, jobs: Sequence[QueryJob], vectors: Mapping[str, Matrix]) -> list[tuple[list[int], list[float]]]:
+        """Ids and scores for each job; jobs that want the same k of everything share one pass over the matrix."""
+        groups: dict[tuple[int, int], list[int]] = {}
+        for at, job in enumerate(jobs):
+            key = (job.k or 0, -1 if job.among is None else at)
+            groups.setdefault(key, []).append(at)
+        ranked: list[tuple[list[int], list[float]]] = [([], [])] * len(jobs)
+        for (k, _), members in groups.items():
+            queries = np.stack([vectors[jobs[at].text] for at in members])
+            scores, ids = self.index.search(queries, k, jobs[members[0]].among)
+            for at, some_ids, some_scores in zip(members, ids.tolist(), scores.tolist(), strict=True):
+                ranked[at] = (some_ids, some_scores)
+        return ranked
+
+    def _count_search(self, queue_ms: float, encode_ms: float, search_ms: float) -> None:
+        counters = self.counters
+        counters.queries += 1
+        counters.queue.observe(queue_ms / 1000)
+        counters.encode.observe(encode_ms / 1000)
+        counters.search.observe(search_ms / 1000)
+
+    # --- documents ---
+
+    def documents(self, parts: Sequence[tuple[DocumentsJob, list[int]]]) -> None:
+        """One model call over parts of jobs; their vectors are filled in."""
+        rows: dict[str, int] = {}
+        for job, taken in parts:
+            for at in taken:
+                rows.setdefault(job.texts[at], len(rows))
+        encoded, seconds = self._call(CallKind.IMPORT, self.backend.encode_documents, list(rows))
+        weight = sum(job.lengths[at] for job, taken in parts for at in taken)
+        self.pace.documents_took(seconds, weight)
+        self.counters.texts += len(rows)
+        for job, taken in parts:
+            job.tokens += round(encoded.tokens * sum(job.lengths[at] for at in taken) / max(weight, 1))
+            for at in taken:
+                row = rows[job.texts[at]]
+                job.vectors[at] = encoded.vectors[row]
+                if row in encoded.truncated:
+                    job.truncated.add(at)
+            job.done += len(taken)
+
+    def other(self, function: Callable[[], Any]) -> Any:
+        self._progress.begin(CallKind.OTHER)
+        try:
+            return function()
+        finally:
+            self._progress.end()
+
+    def _call(
+        self, kind: CallKind, encode: Callable[[Sequence[str]], Encoded], texts: Sequence[str]
+    ) -> tuple[Encoded, float]:
+        started = time.perf_counter()
+        self._progress.begin(kind)
+        try:
+            encoded = encode(texts)
+        finally:
+            self._progress.end()
+        seconds = time.perf_counter() - started
+        self.counters.encoder_s += seconds
+        self.counters.tokens += encoded.tokens
+        return encoded, seconds
+
+
+_NOTHING: Matrix = np.empty(0, np.float32)

@@ -1,0 +1,273 @@
+"""The owner thread of model and index: one queue in, one wake-up of the event loop per batch out.
+
+It takes everything that waits the moment the model is free and waits for nobody (natural batching). A turn:
+index edits, one batch of queries, one slice of documents; so searches go before imports, and imports still
+move under steady search load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import faiss
+import numpy as np
+
+from daemon.core.errors import QueueFull
+from daemon.encoder.index.exact import Ids
+from daemon.encoder.model_thread.batches import Batches
+from daemon.encoder.model_thread.heartbeat import Heartbeat
+from daemon.encoder.model_thread.requests import SMALL, CallJob, DocumentsJob, Found, QueryJob
+from daemon.encoder.models.backend import Matrix
+
+log = logging.getLogger(__name__)
+
+Job = QueryJob | DocumentsJob | CallJob
+Delivery = tuple["asyncio.Future[Any]", Any, BaseException | None]
+IdleStep = Callable[[], float | None]
+
+
+class Worker:
+    """`search`, `query_vector`, `documents` and `call` are for the event loop; `post` is for any thread.
+
+    `idle` runs on the worker's thread when nothing waits; it returns in how many seconds it wants to run again,
+    None: not before the next job.
+    """
+
+    def __init__(
+        self,
+        batches: Batches,
+        loop: asyncio.AbstractEventLoop,
+        heart: Heartbeat,
+        *,
+        max_queue: int,
+        batch_tokens: int,
+        idle: IdleStep | None = None,
+    ) -> None:
+        self._batches = batches
+        self._loop = loop
+        self._heart = heart
+        self._max_queue = max_queue
+        self._batch_tokens = batch_tokens
+        self._idle = idle
+        self._outstanding = 0
+        self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._calls: deque[CallJob] = deque()
+        self._queries: deque[QueryJob] = deque()
+        self._small: deque[DocumentsJob] = deque()
+        self._bulk: deque[DocumentsJob] = deque()
+        self._measuring: set[asyncio.Task[list[int]]] = set()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="model", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Finishes what is queued, then ends the thread."""
+        if self._measuring:
+            await asyncio.wait(self._measuring)  # whoever waits for them is told first, and queues
+        self._inbox.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    # --- from the event loop ---
+
+    async def search(self, text: str, k: int, among: Ids | None = None) -> Found:
+        """Raises QueueFull."""
+        found: Found = await self._query(QueryJob(text, self._loop.create_future(), k, among))
+        return found
+
+    async def query_vector(self, text: str) -> Matrix:
+        """Shape (dimension,). Raises QueueFull."""
+        vector: Matrix = await self._query(QueryJob(text, self._loop.create_future()))
+        return vector
+
+    async def canary(self, text: str) -> Matrix:
+        """A query vector that no cache answers; a full queue does not refuse it."""
+        job = QueryJob(text, self._loop.create_future(), canary=True)
+        self._inbox.put(job)
+        vector: Matrix = await job.future
+        return vector
+
+    async def _query(self, job: QueryJob) -> Any:
+        if self._outstanding >= self._max_queue:
+            raise QueueFull(
+                f"cannot take the query: {self._outstanding} are waiting already (search.max_queue); try again shortly"
+            )
+        self._outstanding += 1
+        try:
+            self._inbox.put(job)
+            return await job.future
+        finally:
+            self._outstanding -= 1
+
+    async def documents(self, texts: Sequence[str]) -> DocumentsJob:
+        """Vectors of shape (len(texts), dimension) in `.vectors`; `.truncated` holds positions that were cut."""
+        backend = self._batches.backend
+        vectors = np.empty((len(texts), backend.dimension), np.float32)
+        job = DocumentsJob(texts, await self._lengths(texts), self._loop.create_future(), vectors)
+        if texts:
+            with self._heart.beating():
+                self._inbox.put(job)
+                await job.future
+        return job
+
+    async def _lengths(self, texts: Sequence[str]) -> list[int]:
+        """Beside the model and beside the event loop: a tokenizer needs 0.2 s for 10,000 texts."""
+        lengths = self._batches.backend.lengths
+        if len(texts) <= SMALL:
+            return lengths(texts)
+        task = asyncio.create_task(asyncio.to_thread(lengths, texts))
+        self._measuring.add(task)
+        task.add_done_callback(self._measuring.discard)
+        return await task
+
+    def post(self, function: Callable[[], Any], future: asyncio.Future[Any] | None = None) -> None:
+        """Runs `function` on the worker's thread, in the order of the calls to `post`; `future` gets its result."""
+        self._inbox.put(CallJob(function, future))
+
+    async def call(self, function: Callable[[], Any]) -> Any:
+        future = self._loop.create_future()
+        self.post(function, future)
+        return await future
+
+    # --- the thread ---
+
+    def _run(self) -> None:
+        faiss.omp_set_num_threads(1)  # per thread; a second one would fight the model's
+        try:
+            while self._collect():
+                self._turn()
+        except BaseException:
+            # Without its owner thread the process answers nothing: the daemon starts another one.
+            log.critical("worker-died", exc_info=True)
+            os._exit(1)
+
+    def _collect(self) -> bool:
+        """Sorts what is in the inbox into the lanes; waits only if there is nothing to do. False: the end."""
+        if not self._busy and not self._stopping:
+            self._sort(self._wait())
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._sort(self._inbox.get_nowait())
+        return self._busy or not self._stopping
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self._calls or self._queries or self._small or self._bulk)
+
+    def _wait(self) -> Job | None:
+        while True:
+            pause = self._batches.other(self._idle) if self._idle else None
+            try:
+                return self._inbox.get(timeout=pause)
+            except queue.Empty:
+                continue
+
+    def _sort(self, job: Job | None) -> None:
+        if job is None:
+            self._stopping = True
+        elif isinstance(job, QueryJob):
+            if not job.canary:
+                self._batches.pace.query_came()
+            self._queries.append(job)
+        elif isinstance(job, CallJob):
+            self._calls.append(job)
+        else:
+            (self._small if len(job.texts) <= SMALL else self._bulk).append(job)
+
+    def _turn(self) -> None:
+        while self._calls:
+            job = self._calls.popleft()
+            self._deliver([self._outcome(job)])
+        if self._queries:
+            self._answer(self._take_queries())
+        if self._small or self._bulk:
+            self._slice()
+
+    def _outcome(self, job: CallJob) -> Delivery | None:
+        try:
+            result, error = self._batches.other(job.function), None
+        except Exception as raised:  # noqa: BLE001 - it belongs to the asker
+            result, error = None, raised
+        if job.future is None:
+            if error is not None:
+                log.error("worker-call-failed", exc_info=error)
+            return None
+        return job.future, result, error
+
+    def _take_queries(self) -> list[QueryJob]:
+        """All that wait, up to the budget (a character counts as a token: queries are short)."""
+        taken, budget = [self._queries.popleft()], self._batch_tokens
+        budget -= len(taken[0].text)
+        while self._queries and (budget := budget - len(self._queries[0].text)) >= 0:
+            taken.append(self._queries.popleft())
+        return [job for job in taken if not job.future.cancelled()]
+
+    def _answer(self, jobs: Sequence[QueryJob]) -> None:
+        """A batch that fails is tried again one by one: a query that the model can't take harms no other."""
+        if not jobs:
+            return
+        try:
+            self._deliver([(job.future, outcome, None) for job, outcome in self._batches.queries(jobs)])
+        except Exception as error:  # noqa: BLE001 - it belongs to the askers
+            if len(jobs) == 1:
+                self._deliver([(jobs[0].future, None, error)])
+                return
+            for job in jobs:
+                self._answer([job])
+
+    def _slice(self) -> None:
+        self._drop([job for job in (*self._small, *self._bulk) if job.future.cancelled()])
+        parts = self._take_documents()
+        if not parts:
+            return
+        jobs = [job for job, _ in parts]
+        try:
+            self._batches.documents(parts)
+        except Exception as error:  # noqa: BLE001 - it belongs to the askers
+            self._drop(jobs)
+            self._deliver([(job.future, None, error) for job in jobs])
+            return
+        finished = [job for job in jobs if job.finished]
+        self._drop(finished)
+        self._deliver([(job.future, job, None) for job in finished])
+
+    def _take_documents(self) -> list[tuple[DocumentsJob, list[int]]]:
+        """Parts of the jobs in turn, small ones first, within the pace's budget."""
+        budget = self._batches.pace.budget()
+        parts: list[tuple[DocumentsJob, list[int]]] = []
+        for job in (*self._small, *self._bulk):
+            if parts and budget < job.next_length:
+                break
+            taken = job.take(budget)
+            parts.append((job, taken))
+            budget -= sum(job.lengths[at] for at in taken)
+        return parts
+
+    def _drop(self, jobs: Sequence[DocumentsJob]) -> None:
+        gone = {id(job) for job in jobs}
+        self._small = deque(job for job in self._small if id(job) not in gone)
+        self._bulk = deque(job for job in self._bulk if id(job) not in gone)
+
+    def _deliver(self, deliveries: Sequence[Delivery | None]) -> None:
+        waiting = [delivery for delivery in deliveries if delivery is not None]
+        if waiting:
+            self._loop.call_soon_threadsafe(_settle, waiting)
+
+
+def _settle(deliveries: Sequence[Delivery]) -> None:
+    for future, result, error in deliveries:
+        if future.done():
+            continue  # its asker went away
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)

@@ -1,0 +1,38 @@
+"""uvicorn on the passed listener, ended by an event instead of by signal handlers of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+
+from daemon.encoder.http.app import App
+
+_NEVER_S = 10 * 365 * 24 * 3600  # an encoder never closes an idle connection: the daemon's pool does
+_DRAIN_S = 10
+
+
+class Server(uvicorn.Server):
+    """Serves until `stop` is set, then finishes what runs."""
+
+    def __init__(self, app: App, stop: asyncio.Event) -> None:
+        config = uvicorn.Config(
+            app, http="httptools", ws="none", lifespan="off", log_config=None, log_level="warning", access_log=False,
+            proxy_headers=False, server_header=False, date_header=False, timeout_keep_alive=_NEVER_S,
+            timeout_graceful_shutdown=_DRAIN_S,
+        )  # fmt: skip
+        super().__init__(config)
+        self._stop = stop
+
+    async def main_loop(self) -> None:
+        await self._stop.wait()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def serve_on(self, listener: socket.socket) -> None:
+        await self.serve(sockets=[listener])

@@ -1,1 +1,0 @@
-"""A changed model's vectors, made beside the encoder that goes on answering with the old ones."""

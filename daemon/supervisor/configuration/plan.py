@@ -1,0 +1,82 @@
+"""`vecward tenant plan`: what a changed file will do, said beforehand; nothing is changed by asking."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from daemon.core.config.tenant_config import TenantConfig
+from daemon.core.encoder_protocol.reembed import FieldChange, Loaded, Plan
+from daemon.supervisor.configuration.reload import DAEMONS_OWN, needs_restart
+from daemon.supervisor.jobs.reembed import FINGERPRINTED, ReEmbedding, may_reembed, obstacle
+from daemon.supervisor.states import State
+from daemon.supervisor.tenants.tenant import Tenant
+
+Effect = Literal["daemon", "restart", "re-embed"]
+
+
+async def plan(name: str, tenant: Tenant | None, config: TenantConfig, reembedding: ReEmbedding) -> Plan:
+    """Loads the new model beside the old one where entries may need new vectors. Raises StartRefused, InternalError."""
+    if tenant is None or tenant.config is None:
+        return Plan(tenant=name, action="create", restart=True)
+    before = tenant.config
+    found = Plan(
+        tenant=name, action="nothing" if before == config else "change", changes=_changes(before, config),
+        restart=needs_restart(before, config),
+    )  # fmt: skip
+    if not may_reembed(before, config):
+        return found
+    loaded = await reembedding.survey(tenant, config)
+    return found.model_copy(update=_about(tenant, config, loaded))
+
+
+def _about(tenant: Tenant, config: TenantConfig, loaded: Loaded) -> dict[str, Any]:
+    new = loaded.missing + loaded.derivable
+    why = obstacle(tenant, config, loaded)
+    answers = tenant.state is State.READY
+    notes = []
+    if not new:
+        notes.append("the fingerprint stays, or all its vectors are there: nothing is encoded")
+    if loaded.derivable:
+        notes.append(f"{loaded.derivable} vectors are cut from longer ones of the same model, not encoded")
+    if loaded.old_mb:
+        hours = config.knowledge.old_vectors_hours
+        notes.append(
+            f"vectors of other models ({loaded.old_mb} MiB) stay for {hours} hours (knowledge.old_vectors_hours), so "
+            "that a change back encodes nothing, and go then"
+        )
+    if new and not answers:
+        notes.append(f"it is {tenant.state}: the entries are encoded when it starts, and it answers when that is done")
+    return {
+        "reembed": new > 0,
+        "online": answers and why is None if new else None,
+        "obstacle": why,
+        "loaded": loaded,
+        "estimated_s": round(loaded.missing / loaded.texts_per_s, 1) if loaded.texts_per_s else None,
+        "disk_mb": loaded.disk_mb,
+        "notes": notes,
+    }
+
+
+def _changes(before: TenantConfig, after: TenantConfig) -> list[FieldChange]:
+    ours, theirs = _flat(before), _flat(after)
+    return [
+        FieldChange(field=name, before=ours[name], after=theirs[name], effect=_effect(name))
+        for name in ours
+        if ours[name] != theirs[name]
+    ]
+
+
+def _flat(config: TenantConfig) -> dict[str, Any]:
+    return {
+        f"{section}.{name}": value
+        for section, fields in config.model_dump(mode="json").items()
+        for name, value in fields.items()
+    }
+
+
+def _effect(name: str) -> Effect:
+    section, _, field = name.partition(".")
+    own = DAEMONS_OWN.get(section, set())
+    if own is True or (isinstance(own, set) and field in own):
+        return "daemon"
+    return "re-embed" if section == "encoder" and field in (*FINGERPRINTED, "fake") else "restart"

@@ -1,0 +1,49 @@
+"""What keeps a tenant within its bound on the disk: the kernel's quotas where they are in force, else the watch."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from daemon.core.files.disk import Bound, bound_of
+from daemon.core.paths import Paths
+from daemon.supervisor.disk import quotas
+from daemon.supervisor.disk.usage import Counted, Usage
+from daemon.supervisor.tenants.tenant import Tenant
+
+_MIB = 1 << 20
+
+
+class TenantDisk:
+    def __init__(self, paths: Paths, uid: Callable[[str], int] | None) -> None:
+        """`uid` answers a tenant's own uid; None where it has none (`isolation: process`)."""
+        self._paths = paths
+        self._uid = uid
+
+    def has_quotas(self, data: Path | None = None) -> bool:
+        """Of a tenant's folder, or of the one that holds them all."""
+        return self._uid is not None and quotas.in_force(data or self._paths.state / "tenants")
+
+    def set_bound(self, name: str, disk_mb: int | None) -> None:
+        """Before a start. Raises StartRefused."""
+        data = self._paths.tenant(name).data
+        if self._uid is not None and self.has_quotas(data):
+            quotas.set_bound(data, self._uid(name), bound_of(disk_mb))
+
+    def lift(self, name: str) -> None:
+        """Its data goes, and its uid with it. Raises StartRefused."""
+        data = self._paths.tenant(name).data
+        if self.has_quotas(data):
+            quotas.set_bound(data, os.stat(data, follow_symlinks=False).st_uid, None)  # noqa: PTH116
+
+    async def measure(self, tenant: Tenant, bound: Bound) -> Usage:
+        """Raises InternalError, OSError."""
+        data = tenant.paths.data
+        uid = self._uid(tenant.name) if self._uid is not None else None
+        if uid is not None and self.has_quotas(data):
+            found = quotas.quota(data, uid)
+            return Usage(found.used_bytes / _MIB, found.files)
+        accounts = self._paths.run / "sandbox" / f"{tenant.name}.disk"  # no tenant's name has a dot
+        return await asyncio.to_thread(Counted(tenant.name, data, accounts, uid).usage, bound)

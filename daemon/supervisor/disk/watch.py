@@ -1,0 +1,233 @@
+"""What tenants lay on the disk, watched: where no quota bounds it, and where little is left for all.
+
+What is free is looked at each second, which costs nothing; tenants are measured when it has fallen by a step, and every
+now and then: those that have a limit, and all when what is free nears the floor. Past its bound
+(`core.disk.bound_of`) a tenant is ended: its own encoder refuses writes long before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.core.errors import VecwardError
+from daemon.core.files import disk
+from daemon.supervisor.disk.usage import ANY, Usage
+from daemon.supervisor.process.encoder_process import EncoderProcess
+from daemon.supervisor.records.events import EventLog, EventName
+from daemon.supervisor.states import Happening
+from daemon.supervisor.tenants.tenant import Tenant
+from daemon.supervisor.tenants.warnings import Notices
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0
+AT_ONCE = 4
+ROUNDS = 10  # tenants are measured after so many rounds of the health check, however much is free
+REMEMBERED_S = 3600.0  # who grew most is who grew most within this time
+_STEP_MB, _STEP_FILES = 256.0, 2000.0
+_STEP_SHARE = 16  # … or this part of a small file system
+_FILES_SHARE = 100  # free files are few below this part; a file system without a table of files never has few
+_LEAST_GROWN_MB = 1.0  # less is no tenant's fault
+_MIB = 1 << 20
+DISK = "disk"  # the warning's key
+
+Measure = Callable[[Tenant, disk.Bound], Awaitable[Usage]]
+
+
+@dataclass(frozen=True)
+class Free:
+    """One file system, as `statvfs` sees it."""
+
+    device: int
+    megabytes: float
+    total_mb: float
+    files: int
+    total_files: int
+
+    def has_fallen(self, before: Free) -> bool:
+        """By so much that somebody may have passed a bound."""
+        return (
+            before.megabytes - self.megabytes > min(_STEP_MB, self.total_mb / _STEP_SHARE)
+            or before.files - self.files > min(_STEP_FILES, self.total_files / _STEP_SHARE)
+        )  # fmt: skip
+
+    def is_low(self, floor_mb: int, times: int = 1) -> bool:
+        return self.megabytes < times * floor_mb or self.files < times * self.total_files / _FILES_SHARE
+
+    @property
+    def words(self) -> str:
+        files = f" and {self.files:,} files" if self.total_files else ""
+        return f"{self.megabytes:,.0f} MB{files} are free for all tenants"
+
+
+@dataclass
+class _Past:
+    """`seen`: the process that was measured; `sizes`: (monotonic seconds, MiB)."""
+
+    seen: EncoderProcess | None = None
+    sizes: deque[tuple[float, float]] = field(default_factory=deque)
+
+    def take(self, now: float, megabytes: float) -> None:
+        self.sizes.append((now, megabytes))
+        while now - self.sizes[0][0] > REMEMBERED_S:
+            self.sizes.popleft()
+
+    @property
+    def grown_mb(self) -> float:
+        return self.sizes[-1][1] - self.sizes[0][1] if self.sizes else 0.0
+
+
+@dataclass
+class _Disk:
+    """A file system at the last measurement."""
+
+    free: Free
+    measured_at: float
+    low: bool = False
+
+
+class DiskWatch:
+    def __init__(
+        self, tenants: Callable[[], Collection[Tenant]], events: EventLog, measure: Measure,
+        end_asides: Callable[[Tenant], Awaitable[None]], *, floor_mb: int, every_s: float,
+    ) -> None:  # fmt: skip
+        """`end_asides` ends what runs for a tenant beside its encoder; `every_s` is the health check's."""
+        self._tenants = tenants
+        self._events = events
+        self._notices = Notices(events)
+        self._measure = measure
+        self._end_asides = end_asides
+        self._floor_mb = floor_mb
+        self._every_s = every_s * ROUNDS
+        self._disks: dict[int, _Disk] = {}
+        self._past: dict[str, _Past] = {}
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                await self.look()
+            except Exception:  # a bug in one look must not end the watch
+                log.exception("disk-watch-failed")
+
+    async def look(self) -> None:
+        running = [tenant for tenant in self._tenants() if tenant.process is not None]
+        self._forget({tenant.name for tenant in self._tenants()})
+        found = await asyncio.to_thread(_disks, [tenant.paths.data for tenant in running])
+        for free, at in found.items():
+            on_it = [running[position] for position in at]
+            every = free.is_low(self._floor_mb, times=2) or self._was_low(free)
+            await self._look_at(free, [tenant for tenant in on_it if every or _limit(tenant) is not None])
+
+    def _was_low(self, free: Free) -> bool:
+        return free.device in self._disks and self._disks[free.device].low
+
+    def _forget(self, names: set[str]) -> None:
+        for name in self._past.keys() - names:
+            del self._past[name]
+
+    async def _look_at(self, free: Free, tenants: Sequence[Tenant]) -> None:
+        now = time.monotonic()
+        if not self._is_due(free, tenants, now):
+            return
+        slots = asyncio.Semaphore(AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            for tenant in tenants:
+                group.create_task(self._check(tenant, now, slots), name=f"disk {tenant.name}")
+        state = self._disks.setdefault(free.device, _Disk(free, now))
+        state.free, state.measured_at = free, now
+        self._tell_low(state, tenants)
+
+    def _is_due(self, free: Free, tenants: Sequence[Tenant], now: float) -> bool:
+        state = self._disks.get(free.device)
+        if not tenants:
+            return False
+        if state is None or now - state.measured_at > self._every_s:
+            return True
+        if free.has_fallen(state.free) or free.is_low(self._floor_mb) is not state.low:
+            return True
+        return any(self._past.get(tenant.name, _Past()).seen is not tenant.process for tenant in tenants)
+
+    # --- one tenant ----------------------------------------------------------------------------------
+
+    async def _check(self, tenant: Tenant, now: float, slots: asyncio.Semaphore) -> None:
+        process = tenant.process
+        bound = disk.bound_of(_limit(tenant))
+        try:
+            async with slots:
+                usage = await self._measure(tenant, bound or ANY)
+        except (VecwardError, OSError) as error:
+            words = f"disk: what its folder holds can't be counted ({error}); see the daemon's log"
+            self._notices.tell(tenant, "disk-count", words, EventName.DISK)
+            return
+        finally:
+            self._past.setdefault(tenant.name, _Past()).seen = process
+        self._notices.end(tenant, "disk-count")
+        self._past[tenant.name].take(now, usage.megabytes)
+        if bound is not None and usage.passes(bound) and tenant.process is process:
+            await self._end(tenant, usage, bound)
+
+    async def _end(self, tenant: Tenant, usage: Usage, bound: disk.Bound) -> None:
+        reason = _too_much(tenant, usage, bound)
+        self._events.emit(
+            EventName.LIMIT_CROSSED, tenant.name, reason=reason, limit="disk_mb", value_mb=usage.megabytes,
+            files=usage.files, limit_mb=_limit(tenant),
+        )  # fmt: skip
+        log.warning("disk-limit-crossed", extra={"tenant": tenant.name, "reason": reason})
+        tenant.tell(Happening.REFUSED, reason, tenant.process)
+        await self._end_asides(tenant)
+
+    # --- all of them ---------------------------------------------------------------------------------
+
+    def _tell_low(self, state: _Disk, tenants: Sequence[Tenant]) -> None:
+        was_low, state.low = state.low, state.free.is_low(self._floor_mb)
+        grew = max(tenants, key=lambda tenant: self._past[tenant.name].grown_mb)
+        grown_mb = self._past[grew.name].grown_mb
+        culprit = grew if state.low and grown_mb > _LEAST_GROWN_MB else None
+        for tenant in tenants:
+            if tenant is not culprit:
+                self._notices.end(tenant, DISK)
+        about = {"free_mb": state.free.megabytes, "free_files": state.free.files, "floor_mb": self._floor_mb}
+        words = f"disk: {state.free.words}, below the floor of {self._floor_mb:,} MB (health.disk_floor_mb)"
+        if culprit is not None:
+            grown = f"this tenant grew most, by {grown_mb:,.0f} MB within the hour; limits.disk_mb would bound it"
+            self._notices.tell(culprit, DISK, f"{words}; {grown}", EventName.DISK, **about, grown_mb=grown_mb)
+        elif state.low and not was_low:
+            self._events.emit(EventName.DISK, None, reason=f"{words}; no tenant grew", **about)
+            log.warning("disk-low", extra={"reason": words})
+
+
+def _limit(tenant: Tenant) -> int | None:
+    return tenant.config.limits.disk_mb if tenant.config is not None else None
+
+
+def _too_much(tenant: Tenant, usage: Usage, bound: disk.Bound) -> str:
+    what = f"{usage.megabytes:.0f} MB" if usage.megabytes > bound.megabytes else f"more than {bound.files} files"
+    return (
+        f"cannot let it go on: its folder holds {what}, and twice limits.disk_mb and 64 MB, {bound.megabytes} MB in at "
+        f"most {bound.files} files, is all that an encoder in order ever needs; look into {tenant.paths.data}, then "
+        "remove what should not be there or raise the limit, and start it"
+    )
+
+
+def _disks(folders: Sequence[Path]) -> dict[Free, list[int]]:
+    """Each file system with the positions of the folders on it; a folder that is not there (yet) is on none."""
+    on: dict[int, list[int]] = {}
+    for position, folder in enumerate(folders):
+        with suppress(FileNotFoundError):
+            on.setdefault(os.stat(folder, follow_symlinks=False).st_dev, []).append(position)  # noqa: PTH116
+    return {_free(device, folders[at[0]]): at for device, at in on.items()}
+
+
+def _free(device: int, folder: Path) -> Free:
+    state = os.statvfs(folder)
+    size = state.f_frsize / _MIB
+    return Free(device, state.f_bavail * size, state.f_blocks * size, state.f_favail, state.f_files)

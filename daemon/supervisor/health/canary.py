@@ -1,0 +1,101 @@
+"""One question to a ready encoder: does the canary still get its vector, and does the index hold the whole base?
+
+It goes straight to the encoder's socket: it is no use of the tenant (parking) and no call that it owes an answer
+(hang watch). The answer is a tenant's word: bounded, parsed strictly, never trusted to come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from daemon.core.http.connection import ConnectionLost, Pool
+
+MAX_ANSWER_BYTES = 4096
+LOWEST_COSINE = 0.999
+_AGAIN_S = 0.5
+_BUSY = 429
+
+
+class Told(BaseModel):
+    """`cosine`: the canaries' vectors against those of the warm-up, the lowest."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    cosine: float = Field(ge=-1.01, le=1.01, allow_inf_nan=False)
+    entries_index: int = Field(ge=0)
+    entries_base: int = Field(ge=0)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is wrong, in words, each None when it is well."""
+
+    canary: str | None = None
+    index: str | None = None
+
+
+class _Failed(Exception):
+    pass
+
+
+class _Busy(Exception):
+    """Its queue is full: no time for a canary, and no fault."""
+
+
+async def look(pool: Pool, moved: Callable[[], bool], within_s: float) -> Found | None:
+    """None where nothing can be said: the encoder is busy.
+
+    Args:
+        moved: whether the encoder has made progress since the call of `look`.
+        within_s: for the answer; an import's long call may take longer, and then `moved` is true.
+    """
+    try:
+        told = await _ask(pool, within_s)
+        index = await _difference(pool, told, within_s)
+    except _Busy:
+        return None
+    except TimeoutError:
+        return None if moved() else Found(f"no answer to the health check, and no progress, within {within_s:g} s")
+    except _Failed as error:
+        return Found(str(error))
+    except (OSError, ConnectionLost) as error:
+        return Found(f"the health check can't reach the encoder: {error}")
+    if told.cosine < LOWEST_COSINE:
+        return Found(f"the same text gets another vector than at the start: cosine {told.cosine:.4f}", index)
+    return Found(None, index)
+
+
+async def _ask(pool: Pool, within_s: float) -> Told:
+    async with asyncio.timeout(within_s):
+        response = await pool.send("GET", "/internal/health", [], b"")
+        body = bytearray()
+        try:
+            async for chunk in response.chunks():
+                body += chunk
+                if len(body) > MAX_ANSWER_BYTES:
+                    raise _Failed(f"the encoder's answer to the health check has more than {MAX_ANSWER_BYTES} bytes")
+        finally:
+            await response.aclose()
+    if response.status == _BUSY:
+        raise _Busy
+    if response.status != 200:
+        raise _Failed(f"the encoder answered the health check with status {response.status}; see the tenant's log")
+    try:
+        return Told.model_validate_json(bytes(body))
+    except ValidationError as error:
+        raise _Failed("the encoder's answer to the health check can't be understood") from error
+
+
+async def _difference(pool: Pool, first: Told, within_s: float) -> str | None:
+    """Asks again: an edit just being made looks like a difference, a lost row stays one while the base rests."""
+    if first.entries_index == first.entries_base:
+        return None
+    await asyncio.sleep(_AGAIN_S)
+    second = await _ask(pool, within_s)
+    if second.entries_index == second.entries_base or second.entries_base != first.entries_base:
+        return None
+    return f"the index holds {second.entries_index} entries, the base {second.entries_base}; restart the tenant"

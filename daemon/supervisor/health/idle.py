@@ -1,0 +1,42 @@
+"""Who has been idle for `limits.park_after_s`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+
+from daemon.core.encoder_protocol.progress_page import CallKind
+from daemon.supervisor.process.encoder_process import EncoderProcess
+from daemon.supervisor.states import Happening, State
+from daemon.supervisor.tenants.tenant import Tenant
+
+
+class Parking:
+    def __init__(self, tenants: Callable[[], Collection[Tenant]]) -> None:
+        self._tenants = tenants
+        self._revisions: dict[EncoderProcess, int | None] = {}
+
+    async def look(self) -> None:
+        """Only tenants that are ready and have the limit cost anything here."""
+        seen: dict[EncoderProcess, int | None] = {}
+        for tenant in self._tenants():
+            after = tenant.config.limits.park_after_s if tenant.config else None
+            if after is None or tenant.state is not State.READY or tenant.process is None:
+                continue
+            process = tenant.process
+            seen[process] = tenant.told.revision
+            now = time.monotonic()
+            if self._in_use(tenant, process):
+                tenant.used_at = now
+            elif now - max(tenant.used_at, process.ready_at or now) > after:
+                tenant.tell(Happening.PARK, f"idle for {after:g} s (limits.park_after_s)")
+        self._revisions = seen
+
+    def _in_use(self, tenant: Tenant, process: EncoderProcess) -> bool:
+        """A request that waits for its answer, a stream being read, or an import that goes on by itself; not what
+        the daemon asks."""
+        if tenant.calls.oldest_first or tenant.pool.busy > tenant.daemons_own:
+            return True
+        moved = self._revisions.get(process, tenant.told.revision) != tenant.told.revision
+        reading = process.progress.read()
+        return moved or reading.kind is CallKind.IMPORT or reading.work_moved_ns is not None

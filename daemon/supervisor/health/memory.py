@@ -1,0 +1,113 @@
+"""A tenant's memory and GPU against its limits, and what `limits.on_memory_limit: restart` does about it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from daemon.supervisor.gpu import users
+from daemon.supervisor.gpu.nvml import Device
+from daemon.supervisor.process.encoder_process import EncoderProcess
+from daemon.supervisor.records.events import EventName
+from daemon.supervisor.states import Happening
+from daemon.supervisor.tenants import view
+from daemon.supervisor.tenants.tenant import Tenant
+from daemon.supervisor.tenants.warnings import Notices
+
+RESTART_PAUSE_S = 300.0
+
+
+@dataclass(frozen=True)
+class GpuReading:
+    """What NVML said at the beginning of a round; `trouble` where it could not."""
+
+    devices: Sequence[Device] = ()
+    trouble: str | None = None
+
+
+@dataclass
+class _Past:
+    process: EncoderProcess | None = None
+    seen_below: bool = False  # this very process has been within its limits
+    restarted_at: float | None = None  # monotonic seconds
+
+
+class MemoryChecks:
+    def __init__(self, notices: Notices, encoders: Callable[[], Collection[int]]) -> None:
+        """`encoders` answers the pids of this daemon's encoders: any other on a tenant's GPU is foreign."""
+        self._notices = notices
+        self._encoders = encoders
+        self._past: dict[str, _Past] = {}
+
+    def check(self, tenant: Tenant, reading: GpuReading) -> None:
+        process = tenant.process
+        if process is None or process.pid is None or tenant.config is None:
+            return
+        limits = tenant.config.limits
+        memory_mb = view.memory_mb(process.pid)
+        tenant.gpu_memory_mb = self._gpu_memory(tenant, process.pid, reading)
+        over = [
+            words
+            for words in (
+                self._limit(tenant, "memory_mb", "memory", memory_mb, limits.memory_mb),
+                self._limit(tenant, "gpu_memory_mb", "GPU memory", tenant.gpu_memory_mb, limits.gpu_memory_mb),
+            )
+            if words
+        ]
+        self._restart(tenant, process, over)
+
+    def _limit(self, tenant: Tenant, key: str, what: str, value: float | None, allowed: int | None) -> str | None:
+        """Words when the limit is crossed."""
+        over = value is not None and allowed is not None and value > allowed
+        words = f"{what}: {value:.0f} MB, over the limit of {allowed} MB (limits.{key})" if over else None
+        self._notices.tell(
+            tenant, key, words, EventName.LIMIT_CROSSED, limit=key, value_mb=value, limit_mb=allowed
+        )  # fmt: skip
+        return words
+
+    # --- restart -------------------------------------------------------------------------------------
+
+    def _restart(self, tenant: Tenant, process: EncoderProcess, over: list[str]) -> None:
+        """Once: a process that never was within its limits after a restart will not be so after another."""
+        past = self._past.setdefault(tenant.name, _Past())
+        if past.process is not process:
+            past.process, past.seen_below = process, False
+        if not over:
+            past.seen_below = True
+        elif tenant.config is not None and tenant.config.limits.on_memory_limit == "restart":
+            self._restart_or_say(tenant, past, over)
+
+    def _restart_or_say(self, tenant: Tenant, past: _Past, over: list[str]) -> None:
+        now = time.monotonic()
+        if past.restarted_at is None or (past.seen_below and now - past.restarted_at > RESTART_PAUSE_S):
+            past.restarted_at = now
+            tenant.tell(Happening.RESTART, "; ".join(over))
+            return
+        for key in ("memory_mb", "gpu_memory_mb"):
+            if key in tenant.warnings:
+                since = now - past.restarted_at
+                tenant.warnings[key] += f"; a restart {since:.0f} s ago did not help: raise the limit"
+
+    def keep(self, names: Collection[str]) -> None:
+        """Forgets tenants that are no more."""
+        for name in set(self._past) - set(names):
+            del self._past[name]
+
+    # --- GPU -----------------------------------------------------------------------------------------
+
+    def _gpu_memory(self, tenant: Tenant, pid: int, reading: GpuReading) -> float | None:
+        """MiB that the encoder has on its GPU; None: not on a GPU, or not told."""
+        uuid = tenant.placement.uuid if tenant.placement else None
+        if uuid is None:
+            return None
+        device = next((each for each in reading.devices if each.uuid == uuid), None)
+        trouble = reading.trouble or ("it has gone from this host" if device is None else device.problem)
+        self._notices.tell(tenant, "gpu", f"GPU: {trouble}" if trouble else None, EventName.GPU)
+        if device is None or trouble:
+            return None
+        ours = set(self._encoders())
+        foreign = "; ".join(users.words(user) for user in device.users if user.pid not in ours)
+        self._notices.tell(tenant, "gpu-foreign", f"GPU: {foreign}" if foreign else None, EventName.GPU)
+        used = [user.memory_mb for user in device.users if user.pid == pid]
+        return None if None in used else sum(each or 0.0 for each in used)

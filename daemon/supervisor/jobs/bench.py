@@ -1,0 +1,137 @@
+"""`vecward bench`: a tenant's model measured in a process of its own, on copies; one bench at a time on a host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from daemon.core.config.tenant_config import TenantConfig
+from daemon.core.encoder_protocol import bench
+from daemon.core.encoder_protocol.bench import Bench, BenchAbout, BenchProblem, BenchRequest, BenchRow
+from daemon.core.errors import Conflict, InternalError, StartRefused
+from daemon.core.wire import Operation, OperationState
+from daemon.supervisor.gpu.placement import Placement
+from daemon.supervisor.launcher import Launcher, Place
+from daemon.supervisor.process.job_process import Aside, Surroundings, running
+from daemon.supervisor.records.operations import Handle, Operations
+from daemon.supervisor.states import HAS_PROCESS, State
+from daemon.supervisor.tenants.tenant import Tenant
+
+MODULE = "daemon.encoder.jobs.bench"
+_CGROUP = "bench"
+_RESTING = frozenset({State.STOPPED, State.FAILED})
+
+
+class Benching:
+    def __init__(
+        self, operations: Operations, launcher: Launcher, place: Place, release: Callable[[Tenant], None],
+        tenants: Mapping[str, Tenant],
+    ) -> None:  # fmt: skip
+        """`place` gives the tenant its GPU where its own encoder does not hold it, `release` takes it back."""
+        self._operations = operations
+        self._launcher = launcher
+        self._place = place
+        self._release = release
+        self._tenants = tenants
+        self._operation: str | None = None
+        self._aside: Aside | None = None
+
+    def pids(self) -> dict[int, str]:
+        """The processes of the bench that runs, each with its tenant."""
+        return {pid: self._aside.tenant for pid in self._aside.pids()} if self._aside is not None else {}
+
+    def begin(self, tenant: Tenant, asked: BenchRequest) -> Operation:
+        """Raises Conflict, StartRefused."""
+        config = tenant.config
+        if config is None:
+            raise StartRefused(f"cannot bench {tenant.name}: its file is not valid")
+        if (benched := self._benched()) is not None:
+            raise Conflict(
+                f"cannot bench {tenant.name}: {benched} is being benched, and two at once would measure each other; "
+                "wait for its end, or cancel its operation"
+            )
+        if (held := _gpu_held(tenant)) and not asked.beside:
+            raise Conflict(
+                f"cannot bench {tenant.name}: its own encoder holds {held}; stop it first "
+                f"(vecward stop {tenant.name}), or let both share the GPU and its memory (--beside)"
+            )
+        operation = self._operations.begin(
+            "bench", tenant.name, lambda handle: self._run(tenant, config, asked, handle)
+        )  # fmt: skip
+        self._operation = operation.id
+        return operation
+
+    def _benched(self) -> str | None:
+        if self._operation is None:
+            return None
+        operation = self._operations.get(self._operation)
+        return operation.tenant if operation.state is OperationState.RUNNING else None
+
+    async def stop(self, tenant: Tenant) -> None:
+        """Ends its bench: the tenant goes."""
+        if self._benched() == tenant.name and self._operation is not None:
+            await self._operations.cancel(self._operation)
+
+    async def _run(self, tenant: Tenant, config: TenantConfig, asked: BenchRequest, handle: Handle) -> dict[str, Any]:
+        notes = self._notes(tenant)
+        try:
+            placement = await self._placement(tenant, config)
+            around = await self._launcher.aside(tenant, config, placement, _CGROUP)
+            found = await self._measure(around, tenant, asked, handle)
+        finally:
+            self._aside = None
+            self._launcher.aside_ended(tenant.name, _CGROUP)
+            if tenant.state in _RESTING:
+                self._release(tenant)
+        return found.model_copy(update={"notes": notes}).model_dump(mode="json")
+
+    async def _placement(self, tenant: Tenant, config: TenantConfig) -> Placement:
+        if tenant.state in HAS_PROCESS:
+            return tenant.placement or Placement()
+        return await self._place(tenant, config)
+
+    async def _measure(self, around: Surroundings, tenant: Tenant, asked: BenchRequest, handle: Handle) -> Bench:
+        """Raises StartRefused for what the process itself says, InternalError."""
+        about: BenchAbout | None = None
+        rows: list[BenchRow] = []
+        arguments = ["--tenant", tenant.name, "--data", str(tenant.paths.data), "--asked", asked.model_dump_json()]
+        async with running(around, MODULE, arguments) as self._aside:
+            async for raw in self._aside.lines():
+                said = _read(raw)
+                if isinstance(said, BenchProblem):
+                    raise StartRefused(said.reason)
+                if isinstance(said, BenchAbout):
+                    about = said
+                elif isinstance(said, BenchRow):
+                    rows.append(said)
+                else:
+                    handle.progress(said.done, said.total, f"bases; now {said.entries} entries")
+        if about is None or [row.entries for row in rows] != asked.entries:
+            raise InternalError("cannot finish: the tenant's process ended without all figures; see the tenant's log")
+        return Bench(tenant=tenant.name, about=about, clients=asked.clients, seconds=asked.seconds, rows=rows)
+
+    def _notes(self, tenant: Tenant) -> list[str]:
+        """What else ran, and what the figures leave out."""
+        notes = ["asked on the encoder's own socket: the daemon's relay adds about 0.3 ms to a request"]
+        if tenant.state in HAS_PROCESS:
+            shared = f", both on {held}" if (held := _gpu_held(tenant)) else ""
+            notes.append(f"its own encoder was {tenant.state} meanwhile{shared}")
+        others = sum(one is not tenant and one.state in HAS_PROCESS for one in self._tenants.values())
+        if others:
+            notes.append(f"{others} other encoder{'s' if others > 1 else ''} ran on this host")
+        return notes
+
+
+def _gpu_held(tenant: Tenant) -> str | None:
+    """The GPU on which its own encoder is, in words."""
+    placement = tenant.placement if tenant.state in HAS_PROCESS else None
+    return placement.words if placement is not None and placement.uuid is not None else None
+
+
+def _read(raw: bytes) -> bench.Line:
+    try:
+        return bench.line.validate_json(raw)
+    except ValidationError as error:
+        raise InternalError("cannot go on: the tenant's process says what is no figure") from error

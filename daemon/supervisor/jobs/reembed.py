@@ -1,0 +1,230 @@
+"""A changed model: new vectors are made beside the encoder that answers with the old ones, then the tenant switches.
+
+Until the switch the tenant keeps its old configuration, whatever its file says; the file's is tried out in a process of
+its own (`python -m daemon.encoder.jobs.reembed`) that fills the same base with vectors of the new fingerprint. If both
+do not fit the limits, nothing changes until somebody accepts that the tenant does not answer meanwhile (offline).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from daemon.core.config.tenant_config import TenantConfig, TenantFile
+from daemon.core.encoder_protocol import reembed
+from daemon.core.encoder_protocol.reembed import Done, Loaded, Problem, Step
+from daemon.core.errors import Conflict, InternalError, StartRefused, VecwardError
+from daemon.supervisor.gpu.placement import Placement
+from daemon.supervisor.launcher import Launcher
+from daemon.supervisor.process.job_process import Aside, running
+from daemon.supervisor.records.operations import Handle, Operations
+from daemon.supervisor.states import HAS_PROCESS, State
+from daemon.supervisor.tenants import view
+from daemon.supervisor.tenants.tenant import Tenant
+
+# What a document's vector is made with (design, section 1); everything else changes no stored vector.
+FINGERPRINTED = ("backend", "model", "revision", "dtype", "document_prompt", "max_tokens", "dimensions")
+MODULE = "daemon.encoder.jobs.reembed"
+WARNING = "re-embedding"
+_CGROUP = "reembed"
+
+Switch = Callable[[Tenant, TenantFile], object]
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A file that is not in force yet: its vectors are being made, or it was refused (the operation has ended)."""
+
+    file: TenantFile
+    operation: str
+
+
+class ReEmbedding:
+    def __init__(self, operations: Operations, launcher: Launcher, switch: Switch) -> None:
+        """`switch` puts a file in force, the tenant's vectors being there."""
+        self._operations = operations
+        self._launcher = launcher
+        self._switch = switch
+        self._pending: dict[str, Pending] = {}
+        self._asides: set[Aside] = set()
+
+    def pids(self) -> dict[int, str]:
+        return {pid: aside.tenant for aside in self._asides for pid in aside.pids()}
+
+    # --- a changed file ------------------------------------------------------------------------------
+
+    def concerns(self, tenant: Tenant, config: TenantConfig) -> bool:
+        """Whether there are answers to keep up: it is ready, has entries, and their vectors may have to change."""
+        before = tenant.config
+        return before is not None and tenant.state is State.READY and bool(tenant.told.entries) and (
+            may_reembed(before, config)
+        )  # fmt: skip
+
+    def is_pending(self, tenant: Tenant, file: TenantFile) -> bool:
+        """Whether such a file waits already, or was refused."""
+        pending = self._pending.get(tenant.name)
+        return pending is not None and pending.file.config == file.config
+
+    def take_over(self, tenant: Tenant, file: TenantFile) -> bool:
+        """Whether this file waits for its vectors now; False: it can be put in force at once."""
+        self.forget(tenant)
+        if file.config is None or not self.concerns(tenant, file.config):
+            return False
+        operation = self._operations.begin("re-embed", tenant.name, lambda handle: self._run(tenant, file, handle))
+        self._pending[tenant.name] = Pending(file, operation.id)
+        tenant.warnings[WARNING] = (
+            f"answers with its old model while its {tenant.told.entries} entries are encoded for its changed file: "
+            f"operation {operation.id}"
+        )
+        return True
+
+    def forget(self, tenant: Tenant) -> None:
+        """Its file changed again, or it goes: what runs for the old one ends."""
+        tenant.warnings.pop(WARNING, None)
+        pending = self._pending.pop(tenant.name, None)
+        if pending is not None:
+            self._operations.cancel_soon(pending.operation)
+
+    def give_way(self, tenant: Tenant) -> None:
+        """It is stopped: there are no answers to keep up, so its file is put in force for the next start."""
+        pending = self._pending.get(tenant.name)
+        self.forget(tenant)
+        if pending is not None:
+            self._switch(tenant, pending.file)
+
+    async def _run(self, tenant: Tenant, file: TenantFile, handle: Handle) -> dict[str, Any]:
+        assert file.config is not None
+        try:
+            done = await self._embed(tenant, file.config, handle)
+        except asyncio.CancelledError:
+            self._stays(tenant, file, "re-embedding was cancelled")
+            raise
+        except VecwardError as error:
+            self._stays(tenant, file, error.message)
+            raise
+        if self._is_still(tenant, file):
+            del self._pending[tenant.name]
+            tenant.warnings.pop(WARNING, None)
+            self._switch(tenant, file)
+        return done.model_dump(mode="json", exclude={"type"})
+
+    def _is_still(self, tenant: Tenant, file: TenantFile) -> bool:
+        pending = self._pending.get(tenant.name)
+        return pending is not None and pending.file is file
+
+    def _stays(self, tenant: Tenant, file: TenantFile, why: str) -> None:
+        if self._is_still(tenant, file):
+            tenant.warnings[WARNING] = (
+                f"runs on its old configuration: {why}; its file is applied by vecward tenant create {tenant.name} "
+                "FILE --offline, which answers nothing until all entries are encoded, or by a stop and a start"
+            )
+
+    # --- the process ---------------------------------------------------------------------------------
+
+    async def survey(self, tenant: Tenant, config: TenantConfig) -> Loaded:
+        """Loads the model that this configuration means, and lets it go again. Raises StartRefused, InternalError."""
+        async with self._aside(tenant, config, "--survey") as aside:
+            async for raw in aside.lines():
+                said = _read(raw)
+                if isinstance(said, Loaded):
+                    return said
+        raise InternalError("cannot tell what the new model is: its process ended; see the tenant's log")
+
+    async def check(self, tenant: Tenant, config: TenantConfig) -> None:
+        """Raises Conflict with the figures when both models do not fit the limits."""
+        if self.concerns(tenant, config) and (why := obstacle(tenant, config, await self.survey(tenant, config))):
+            raise Conflict(f"cannot change {tenant.name}: {why}")
+
+    async def _embed(self, tenant: Tenant, config: TenantConfig, handle: Handle) -> Done:
+        async with self._aside(tenant, config) as aside:
+            async for raw in aside.lines():
+                said = _read(raw)
+                if isinstance(said, Done):
+                    return said
+                if isinstance(said, Loaded):
+                    if why := obstacle(tenant, config, said):
+                        raise Conflict(f"cannot re-embed {tenant.name}: {why}")
+                    aside.say(b"go\n")
+                else:
+                    handle.progress(said.done, said.total, "entries")
+        raise InternalError("cannot finish: the tenant's process ended without its last word; see the tenant's log")
+
+    @asynccontextmanager
+    async def _aside(self, tenant: Tenant, config: TenantConfig, *more: str) -> AsyncIterator[Aside]:
+        """A process for one talk; its cgroup goes with it."""
+        around = await self._launcher.aside(tenant, config, _placement(tenant, config), _CGROUP)
+        arguments = ["--tenant", tenant.name, "--data", str(tenant.paths.data), *more]
+        try:
+            async with running(around, MODULE, arguments) as aside:
+                self._asides.add(aside)
+                try:
+                    yield aside
+                finally:
+                    self._asides.discard(aside)
+        finally:
+            self._launcher.aside_ended(tenant.name, _CGROUP)
+
+
+def may_reembed(before: TenantConfig, after: TenantConfig) -> bool:
+    """Whether the fingerprint may differ; whether it does only the model's files can tell."""
+    return _fingerprinted(before) != _fingerprinted(after)
+
+
+def _fingerprinted(config: TenantConfig) -> list[Any]:
+    encoder = config.encoder
+    return [*(getattr(encoder, name) for name in FINGERPRINTED), encoder.fake.dimension if encoder.fake else None]
+
+
+def obstacle(tenant: Tenant, config: TenantConfig, loaded: Loaded) -> str | None:
+    """Why both models can't be there at once, with the figures; None: they can, or nothing is to be encoded."""
+    if not loaded.missing and not loaded.derivable:
+        return None
+    pid = tenant.process.pid if tenant.process else None
+    return (
+        _no_room(config, loaded)
+        or _too_much("memory_mb", config.limits.memory_mb, view.memory_mb(pid) if pid else None, loaded.memory_mb)
+        or _too_much("gpu_memory_mb", config.limits.gpu_memory_mb, tenant.gpu_memory_mb, loaded.gpu_memory_mb)
+    )
+
+
+def _no_room(config: TenantConfig, loaded: Loaded) -> str | None:
+    """Offline is no way out: the old vectors go only when the new model serves."""
+    if loaded.room_mb is None or loaded.disk_mb <= loaded.room_mb:
+        return None
+    limit = config.limits.disk_mb
+    words = "on the disk; make room there" if limit is None else f"within limits.disk_mb {limit}; raise it"
+    return (
+        f"the new vectors need {loaded.disk_mb:.1f} MiB beside the old ones, {loaded.room_mb:.1f} are free {words}, "
+        "or delete entries"
+    )
+
+
+def _too_much(name: str, limit: int | None, ours: float | None, theirs: float | None) -> str | None:
+    if limit is None or ours is None or theirs is None or ours + theirs <= limit:
+        return None
+    return (
+        f"the old and the new model do not fit limits.{name} together: {ours:.0f} and {theirs:.0f} MiB of {limit}; "
+        "raise it, or choose offline, which answers nothing until all entries are encoded"
+    )
+
+
+def _placement(tenant: Tenant, config: TenantConfig) -> Placement:
+    """Beside its encoder where that is; another GPU that the new file names is taken at the switch."""
+    held = tenant.placement if tenant.state in HAS_PROCESS else None
+    return held if held is not None and config.encoder.can_use_gpu else Placement()
+
+
+def _read(raw: bytes) -> Loaded | Step | Done:
+    """Raises StartRefused for what the process itself could not do."""
+    try:
+        said = reembed.line.validate_json(raw)
+    except ValidationError as error:
+        raise InternalError("cannot go on: the tenant's process says what is no figure") from error
+    if isinstance(said, Problem):
+        raise StartRefused(said.reason)
+    return said

@@ -1,0 +1,125 @@
+"""Who is hung (design, section 5): the progress page of each encoder against the requests it owes an answer.
+
+`verdict` is a pure function; `HangWatch` applies it ten times a second to the encoders that have requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from daemon.core.encoder_protocol.progress_page import CallKind, Reading
+
+if TYPE_CHECKING:
+    from daemon.supervisor.tenants.tenant import Tenant
+
+LOOK_EVERY_S = 0.1
+# Reading a large body, or a garbage collection, keeps the interpreter's lock for up to a second, and a busy machine
+# makes that longer: a deadline below this is for searches alone.
+LEAST_SILENCE_S = 2.0
+
+
+@dataclass
+class Calls:
+    """The requests that an encoder owes an answer; streams and long polls are not among them."""
+
+    oldest_first: dict[int, float]  # number → monotonic seconds when its body had been sent
+    moved_at: float  # monotonic seconds of the last sign of life: counter, answer
+    counter: int = 0
+    _next: int = 0
+
+    @classmethod
+    def none(cls) -> Calls:
+        return cls({}, time.monotonic())
+
+    @property
+    def oldest(self) -> float:
+        """When the request that waits longest was sent. There is one."""
+        return next(iter(self.oldest_first.values()))
+
+    def begin(self) -> int:
+        now = time.monotonic()
+        if not self.oldest_first:
+            self.moved_at = now
+        self._next += 1
+        self.oldest_first[self._next] = now
+        return self._next
+
+    def end(self, number: int) -> None:
+        if self.oldest_first.pop(number, None) is not None:
+            self.moved_at = time.monotonic()
+
+    def moved(self) -> None:
+        """A part of a request has been taken."""
+        self.moved_at = time.monotonic()
+
+    def saw(self, counter: int) -> None:
+        if counter != self.counter:
+            self.counter = counter
+            self.moved_at = time.monotonic()
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    call_s: float
+    chunk_s: float
+
+
+def verdict(reading: Reading, calls: Calls, deadlines: Deadlines, now: float) -> str | None:
+    """Why the encoder counts as hung at `now` (monotonic seconds), or None."""
+    silent = _no_progress if reading.work_moved_ns is None else _long_work
+    return (
+        _long_call(reading, deadlines, now)
+        or _no_beat(reading, calls, deadlines, now)
+        or silent(reading, calls, deadlines, now)
+    )
+
+
+def _long_call(reading: Reading, deadlines: Deadlines, now: float) -> str | None:
+    age = now - reading.started_ns / 1e9
+    if reading.kind is CallKind.SEARCH and age > deadlines.call_s:
+        return f"a search call has run for {age:.1f} s; the deadline is {deadlines.call_s:g} s"
+    if reading.kind in (CallKind.IMPORT, CallKind.OTHER) and age > deadlines.chunk_s:
+        what = "import call" if reading.kind is CallKind.IMPORT else "call of the index"
+        return f"an {what} has run for {age:.1f} s; its limit is {deadlines.chunk_s:g} s"
+    return None
+
+
+def _no_beat(reading: Reading, calls: Calls, deadlines: Deadlines, now: float) -> str | None:
+    """Neither an import call nor work on the base stops the event loop; SIGSTOP and a held interpreter lock do."""
+    if reading.beat_ns is None or not calls.oldest_first:
+        return None
+    silent = now - max(reading.beat_ns / 1e9, calls.oldest)
+    if silent <= max(deadlines.call_s, LEAST_SILENCE_S):
+        return None
+    return f"its event loop has not run for {silent:.1f} s with {len(calls.oldest_first)} requests outstanding"
+
+
+def _long_work(reading: Reading, _: Calls, deadlines: Deadlines, now: float) -> str | None:
+    still = now - (reading.work_moved_ns or 0) / 1e9
+    if still <= deadlines.chunk_s:
+        return None
+    return f"work on the base has not moved for {still:.1f} s; the limit is {deadlines.chunk_s:g} s"
+
+
+def _no_progress(reading: Reading, calls: Calls, deadlines: Deadlines, now: float) -> str | None:
+    still = now - calls.moved_at
+    if reading.kind is CallKind.IMPORT or not calls.oldest_first or still <= deadlines.call_s:
+        return None
+    return f"no progress for {still:.1f} s with {len(calls.oldest_first)} requests outstanding"
+
+
+class HangWatch:
+    """One task for all tenants; `live` names those with a ready process."""
+
+    def __init__(self, live: Callable[[], Iterable[Tenant]]) -> None:
+        self._live = live
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            for tenant in list(self._live()):
+                tenant.look_for_hang()

@@ -1,0 +1,167 @@
+"""What each tenant used, per day, kept in state.db: queries, texts, tokens, encoder-seconds, storage.
+
+Encoders count since their start; the daemon asks them every `EVERY_S`, before it stops one and before it tells
+the usage, and adds the difference. A kill loses at most what came since the last question.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from daemon.core.encoder_protocol.histogram import BUCKETS
+from daemon.core.http.connection import ConnectionLost
+from daemon.core.wire import UsageDay, UsagePage
+from daemon.supervisor.process.encoder_process import EncoderProcess
+from daemon.supervisor.records.state_db import StateDb
+from daemon.supervisor.tenants.tenant import Tenant
+
+EVERY_S = 20.0
+_ASK_S = 2.0
+_MAX_ANSWER_BYTES = 4096  # what is read of a tenant's word
+KEPT = ("queries", "texts", "tokens", "encoder_s")
+COUNTERS = (*KEPT, "cache_hits")
+TIMES = ("queue", "encode", "search")
+_MAX_COUNT = 1e15
+
+log = logging.getLogger(__name__)
+
+Figures = dict[str, float]
+
+
+@dataclass
+class Totals:
+    """What a tenant's encoders did since the daemon started; `times`: counts by bucket, then the sum in seconds."""
+
+    counters: Figures = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0.0))
+    times: dict[str, list[float]] = field(default_factory=lambda: {name: [0.0] * (BUCKETS + 1) for name in TIMES})
+    storage_bytes: float = 0.0
+
+
+class Metering:
+    """Adds up counters that only grow while their process lives."""
+
+    def __init__(
+        self, db: StateDb, live: Callable[[], Iterable[Tenant]], now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self.totals: dict[str, Totals] = {}
+        self._db = db
+        self._live = live
+        self._now = now
+        self._seen: dict[str, tuple[EncoderProcess, Totals]] = {}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._asked_at: dict[str, float] = {}
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_S)
+            await self.collect()
+            self._db.catch_up()
+
+    async def collect(self, names: Collection[str] | None = None) -> None:
+        """Asks every ready encoder now, or those of these tenants."""
+        await asyncio.gather(*(self.ask(tenant) for tenant in self._live() if names is None or tenant.name in names))
+
+    async def ask(self, tenant: Tenant) -> None:
+        """Adds what this encoder did since it was last asked; one that does not answer is asked again later.
+
+        One question at a time: an older answer that is added after a newer one would count twice. Whoever waited for
+        one that was put after they came needs no other: many who ask do not queue up behind an encoder that is silent.
+        """
+        came = time.monotonic()
+        async with self._turns[tenant.name]:
+            if self._asked_at.get(tenant.name, 0.0) < came:
+                self._asked_at[tenant.name] = time.monotonic()
+                await self._ask(tenant)
+
+    async def _ask(self, tenant: Tenant) -> None:
+        process = tenant.process
+        if process is None:
+            return
+        tenant.daemons_own += 1
+        try:
+            async with asyncio.timeout(_ASK_S):
+                response = await tenant.pool.send("GET", "/internal/usage", [], b"")
+                said = json.loads(await response.read_at_most(_MAX_ANSWER_BYTES))
+            if tenant.process is process and response.status == 200 and isinstance(said, dict):
+                self._add(tenant.name, process, said)
+        except (TimeoutError, OSError, ConnectionLost, ValueError, TypeError, RecursionError) as error:
+            log.info("usage-not-told", extra={"tenant": tenant.name, "reason": str(error) or type(error).__name__})
+        finally:
+            tenant.daemons_own -= 1
+
+    def forget(self, tenant: str) -> None:
+        """The tenant is no more, or will be another one of its name."""
+        self.totals.pop(tenant, None)
+        self._seen.pop(tenant, None)
+        self._turns.pop(tenant, None)
+        self._asked_at.pop(tenant, None)
+
+    def _add(self, tenant: str, process: EncoderProcess, said: dict[str, object]) -> None:
+        told = _totals(said)
+        before_process, before = self._seen.get(tenant, (process, Totals()))
+        if before_process is not process:
+            before = Totals()
+        self._seen[tenant] = (process, told)
+        grown = {name: max(0.0, told.counters[name] - before.counters[name]) for name in COUNTERS}
+        self._add_to_totals(tenant, told, before, grown)
+        self._keep(tenant, grown, told.storage_bytes)
+
+    def _add_to_totals(self, tenant: str, told: Totals, before: Totals, grown: Figures) -> None:
+        totals = self.totals.setdefault(tenant, Totals())
+        totals.storage_bytes = told.storage_bytes
+        for name in COUNTERS:
+            totals.counters[name] += grown[name]
+        for name in TIMES:
+            pairs = zip(totals.times[name], told.times[name], before.times[name], strict=True)
+            totals.times[name] = [total + max(0.0, now - then) for total, now, then in pairs]
+
+    def _keep(self, tenant: str, grown: Figures, storage_bytes: float) -> None:
+        day = self._now().date().isoformat()
+        self._db.keep(
+            "INSERT INTO usage (tenant, day, queries, texts, tokens, encoder_s, storage_bytes) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, day) DO UPDATE SET "
+            "queries = queries + excluded.queries, "
+            "texts = texts + excluded.texts, tokens = tokens + excluded.tokens, "
+            "encoder_s = encoder_s + excluded.encoder_s, storage_bytes = excluded.storage_bytes",
+            (tenant, day, *(grown[name] for name in KEPT), storage_bytes),
+        )
+
+    def page(self, tenants: Iterable[str], since: str | None = None) -> UsagePage:
+        """Usage of these tenants, by day, newest first; `since` is an ISO date."""
+        wanted = sorted(tenants)
+        marks = ",".join("?" * len(wanted))
+        rows = self._db.connection.execute(
+            "SELECT tenant, day, queries, texts, tokens, encoder_s, storage_bytes FROM usage "  # noqa: S608
+            f"WHERE tenant IN ({marks}) AND day >= ? ORDER BY day DESC, tenant",
+            (*wanted, since or ""),
+        ).fetchall()
+        return UsagePage(
+            usage=[
+                UsageDay(tenant=t, day=d, queries=int(q), texts=int(x), tokens=int(k), encoder_s=round(s, 3),
+                         storage_bytes=int(b))
+                for t, d, q, x, k, s, b in rows
+            ]
+        )  # fmt: skip
+
+
+def _totals(said: dict[str, object]) -> Totals:
+    """An encoder's word, made plain numbers in the shapes that are known here: a tenant can't break the sums."""
+    times = {name: _numbers(said.get(f"{name}_times"), BUCKETS + 1) for name in TIMES}
+    return Totals({name: _number(said.get(name)) for name in COUNTERS}, times, _number(said.get("storage_bytes")))
+
+
+def _numbers(value: object, length: int) -> list[float]:
+    return [_number(each) for each in value] if isinstance(value, list) and len(value) == length else [0.0] * length
+
+
+def _number(value: object) -> float:
+    if isinstance(value, int | float) and 0 <= value < _MAX_COUNT:
+        return float(value)
+    return 0.0

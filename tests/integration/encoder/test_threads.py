@@ -1,0 +1,89 @@
+"""limits.cpus and threads: what a real encoder process computes on, counted by the kernel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.daemons import RunningDaemon, running_daemon
+from tests.support.models import minilm, needs_torch
+
+pytestmark = pytest.mark.timeout(300)
+CPUS = (None, 1, 2)
+TEXTS = [f"text number {number} with some words of its own: {number * 7919}" for number in range(400)]
+
+
+def tenants(encoder: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        f"cpus-{cpus or 'none'}": {
+            "encoder": encoder, "limits": {"start_s": 240, **({"cpus": cpus} if cpus else {})},
+            "knowledge": {"min_chars": 1}, "search": {"deadline_s": 60},
+        }
+        for cpus in CPUS
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Iterator[RunningDaemon]:
+    with running_daemon(tenants({"backend": "use-multilingual"})) as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="module")
+def torch() -> Iterator[RunningDaemon]:
+    needs_torch()
+    with running_daemon(
+        tenants({"backend": "sentence-transformers", "model": str(minilm()), "device": "cpu"})
+    ) as daemon:
+        yield daemon
+
+
+def ticks(pid: int) -> dict[int, int]:
+    """Processor time of each thread so far, in clock ticks (proc(5), fields 14 and 15)."""
+    found = {}
+    for path in Path(f"/proc/{pid}/task").iterdir():
+        fields = (path / "stat").read_text().rpartition(")")[2].split()
+        found[int(path.name)] = int(fields[11]) + int(fields[12])
+    return found
+
+
+def busy_threads(daemon: RunningDaemon, name: str) -> int:
+    """Threads that took a good part in an import and some searches; libraries of their own have none beside."""
+    view = daemon.wait_state(name, "ready", deadline_s=240)
+    assert view.pid is not None
+    before = ticks(view.pid)
+    with daemon.client() as client:
+        client.set_texts(name, TEXTS)
+        for text in TEXTS[:10]:
+            client.search(name, text)
+    after = ticks(view.pid)
+    took = [after[thread] - before.get(thread, 0) for thread in after]
+    return sum(2 * one > max(took) for one in took)
+
+
+def threads(daemon: RunningDaemon, name: str) -> int:
+    return len(ticks(daemon.tenant(name).pid or 0))
+
+
+def test_the_embedded_model_takes_one_thread_unless_it_may_take_more(embedded: RunningDaemon) -> None:
+    assert busy_threads(embedded, "cpus-none") == 1
+    assert busy_threads(embedded, "cpus-1") == 1
+    assert threads(embedded, "cpus-none") == threads(embedded, "cpus-1")
+    busy_threads(embedded, "cpus-2")
+    if (os.cpu_count() or 1) > 1:
+        assert threads(embedded, "cpus-2") > threads(embedded, "cpus-1")
+
+
+def test_pytorch_takes_as_many_threads_as_it_may(torch: RunningDaemon) -> None:
+    """And nothing beside them does: not OpenMP, not BLAS, not the tokenizers, not FAISS."""
+    assert busy_threads(torch, "cpus-1") == 1
+    assert busy_threads(torch, "cpus-2") <= 2
+    assert busy_threads(torch, "cpus-none") <= (os.cpu_count() or 1)
+    assert threads(torch, "cpus-1") < threads(torch, "cpus-2")
+    models = Path(f"/proc/{torch.tenant('cpus-1').pid}/maps").read_text()
+    assert "openblas" in models
+    assert "libgomp" in models

@@ -1,0 +1,89 @@
+"""The console as its own process in front of a real daemon, and a browser's way of calling it, by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from tests.support.daemons import CHECKOUT, RunningDaemon, wait_for
+
+
+@contextmanager
+def running_console(daemon: RunningDaemon) -> Iterator[str]:
+    """Its address, such as http://127.0.0.1:34567; the port is the console's own choice, read from its log."""
+    output = daemon.root / "console-output"
+    with output.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "console", "--root", str(daemon.root), "--port", "0"],
+            cwd=CHECKOUT, stdout=stream, stderr=stream, env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        )  # fmt: skip
+
+    def port() -> int | None:
+        assert process.poll() is None, f"the console has ended:\n{output.read_text()}"
+        lines = (json.loads(line) for line in output.read_text().splitlines() if line.startswith("{"))
+        return next((line["port"] for line in lines if line["event"] == "console-listening"), None)
+
+    try:
+        yield f"http://127.0.0.1:{wait_for(port, 90, 'the port in its log')}"
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+@contextmanager
+def signed_in(address: str, name: str, password: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=address, headers={"origin": address}, timeout=60) as client:
+        assert client.post("/signin", data={"name": name, "password": password}).status_code == 303
+        yield client
+
+
+class Page:
+    """The English page as a script would open it: `events` are the handlers that Gradio runs for it."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+        self._session = secrets.token_hex(8)
+        config = re.search(r"window\.gradio_config = (\{.*?\});</script>", client.get("/en/").text)
+        assert config is not None
+        found = json.loads(config[1])
+        self.events: list[dict[str, Any]] = [one for one in found["dependencies"] if one["backend_fn"]]
+        self._components = {one["id"]: one for one in found["components"]}
+
+    def arrive(self) -> str:
+        """What a browser does first; Gradio takes no tenant that this did not offer."""
+        [load] = [one for one in self.events if any(kind == "load" for _, kind in one["targets"])]
+        return self.call(load, "")
+
+    def call(self, event: dict[str, Any], tenant: str, click: dict[str, Any] | None = None) -> str:
+        """Runs one handler, and answers all that came back."""
+        values = [self._value(self._components[number], tenant) for number in event["inputs"]]
+        sent = {"data": values, "fn_index": event["id"], "event_data": click, "session_hash": self._session}
+        if not event["queue"]:
+            return self._client.post("/en/gradio_api/run/predict", json=sent).text
+        said = self._client.post("/en/gradio_api/queue/join", json=sent).text
+        with self._client.stream("GET", "/en/gradio_api/queue/data", params={"session_hash": self._session}) as stream:
+            for line in stream.iter_lines():
+                said += line
+                if "process_completed" in line or "close_stream" in line:
+                    break
+        return said
+
+    @staticmethod
+    def _value(component: dict[str, Any], tenant: str) -> Any:
+        """Something that Gradio lets through to the handler."""
+        props = component["props"]
+        if props.get("elem_id") == "tenant":
+            return tenant
+        if component["type"] == "textbox":
+            return "the printer"
+        value = props.get("value")
+        return None if isinstance(value, dict) else value

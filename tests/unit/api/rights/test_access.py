@@ -1,0 +1,174 @@
+"""Principals, roles, and who may know what."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from dataclasses import dataclass, field
+
+import pytest
+
+from daemon.api.rights.access import Access, Caller, Identity, LinuxIdentities, linux_principals
+from daemon.api.rights.connection import Connection
+from daemon.api.routes import match
+from daemon.core.config.daemon_config import DaemonConfig
+from daemon.core.config.tenant_config import AccessConfig, EncoderConfig, TenantConfig
+from daemon.core.errors import Forbidden, UnknownTenant
+from daemon.core.http.sockets import Peer
+from daemon.core.roles import Role
+
+STRANGER = Peer(1, 4_000_001, 4_000_001)
+
+
+@dataclass
+class FakeTenant:
+    name: str
+    config: TenantConfig | None
+
+
+@dataclass
+class FakeManager:
+    tenants: dict[str, FakeTenant]
+    config: DaemonConfig = field(default_factory=lambda: DaemonConfig(admins=["user:root-of-all"]))
+
+
+def tenant_with(**access: list[str]) -> TenantConfig:
+    return TenantConfig(encoder=EncoderConfig(backend="fake"), access=AccessConfig(**access))
+
+
+def caller(*principals: str) -> Caller:
+    return Caller(Identity(principals[0] if principals else "uid:65534", principals), STRANGER, "daemon")
+
+
+@pytest.fixture
+def manager() -> FakeManager:
+    acme = tenant_with(searchers=["user:s", "group:sales"], editors=["user:e"], admins=["user:a"])
+    tenants = {"acme": acme, "globex": tenant_with(searchers=["linux:x"]), "broken": None}
+    return FakeManager({name: FakeTenant(name, config) for name, config in tenants.items()})
+
+
+@pytest.fixture
+def access(manager: FakeManager) -> Access:
+    return Access(manager)
+
+
+@pytest.mark.parametrize(
+    ("principal", "role"),
+    [
+        ("user:s", Role.SEARCHER), ("group:sales", Role.SEARCHER), ("user:e", Role.EDITOR),
+        ("user:a", Role.TENANT_ADMIN), ("user:root-of-all", Role.ADMIN), (f"uid:{os.getuid()}", Role.ADMIN),
+        ("linux:s", None), ("group:s", None), ("uid:s", None), ("user:sales", None), ("user:S", None),
+    ],
+)  # fmt: skip
+def test_a_role_comes_from_a_grant_of_exactly_that_principal(
+    manager: FakeManager, access: Access, principal: str, role: Role | None
+) -> None:
+    assert access.role_on(caller(principal), manager.tenants["acme"]) is role
+
+
+def test_the_highest_role_counts(manager: FakeManager, access: Access) -> None:
+    assert access.role_on(caller("user:s", "user:a", "user:e"), manager.tenants["acme"]) is Role.TENANT_ADMIN
+
+
+def test_a_tenant_whose_file_is_bad_is_for_admins_only(manager: FakeManager, access: Access) -> None:
+    assert access.role_on(caller("user:s"), manager.tenants["broken"]) is None
+    assert access.role_on(caller("user:root-of-all"), manager.tenants["broken"]) is Role.ADMIN
+
+
+def test_roles_follow_a_changed_configuration(manager: FakeManager, access: Access) -> None:
+    who = caller("user:s")
+    tenant = manager.tenants["acme"]
+    assert access.role_on(who, tenant) is Role.SEARCHER
+    tenant.config = tenant_with(editors=["user:s"])
+    assert access.role_on(who, tenant) is Role.EDITOR
+    tenant.config = tenant_with()
+    assert access.role_on(who, tenant) is None
+    manager.config = DaemonConfig(admins=["user:s"])
+    assert access.role_on(who, tenant) is Role.ADMIN
+    manager.config = DaemonConfig(admins=[])
+    assert access.role_on(who, tenant) is None
+
+
+def test_a_list_holds_what_the_caller_may_search(access: Access) -> None:
+    assert access.visible(caller("user:s")) == {"acme": Role.SEARCHER}
+    assert access.visible(caller("user:s", "linux:x")) == {"acme": Role.SEARCHER, "globex": Role.SEARCHER}
+    assert access.visible(caller("user:s"), Role.TENANT_ADMIN) == {}
+    assert access.visible(caller()) == {}
+    assert set(access.visible(caller("user:root-of-all"))) == {"acme", "globex", "broken"}
+
+
+def refusal(access: Access, who: Caller, method: str, path: str) -> str | None:
+    try:
+        access.authorise(who, match(method, path))
+    except (UnknownTenant, Forbidden) as error:
+        return error.kind
+    return None
+
+
+def test_unknown_and_hidden_tenants_answer_alike(access: Access) -> None:
+    """But for the name that was asked for, no byte tells them apart."""
+
+    def words(name: str) -> str:
+        with pytest.raises(UnknownTenant) as caught:
+            access.authorise(caller("user:s"), match("GET", f"/v1/tenants/{name}"))
+        return caught.value.message.replace(name, "…")
+
+    assert words("globex") == words("nowhere")
+    assert refusal(access, caller("user:s"), "POST", "/v1/tenants/globex/stop") == "unknown-tenant"
+
+
+def test_known_but_not_allowed_is_forbidden(access: Access) -> None:
+    assert refusal(access, caller("user:s"), "POST", "/v1/tenants/acme/search") is None
+    assert refusal(access, caller("user:s"), "POST", "/v1/tenants/acme/entries") == "forbidden"
+    assert refusal(access, caller("user:e"), "POST", "/v1/tenants/acme/entries") is None
+    assert refusal(access, caller("user:e"), "POST", "/v1/tenants/acme/stop") == "forbidden"
+    assert refusal(access, caller("user:a"), "POST", "/v1/tenants/acme/stop") is None
+    assert refusal(access, caller("user:a"), "DELETE", "/v1/tenants/acme") == "forbidden"
+
+
+def test_only_admins_may_name_a_tenant_that_is_not_there(access: Access) -> None:
+    assert refusal(access, caller("user:a"), "PUT", "/v1/tenants/new") == "unknown-tenant"
+    assert refusal(access, caller("user:root-of-all"), "PUT", "/v1/tenants/new") is None
+    assert refusal(access, caller("user:root-of-all"), "POST", "/v1/tenants/new/start") == "unknown-tenant"
+
+
+def test_a_role_on_a_path_without_tenant_means_on_at_least_one(access: Access) -> None:
+    assert refusal(access, caller("user:a"), "GET", "/v1/events") is None
+    assert refusal(access, caller("user:e"), "GET", "/v1/events") == "forbidden"
+    assert refusal(access, caller("user:a"), "GET", "/v1/audit") == "forbidden"
+    assert refusal(access, caller(), "GET", "/v1/tenants") is None
+
+
+@pytest.mark.parametrize(
+    "name", ["ACME", "acme.", "acme%2e", "..", "%2e%2e", "аcme", "acme\u200b", "ac-me", "a" * 300, "ACME".lower() + " "]
+)
+def test_look_alikes_name_no_tenant(access: Access, name: str) -> None:
+    assert refusal(access, caller("user:root-of-all"), "GET", f"/v1/tenants/{name}") == "unknown-tenant"
+
+
+# --- Linux ----------------------------------------------------------------------------------------
+
+
+def test_a_peer_is_its_uid_its_name_and_its_groups() -> None:
+    me = pwd.getpwuid(os.getuid()).pw_name
+    found = linux_principals(Peer(1, os.getuid(), 0, (0,)))
+    assert found >= {f"uid:{os.getuid()}", f"linux:{me}", "group:root"}
+
+
+def test_ids_without_a_name_have_a_number_only() -> None:
+    assert linux_principals(Peer(1, 4_000_001, 4_000_002, (4_000_003,))) == {"uid:4000001"}
+
+
+def test_the_overflow_id_matches_nothing() -> None:
+    assert linux_principals(Peer(1, 65534, 65534, (65534,))) == frozenset()
+
+
+async def test_an_identity_is_remembered_by_connection_and_by_peer() -> None:
+    identities = LinuxIdentities()
+    first, second = Connection("daemon", STRANGER), Connection("daemon", STRANGER)
+    assert identities.remembered(first) is None
+    found = await identities.find(first)
+    assert identities.remembered(first) is found
+    assert await identities.find(second) is found
+    first.identity_until = 0.0
+    assert identities.remembered(first) is None

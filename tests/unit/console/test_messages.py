@@ -1,0 +1,115 @@
+"""Every message in both languages, none missing, none left over."""
+
+from __future__ import annotations
+
+import ast
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import console
+from console.i18n import LANGUAGES, choose_language, words
+from console.messages import MESSAGES, PARTS
+from daemon.core.errors import all_kinds
+from daemon.core.wire import OperationState
+from daemon.supervisor.configuration import reload
+from daemon.supervisor.jobs import reembed
+from daemon.supervisor.states import State
+from daemon.supervisor.tenants import warnings
+
+SOURCES = sorted(Path(console.__file__).parent.rglob("*.py"))
+
+
+def _strings() -> Iterator[str]:
+    """Every string in the console's code; the variable part of an f-string is `*`."""
+    for path in SOURCES:
+        if path.parent.name == "messages":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+            elif isinstance(node, ast.JoinedStr):
+                parts = (part.value if isinstance(part, ast.Constant) else "*" for part in node.values)
+                yield "".join(str(part) for part in parts)
+
+
+def _fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_both_languages_say_everything_with_the_same_placeholders() -> None:
+    assert LANGUAGES == ("en", "zh")
+    for key, (english, chinese) in MESSAGES.items():
+        assert english, key
+        assert chinese, key
+        assert _fields(english) == _fields(chinese), key
+
+
+def test_no_message_is_said_twice() -> None:
+    assert sum(len(part.MESSAGES) for part in PARTS) == len(MESSAGES)
+
+
+def test_no_message_is_left_over() -> None:
+    used = set(_strings())
+    prefixes = tuple(text[:-1] for text in used if text.endswith(".*"))
+    assert [key for key in MESSAGES if key not in used and not key.startswith(prefixes)] == []
+
+
+def test_no_message_is_missing() -> None:
+    """What looks like a key (a known first part, a dot, a word) is one."""
+    parts = {key.partition(".")[0] for key in MESSAGES}
+    looks = {
+        text
+        for text in _strings()
+        if text.partition(".")[0] in parts and text.partition(".")[2].replace("_", "").replace("-", "").isalpha()
+    }
+    assert sorted(looks - set(MESSAGES)) == []
+
+
+@pytest.mark.parametrize(
+    ("prefix", "names"),
+    [
+        ("error", list(all_kinds())),
+        ("state", [state.value for state in State]),
+        ("operation", [state.value for state in OperationState]),
+        ("isolation", ["strict", "process"]),
+        ("warning", ["query-cut", "texts-cut", *warnings.KEYS, reload.WARNING, reembed.WARNING]),
+        ("change", ["add", "set", "edit", "delete", "forget", "import", "seed", "restore", "undo"]),
+        ("refused", ["duplicate", "too-short", "too-long"]),
+        ("status", ["start", "stop", "restart"]),
+        ("file", ["txt", "csv", "jsonl"]),
+    ],
+)
+def test_everything_the_daemon_says_has_words(prefix: str, names: list[str]) -> None:
+    assert [name for name in names if f"{prefix}.{name}" not in MESSAGES] == []
+
+
+def test_placeholders_are_filled() -> None:
+    assert words("en")("search.found", n=3) == "Results: 3"
+    assert words("zh")("search.found", n=3) == "3 条结果"
+    with pytest.raises(KeyError):
+        words("en")("search.found")
+
+
+@pytest.mark.parametrize(
+    ("cookie", "header", "language"),
+    [
+        (None, None, "en"),
+        (None, "", "en"),
+        (None, "zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        (None, "en-US,en;q=0.9,zh;q=0.8", "en"),
+        (None, "en;q=0.2, zh-TW;q=0.7", "zh"),
+        (None, "fr, de;q=0.9, zh;q=0.1", "zh"),
+        (None, "fr", "en"),
+        (None, "zh;q=0", "en"),
+        (None, "zh;q=nonsense", "en"),
+        (None, "zhx", "en"),
+        ("en", "zh", "en"),
+        ("zh", "en", "zh"),
+        ("klingon", "zh", "zh"),
+    ],
+)
+def test_the_switch_then_the_browser_then_english(cookie: str | None, header: str | None, language: str) -> None:
+    assert choose_language(cookie, header) == language

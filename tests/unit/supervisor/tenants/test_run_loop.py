@@ -1,0 +1,380 @@
+"""The run loop itself under random sequences of happenings: a real Tenant, a scripted encoder process."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from daemon.core.config.tenant_config import TenantConfig, TenantFile
+from daemon.core.encoder_protocol.control import Ready, Refused, Warming
+from daemon.core.errors import StartRefused
+from daemon.core.paths import Paths
+from daemon.supervisor.process.encoder_process import Ended
+from daemon.supervisor.records.events import EventLog
+from daemon.supervisor.records.state_db import StateDb
+from daemon.supervisor.states import Goal, Happening, State
+from daemon.supervisor.tenants import tenant as tenant_module
+from daemon.supervisor.tenants.services import Services
+from daemon.supervisor.tenants.start_slots import Turns
+from daemon.supervisor.tenants.tenant import Tenant
+
+READY = Ready(entries=1, revision=1, fingerprint="f", dimension=2, device="cpu", query_ms=1.0)
+KILLED, EXITED, SELF_REFUSED = Ended(None, "SIGKILL"), Ended(1, None), Ended(78, None)
+SETTLED = frozenset({State.READY, State.STOPPED, State.PARKED, State.FAILED})
+
+
+class ScriptedProcess:
+    """An encoder that does what the test says. `stubborn`: not even SIGKILL ends it."""
+
+    def __init__(self, launch: Any, on_message: Callable[..., None], on_end: Callable[..., None]) -> None:
+        self.pid = 4711
+        self.ready_at: float | None = None
+        self.hung_call_started: float | None = None
+        self.refusal: Refused | None = None
+        self.start_problem: str | None = None
+        self.ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+        self.stubborn = False
+        self.said_ready = False
+        self._on_message, self._on_end = on_message, on_end
+
+    @property
+    def alive(self) -> bool:
+        return not self.ended.done()
+
+    @property
+    def hung(self) -> bool:
+        return self.hung_call_started is not None
+
+    def say(self, message: Any) -> None:
+        self.refusal = message if isinstance(message, Refused) else None
+        self.said_ready = isinstance(message, Ready)
+        self._on_message(self, message)
+
+    def end(self, how: Ended) -> None:
+        if self.alive:
+            self.ended.set_result(how)
+            self._on_end(self, how)
+
+    def kill(self) -> None:
+        if not self.stubborn:
+            asyncio.get_running_loop().call_soon(self.end, KILLED)
+
+    async def stop(self, grace_s: float, kill_wait_s: float = 0.0) -> bool:
+        await asyncio.sleep(0)
+        if not self.stubborn:
+            self.end(Ended(0, None))
+        return not self.alive
+
+
+class World:
+    """One tenant and its scripted processes, on a loop that runs only while `settle` runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.processes: list[ScriptedProcess] = []
+        self.gpu_is_free = asyncio.Event()
+        self.gpu_is_free.set()
+        self.launch_refuses = False
+        config = TenantConfig.model_validate({"encoder": {"backend": "fake"}})
+        db = StateDb(folder / "state.db")
+        services = Services(
+            db,
+            EventLog(db),
+            self._launch,
+            lambda _: None,
+            turns=Turns(1),
+            spawn=self._spawn,  # type: ignore[arg-type]
+        )
+        self.tenant = Tenant(
+            TenantFile("acme", folder / "acme.yaml", config), Paths.under(folder).tenant("acme"), services
+        )
+        self.db = db
+        self._loop = asyncio.create_task(self.tenant.run())
+
+    async def _launch(self, _: Tenant) -> Any:
+        await self.gpu_is_free.wait()
+        if self.launch_refuses:
+            raise StartRefused("cannot start: no GPU is free")
+        return None
+
+    def _spawn(self, *given: Any) -> ScriptedProcess:
+        self.processes.append(ScriptedProcess(*given))
+        return self.processes[-1]
+
+    @property
+    def process(self) -> ScriptedProcess | None:
+        return self.processes[-1] if self.processes and self.processes[-1].alive else None
+
+    async def settle(self) -> None:
+        """Lets everything run that can run without the time going on."""
+        for _ in range(60):
+            await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        self._loop.cancel()
+        self.gpu_is_free.set()
+        await asyncio.wait([self._loop])
+        for process in self.processes:
+            process.stubborn = False
+        await self.tenant.close()
+        self.db.close()
+
+
+def backoff_is_over(tenant: Tenant) -> None:
+    """What its timer would do."""
+    if tenant.state is State.BACKOFF:
+        tenant.tell(Happening.BACKOFF_OVER, tenant.reason)
+
+
+class RunLoop(RuleBasedStateMachine):
+    """Happenings come one by one or in bursts: `settle` decides when the run loop gets its turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.folder = Path(tempfile.mkdtemp(prefix="vw-run-loop-"))
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return self.runner.run(coroutine)
+
+    def act(self, function: Callable[[], object]) -> None:
+        async def on_the_loop() -> None:
+            function()
+
+        self.run(on_the_loop())
+
+    @initialize()
+    def begin(self) -> None:
+        async def make() -> World:
+            return World(self.folder)
+
+        self.world = self.run(make())
+        self.tenant: Tenant = self.world.tenant
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            self.comes_to_rest()
+            self.run(self.world.close())
+        self.runner.close()
+        shutil.rmtree(self.folder)
+
+    # --- what people and timers do ---
+
+    @rule()
+    def start(self) -> None:
+        self.act(lambda: self.tenant.want(Goal.UP))
+
+    @rule()
+    def stop(self) -> None:
+        self.act(lambda: self.tenant.want(Goal.DOWN))
+
+    @rule()
+    def restart(self) -> None:
+        self.act(lambda: self.tenant.want(Goal.UP, Happening.RESTART))
+
+    @rule(happening=st.sampled_from([Happening.PARK, Happening.RESTART, Happening.START]))
+    def told_without_a_goal(self, happening: Happening) -> None:
+        """The idle watch parks, the memory check restarts, a waiting request wakes."""
+        self.act(lambda: self.tenant.tell(happening, "by itself"))
+
+    @rule()
+    def time_passes(self) -> None:
+        self.act(lambda: backoff_is_over(self.tenant))
+
+    @rule()
+    def start_takes_too_long(self) -> None:
+        self.act(self.tenant._start_takes_too_long)
+
+    # --- what the encoder and the host do ---
+
+    @precondition(lambda self: self.world.process is not None)
+    @rule(message=st.sampled_from([Warming(step="x"), READY, Refused(kind="k", reason="cannot")]))
+    def encoder_says(self, message: Any) -> None:
+        process = self.world.process
+        if process.refusal is None:
+            self.act(lambda: process.say(message))
+
+    @precondition(lambda self: self.world.process is not None)
+    @rule(how=st.sampled_from([KILLED, EXITED, SELF_REFUSED]))
+    def encoder_ends(self, how: Ended) -> None:
+        self.act(lambda: self.world.process.end(how))
+
+    @precondition(lambda self: self.world.process is not None and self.world.process.said_ready)
+    @rule()
+    def encoder_hangs(self) -> None:
+        self.act(lambda: self.tenant.process and self.tenant._kill_hung(self.tenant.process, 1.0, "no progress"))
+
+    @precondition(lambda self: self.world.process is not None)
+    @rule(stubborn=st.booleans())
+    def encoder_can_be_killed(self, stubborn: bool) -> None:
+        self.world.process.stubborn = stubborn
+
+    @rule(free=st.booleans())
+    def gpu(self, free: bool) -> None:
+        event = self.world.gpu_is_free
+        self.act(event.set if free else event.clear)
+
+    @rule(refuses=st.booleans())
+    def launch(self, refuses: bool) -> None:
+        self.world.launch_refuses = refuses
+
+    @rule(turns=st.integers(1, 5))
+    def some_turns(self, turns: int) -> None:
+        async def some() -> None:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+
+        self.run(some())
+
+    @rule()
+    def settle(self) -> None:
+        self.run(self.world.settle())
+
+    # --- what must hold ---
+
+    @invariant()
+    def at_most_one_encoder_lives(self) -> None:
+        if hasattr(self, "world"):
+            assert sum(process.alive for process in self.world.processes) <= 1
+
+    @invariant()
+    def failed_says_why(self) -> None:
+        if hasattr(self, "world") and self.tenant.state is State.FAILED:
+            assert self.tenant.reason
+
+    def comes_to_rest(self) -> None:
+        """The host does its part from here on: the tenant reaches what is wanted of it, or says why not."""
+        tenant, world = self.tenant, self.world
+        world.launch_refuses = False
+        self.act(world.gpu_is_free.set)
+        for _ in range(10):
+            self.run(world.settle())
+            self.act(lambda: backoff_is_over(tenant))
+            self._help_along()
+        assert tenant.state in SETTLED, (tenant.state, tenant.goal)
+        if tenant.state is not State.FAILED:
+            wanted = {State.STOPPED} if tenant.goal is Goal.DOWN else {State.READY, State.PARKED}
+            assert tenant.state in wanted, (tenant.state, tenant.goal)
+        assert (world.process is not None) == (tenant.state is State.READY) or tenant.state is State.FAILED
+        self._obeys_from_here()
+
+    def _help_along(self) -> None:
+        """A good encoder: gets ready, and ends when it is killed."""
+        process = self.world.process
+        if process is None:
+            return
+        process.stubborn = False
+        if process.hung or process.start_problem or process.refusal:
+            self.act(lambda: process.end(KILLED))
+        elif not process.said_ready or self.tenant.state in (State.STARTING, State.WARMING):
+            self.act(lambda: process.say(Warming(step="x")))
+            self.run(self.world.settle())
+            if process.alive:
+                self.act(lambda: process.say(READY))
+
+    def _obeys_from_here(self) -> None:
+        """Wherever it ended: a stop stops it, and a start starts it."""
+        for goal, state in ((Goal.DOWN, State.STOPPED), (Goal.UP, State.READY)):
+            self.act(lambda goal=goal: self.tenant.want(goal))
+            for _ in range(4):
+                self.run(self.world.settle())
+                self._help_along()
+            self.run(self.world.settle())
+            assert self.tenant.state is state, (self.tenant.state, self.tenant.reason)
+
+
+@pytest.fixture(autouse=True)
+def timers_are_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed process is looked after at once; no other timer fires while the test runs."""
+    monkeypatch.setattr(tenant_module, "KILL_WAIT_S", 0.0)
+
+
+class TestRunLoop(RunLoop.TestCase):  # type: ignore[misc, name-defined]
+    settings = settings(
+        max_examples=100,
+        stateful_step_count=25,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+async def test_a_stop_does_not_wait_for_a_start_that_waits(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.gpu_is_free.clear()
+    tenant = world.tenant
+    await world.settle()
+    assert tenant.state is State.STARTING
+    tenant.want(Goal.DOWN)
+    await world.settle()
+    assert tenant.state is State.STOPPED
+    assert world.processes == []
+    world.gpu_is_free.set()
+    await world.settle()
+    assert (tenant.state, world.processes) == (State.STOPPED, [])
+    await world.close()
+
+
+async def test_silence_after_the_first_word_ends_with_start_s(tmp_path: Path) -> None:
+    """The timer of a start goes on when the encoder has said hello."""
+    world = World(tmp_path)
+    await world.settle()
+    assert world.process is not None
+    world.process.say(Warming(step="x"))
+    await world.settle()
+    assert world.tenant.state is State.WARMING
+    assert len(world.tenant._timers) == 1
+    await world.close()
+
+
+async def test_a_crash_is_shown_until_an_encoder_has_run_well_for_a_while(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    await world.settle()
+    assert world.process is not None
+    world.process.end(KILLED)
+    await world.settle()
+    assert world.tenant.crash is not None
+    assert world.tenant.crash.signal == "SIGKILL"
+    backoff_is_over(world.tenant)
+    await world.settle()
+    world.process.say(Warming(step="x"))
+    world.process.say(READY)
+    await world.settle()
+    assert world.tenant.state is State.READY
+    assert world.tenant.crash is not None
+    world.tenant._is_healthy()
+    assert world.tenant.crash is None
+    assert delay_of(world.tenant) == pytest.approx(tenant_module.HEALTHY_S, abs=1)
+    await world.close()
+
+
+def delay_of(tenant: Tenant) -> float:
+    [timer] = tenant._timers
+    return timer.when() - asyncio.get_running_loop().time()
+
+
+async def test_a_kill_that_meets_a_start_after_many_others_waits_for_half_a_second(tmp_path: Path) -> None:
+    """Callers wait for wait_s; the ladder of starts alone goes beyond it, and only for starts that fail in a row."""
+    world = World(tmp_path)
+    for message in [READY] * 8 + [Warming(step="x")]:
+        await world.settle()
+        assert world.process is not None
+        world.process.say(Warming(step="x"))
+        world.process.say(message)
+        await world.settle()
+        world.process.end(KILLED)
+        await world.settle()
+        assert world.tenant.state is State.BACKOFF
+        delay = delay_of(world.tenant)
+        backoff_is_over(world.tenant)
+    assert 0.4 < delay < 0.7
+    await world.close()

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.supervisor.states import TRANSITIONS, Happening, State, step
+from daemon.supervisor.tenants.backoff import AFTER_READY, BEFORE_READY, Crashes
+
+
+def test_every_state_has_a_row():
+    assert set(TRANSITIONS) == set(State)
+
+
+def test_every_happening_leads_somewhere():
+    used = {happening for row in TRANSITIONS.values() for happening in row}
+    assert used == set(Happening)
+
+
+def test_every_state_can_be_reached():
+    reached = {following for row in TRANSITIONS.values() for following in row.values()}
+    assert reached == set(State)
+
+
+def reachable(start: State) -> set[State]:
+    found, pending = {start}, [start]
+    while pending:
+        for following in TRANSITIONS[pending.pop()].values():
+            if following not in found:
+                found.add(following)
+                pending.append(following)
+    return found
+
+
+@given(st.lists(st.sampled_from(list(Happening)), max_size=60))
+def test_no_sequence_leaves_a_tenant_without_a_way_to_ready_and_to_stopped(happenings: list[Happening]):
+    state = State.STOPPED
+    for happening in happenings:
+        state = step(state, happening) or state
+    assert {State.READY, State.STOPPED, State.FAILED} <= reachable(state)
+
+
+def test_what_comes_too_late_changes_nothing():
+    assert step(State.STOPPED, Happening.CRASHED) is None
+    assert step(State.FAILED, Happening.BACKOFF_OVER) is None
+
+
+@pytest.mark.parametrize(
+    ("ladder", "delays"),
+    [(BEFORE_READY, [0.5, 1, 2, 4, 8, 16, 30, 30]), (AFTER_READY, [0.1, 0.2, 0.4, 0.8, 1.6, 2, 2])],
+)
+def test_backoff_doubles_to_its_bound(ladder, delays):
+    assert [ladder.delay(n, chance=lambda: 0.0) for n in range(1, len(delays) + 1)] == pytest.approx(delays)
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1))
+def test_jitter_stays_within_the_bound(crashes: int, chance: float):
+    assert BEFORE_READY.first_s <= BEFORE_READY.delay(crashes, lambda: chance) <= BEFORE_READY.last_s
+
+
+def test_a_killed_start_does_not_wait_for_what_running_encoders_went_through():
+    crashes = Crashes()
+    assert [crashes.delay_after(ready=True) for _ in range(6)] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 2])
+    assert crashes.delay_after(ready=False) == pytest.approx(0.5, rel=0.2)
+    assert crashes.delay_after(ready=False) == pytest.approx(1, rel=0.2)
+    assert crashes.delay_after(ready=True) == 2
+    crashes.forget()
+    assert crashes.delay_after(ready=True) == 0.1
