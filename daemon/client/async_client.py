@@ -156,7 +156,7 @@ class AsyncClient:
         clients: int | None = None,
         beside: bool = False,
     ) -> wire.Operation:
-        """Starts measuring the tenant's model on copies; the operation's result is an `encoder_protocol.bench.Bench`."""
+        """Starts measuring the tenant's model on copies; its result is an `encoder_protocol.bench.Bench`."""
         body = to_json(_given(entries=entries, seconds=seconds, clients=clients, beside=beside))
         return await self._operate("POST", _path(tenant, "bench"), body=body)
 

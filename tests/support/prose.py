@@ -1,0 +1,75 @@
+"""The house's rules about prose, as a check: `python -m tests.support.prose [FOLDER …]` lists what breaks them."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+FOLDERS = ("daemon", "console", "tests")
+
+# A first line names a thing or says what is done; these words begin a clause, or go on with a sentence that is elsewhere.
+NOT_FIRST = frozenset(
+    """what who whom whoever whose which whichever that this these those it its they them their he she there here
+    by to and or but of for from in on at with without within into onto as if so when where why how while until till
+    since because before after beside besides between behind beyond about above below against through than then
+    never not no only also too even still yet just always whether though although unless despite during
+    is are was were be been has have had does do did can could may might must shall should will would
+    raises""".split()
+)
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
+_DESIGN = re.compile(r"design(\.md)?, section \d|shared/(design|house|style)")
+
+
+def docstrings(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and text of each docstring in a file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            text = ast.get_docstring(node)
+            if text is not None:
+                yield getattr(node, "lineno", 1), text
+
+
+def complaint(text: str) -> str | None:
+    """What is wrong with a docstring, or None."""
+    lines = text.split("\n")
+    first = lines[0].strip()
+    word = re.match(r"[A-Za-z']+", first)
+    if word and word.group().lower() in NOT_FIRST:
+        return f"begins with '{word.group()}'"
+    if not first.endswith((".", "!", "?", ":")):
+        return "its first line does not end with a full stop: one sentence, one line"
+    if len(lines) > 1 and lines[1].strip():
+        return "no blank line after its first"
+    return None
+
+
+def complaints(paths: list[Path]) -> Iterator[str]:
+    """Breaches of the rules, as `file:line: what is wrong`."""
+    for path in paths:
+        where = path.relative_to(CHECKOUT)
+        for line, text in docstrings(path):
+            if why := complaint(text):
+                yield f"{where}:{line}: docstring {why}: {text.splitlines()[0][:90]!r}"
+        for number, line_text in enumerate(path.read_text().splitlines(), 1):
+            if _DESIGN.search(line_text):
+                yield f"{where}:{number}: cites a page outside the repository"
+            if where.parts[0] in ("daemon", "console") and where.parts[:2] != ("console", "messages"):
+                if _CHINESE.search(line_text):
+                    yield f"{where}:{number}: Chinese words outside console/messages"
+
+
+def sources(folders: list[str]) -> list[Path]:
+    """Python files below these folders of the checkout."""
+    return sorted(
+        path for folder in folders for path in (CHECKOUT / folder).rglob("*.py") if "__pycache__" not in path.parts
+    )
+
+
+if __name__ == "__main__":
+    found = list(complaints(sources(sys.argv[1:] or list(FOLDERS))))
+    sys.stdout.write("".join(f"{line}\n" for line in found))
+    sys.exit(bool(found))
