@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import math
 import os
 import signal
 import sys
@@ -16,36 +14,12 @@ from daemon.core.encoder_protocol import control
 from daemon.core.errors import DiskFull, StartRefused, VecwardError
 from daemon.encoder.process.control_channel import ControlChannel
 from daemon.encoder.process.options import Options, parse
+from daemon.encoder.process.parent import die_with_parent, limit_threads
 
 log = logging.getLogger(__name__)
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 # A batch's tokenising is pure Python: with CPython's 5 ms, the event loop would wait that long for each turn.
 _SWITCH_S = 0.0005
-
-
-def die_with_parent() -> None:
-    """SIGKILL when the daemon's thread that started us ends, however it ends (prctl(2))."""
-    parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended before the call
-        os._exit(0)
-
-
-def limit_threads(config: TenantConfig) -> None:
-    """Must run before numpy and PyTorch are imported: BLAS and OpenMP read these once.
-
-    The numpy model runs on one thread unless `limits.cpus` asks for more. Measured on two cores: a second thread
-    makes a query 0.7 times as long on an idle machine, and 10 to 60 times as long beside one busy process
-    (OpenBLAS threads wait for each other by spinning), up to a second. Beside PyTorch, which without `limits.cpus`
-    takes the processors that there are, numpy searches the index alone: on one thread.
-    """
-    with_torch = config.encoder.backend == "sentence-transformers"
-    cpus = None if config.limits.cpus is None else max(1, math.ceil(config.limits.cpus))
-    os.environ["OPENBLAS_NUM_THREADS"] = str(1 if with_torch else cpus or 1)
-    if cpus is not None or not with_torch:
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-            os.environ[name] = str(cpus or 1)
 
 
 def main() -> int:

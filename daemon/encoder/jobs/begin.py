@@ -8,8 +8,8 @@ from typing import Any
 
 from daemon.core import logs
 from daemon.core.config.tenant_config import TenantConfig
-from daemon.encoder.__main__ import die_with_parent
 from daemon.encoder.process.options import read_all
+from daemon.encoder.process.parent import die_with_parent
 
 
 def begin(program: str, option: str, **kind: Any) -> tuple[argparse.Namespace, TenantConfig]:

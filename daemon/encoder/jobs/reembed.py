@@ -20,8 +20,8 @@ from daemon.core.encoder_protocol import control
 from daemon.core.encoder_protocol.reembed import Done, Loaded, Problem, Step
 from daemon.core.errors import VecwardError
 from daemon.core.paths import TenantPaths
-from daemon.encoder.__main__ import limit_threads
 from daemon.encoder.jobs.begin import begin
+from daemon.encoder.process.parent import limit_threads
 
 if TYPE_CHECKING:
     from daemon.encoder.knowledge import Knowledge
