@@ -158,14 +158,30 @@ def test_lanes_share_their_weights(qwen3: Path) -> None:
         lanes.close()
 
 
-def test_packed_layers_compute_the_same() -> None:
-    for dtype, bias in ((torch.float32, True), (torch.float32, False), (torch.bfloat16, True)):
-        linear = torch.nn.Linear(48, 96, bias=bias, dtype=dtype)
-        packed = packed_linear.PackedLinear(linear)
-        with torch.inference_mode():
-            for shape in ((1, 48), (7, 48), (3, 5, 48)):
-                x = torch.randn(shape, dtype=dtype)
-                torch.testing.assert_close(packed(x), linear(x), atol=2e-2 if dtype is torch.bfloat16 else 1e-5, rtol=0)
+@pytest.mark.parametrize("bias", [True, False])
+def test_packed_layers_compute_the_same(bias: bool) -> None:
+    assert_computes_the_same(torch.nn.Linear(48, 96, bias=bias), atol=1e-5)
+
+
+def test_packed_bfloat16_layers_compute_the_same_or_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """oneDNN takes bfloat16 on processors with AVX-512 or AVX-NE-CONVERT alone; others keep PyTorch's layers."""
+    monkeypatch.setattr(packed_linear, "_faster", lambda linear: packed_linear.PackedLinear(linear) is not None)
+    linear = torch.nn.Linear(48, 96, dtype=torch.bfloat16)
+    model = torch.nn.Sequential(linear)
+    taken = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    assert packed_linear.pack(model) == int(taken)
+    if taken:
+        assert_computes_the_same(linear, atol=2e-2)
+    else:
+        assert model[0] is linear
+
+
+def assert_computes_the_same(linear: Any, *, atol: float) -> None:
+    packed = packed_linear.PackedLinear(linear)
+    with torch.inference_mode():
+        for shape in ((1, 48), (7, 48), (3, 5, 48)):
+            x = torch.randn(shape, dtype=linear.weight.dtype)
+            torch.testing.assert_close(packed(x), linear(x), atol=atol, rtol=0)
 
 
 def test_layers_are_packed_only_where_that_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
