@@ -63,6 +63,11 @@ class Route:
     query: tuple[str, ...] = ()
 
     @property
+    def words(self) -> str:
+        """The name as words for a message: "cannot add entries"."""
+        return self.name.replace("_", " ")
+
+    @property
     def max_body_bytes(self) -> int:
         return wire.MAX_BODY_BYTES if self.by is By.RELAYED else MAX_OWN_BODY_BYTES
 

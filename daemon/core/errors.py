@@ -117,6 +117,14 @@ class NotFound(VecwardError):
 class UnknownTenant(NotFound):
     kind = "unknown-tenant"
 
+    @classmethod
+    def named(cls, name: str) -> UnknownTenant:
+        """The error for a tenant that is not there, and, byte for byte, for one that the caller must not know."""
+        shown = name if len(name) <= 40 else name[:40] + "…"
+        return cls(
+            f"cannot find tenant {shown}: there is none of that name that you may search; GET /v1/tenants lists yours"
+        )
+
 
 class UnknownEntry(NotFound):
     kind = "unknown-entry"

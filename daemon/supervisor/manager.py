@@ -219,7 +219,7 @@ class Manager:
     def get(self, name: str) -> Tenant:
         tenant = self.tenants.get(name)
         if tenant is None:
-            raise UnknownTenant("cannot find this tenant: it does not exist, or you may not search it")
+            raise UnknownTenant.named(name)
         return tenant
 
     def view(self, tenant: Tenant) -> TenantView:
@@ -329,7 +329,7 @@ class Manager:
         if name in self.tenants:
             await self._remove(self.tenants[name])
         elif not (purge and check_name(name) and data.exists()):
-            raise UnknownTenant("cannot find this tenant: it does not exist, or you may not search it")
+            raise UnknownTenant.named(name)
         if purge:
             await self.launcher.destroy_data(name)
             await asyncio.to_thread(_destroy, self.paths.tenant(name).log)

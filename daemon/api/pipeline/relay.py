@@ -85,15 +85,11 @@ class _Request:
     headers: Headers
     body: Body
 
-    @property
-    def _doing(self) -> str:
-        return self.route.name.replace("_", " ")
-
     async def answer(self) -> Response:
         """The encoder's response, asked for again where an encoder died over it."""
         config = self.tenant.config
         deadline = time.monotonic() + (config.search.wait_s if config else 0.0)
-        doing = self._doing
+        doing = self.route.words
         for attempt in range(1, MAX_SENDS + 1):
             process = await self.tenant.wait_ready(deadline, doing)
             sent = time.monotonic()
@@ -142,7 +138,7 @@ class _Request:
                 raise EncoderHung(HUNG, tenant=self.tenant.name)
         if attempt == MAX_SENDS or time.monotonic() > deadline:
             raise EncoderLost(
-                f"cannot {self._doing}: the encoder of {self.tenant.name} ended "
+                f"cannot {self.route.words}: the encoder of {self.tenant.name} ended "
                 f"{attempt} times over this request ({error}); see its log (vecward logs {self.tenant.name})",
                 tenant=self.tenant.name,
             )

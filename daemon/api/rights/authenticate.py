@@ -10,8 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from daemon.api.rights.access import Caller, HasTenants, Identity, LinuxIdentities
+from daemon.api.rights.access import Caller
 from daemon.api.rights.connection import Connection
+from daemon.api.rights.identity import HasTenants, Identity
+from daemon.api.rights.linux import LinuxIdentities
 from daemon.core.config import users
 from daemon.core.config.daemon_config import DaemonConfig
 from daemon.core.errors import Forbidden, InvalidConfig, Unauthenticated

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import pytest
 
-from daemon.api.rights.access import HasConfig
 from daemon.api.rights.authenticate import Authenticator, Headers, UserBase
 from daemon.api.rights.connection import Connection
+from daemon.api.rights.identity import HasConfig
 from daemon.core.config import users
 from daemon.core.config.daemon_config import ConsoleConfig, DaemonConfig
 from daemon.core.errors import Forbidden, Unauthenticated
