@@ -154,7 +154,7 @@ def typed_lines(typed: str) -> Typed:
 
 
 def same_text(text: str) -> str:
-    """What decides whether two texts are the same entry (design, section 6: NFC and strip)."""
+    """The form in which two texts are the same entry (daemon/README.md, "HTTP API")."""
     return unicodedata.normalize("NFC", text).strip()
 
 

@@ -1,4 +1,4 @@
-"""The one route table: what can be asked of the daemon, and which role it takes (design, sections 6 and 7).
+"""The one route table: what can be asked of the daemon, and which role it takes.
 
 A role on a path without `{tenant}` means: that role on at least one tenant. The daemon answers OWN routes;
 RELAYED ones are the encoder's, and their bodies are never looked at here.
@@ -37,7 +37,7 @@ class Route:
     """One row. `name` is the handler's, the OpenAPI operation's and the audit log's word for it.
 
     mutating: audited, and carries the request id that makes it safe to send again.
-    outstanding: counts when the daemon decides whether an encoder hangs (design, section 5).
+    outstanding: counts when the daemon decides whether an encoder hangs (daemon/README.md, "Deadline and progress").
     stream: the answer has no natural end or size, so that its duration says nothing.
     whole_base: its body may be as large as the tenant's disk.
     long_poll: the answer takes as long as the caller wished; its connection may outlive an encoder.

@@ -47,7 +47,7 @@ def _texts(client: Client, tenant: str) -> Iterator[str]:
 
 
 def _normal(text: str) -> str:
-    """Texts that are equal after this are one entry (design, section 6)."""
+    """Texts that are equal after this are one entry (daemon/README.md, "HTTP API")."""
     return unicodedata.normalize("NFC", text).strip()
 
 

@@ -1,4 +1,4 @@
-"""Every call of the HTTP API as a typed method (design, section 6)."""
+"""Every call of the HTTP API as a typed method (daemon/README.md, "HTTP API")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every path vecward uses, from one root (design, section 9)."""
+"""Every path that vecward uses, from one root (daemon/README.md, "Data")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Roles and their order (design, section 7); the daemon decides by them, the console only draws by them."""
+"""Roles and their order (daemon/README.md, "Who may do what"): the daemon decides by them, the console only draws."""
 
 from __future__ import annotations
 

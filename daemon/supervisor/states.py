@@ -1,4 +1,4 @@
-"""The states of a tenant, what can happen to it, and the one table that says what follows (design, section 4).
+"""The states of a tenant, what can happen to it, and the one table that says what follows.
 
 Restart is not a state: a goal stands beside it, and `STOPPING` knows by the event of the process's end
 where it leads.

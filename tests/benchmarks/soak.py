@@ -30,7 +30,7 @@ from daemon.core.errors import VecwardError
 from daemon.core.wire import NewEntry, OperationState
 from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon
 
-# A request may wait too long for an encoder that is being started, or meet a full queue: design, sections 4 and 5.
+# A request may wait too long for an encoder that is being started, or meet a full queue.
 PROMISED = frozenset({"queue-full", "tenant-starting", "encoder-hung"})
 DAEMON_GROWTH_MB = 12.0
 ENCODER_GROWTH_MB = 48.0  # its base grows: history, vectors, index

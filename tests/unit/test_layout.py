@@ -6,5 +6,5 @@ import daemon
 
 
 def test_daemon_is_ours():
-    """PyPI's python-daemon has the same import name (design, section 3)."""
+    """PyPI's python-daemon has the same import name (daemon/README.md, "Layout")."""
     assert Path(daemon.__file__).resolve() == Path(__file__).resolve().parents[2] / "daemon" / "__init__.py"

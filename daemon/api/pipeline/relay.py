@@ -1,7 +1,7 @@
 """The relay: a tenant's request goes to its encoder as bytes, and the answer comes back as bytes.
 
 What an encoder's death interrupts is sent again, at most twice and within `wait_s`: reads always, writes
-because they carry the daemon's request id, under which the encoder keeps its answer (design, section 4). Raw ASGI: a
+because they carry the daemon's request id, under which the encoder keeps its answer. Raw ASGI: a
 framework's route costs more than all of this (tests/benchmarks).
 """
 

@@ -1,4 +1,4 @@
-"""`daemon.yaml` (design, section 12). All fields have defaults; an empty or missing file works."""
+"""`daemon.yaml` (daemon/README.md, "Configuration"). All fields have defaults; an empty or missing file works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tenant's file, `tenants.d/<name>.yaml` (design, section 12): the whole truth about that tenant."""
+"""A tenant's file, `tenants.d/<name>.yaml`: the whole truth about that tenant."""
 
 from __future__ import annotations
 

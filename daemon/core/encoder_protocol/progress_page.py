@@ -1,4 +1,4 @@
-"""The 128 bytes that an encoder and the daemon share (design, section 5).
+"""The 128 bytes that an encoder and the daemon share (daemon/README.md, "Deadline and progress").
 
 Three groups of four words. The worker thread's: the call it is in. That of work beside it (commits, reads of the
 base), which takes seconds where a base is large, and is no hang. The event loop's: it beats while there is such work or

@@ -1,4 +1,4 @@
-"""What crosses a process boundary as JSON: the models of the HTTP API (design, section 6).
+"""Models of all that crosses a process boundary as JSON (daemon/README.md, "HTTP API").
 
 Requests are strict (an unknown key is refused); answers tolerate keys that a newer daemon adds, so
 that an older client keeps working. The rest of the product says `wire.Entry`, whatever file that stands in.

@@ -1,4 +1,4 @@
-"""How much of an import goes into one model call, so that searches wait little behind it (design, section 5)."""
+"""Sizes of an import's model calls, so that searches wait little (daemon/README.md, "Deadline and progress")."""
 
 from __future__ import annotations
 

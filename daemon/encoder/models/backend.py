@@ -1,4 +1,4 @@
-"""The small Protocol that every model stands behind (design, section 10)."""
+"""The small Protocol that every model stands behind (daemon/README.md, "Encoding")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GPUs: which one a tenant gets, that it gets it alone, and why it does not (design, section 8).
+"""GPUs: which one a tenant gets, that it gets it alone, and why it does not.
 
 A tenant's `encoder.device` is resolved here, in the daemon; the encoder is told one GPU's UUID or `cpu`, and there
 is no way from one to the other: what can't be had is refused with the reason.

@@ -1,4 +1,4 @@
-"""The sandbox of one tenant: the command line that bubblewrap and setpriv build it from (design, section 8).
+"""The sandbox of one tenant: the command line that bubblewrap and setpriv build it from.
 
 bubblewrap makes the namespaces and the view of the file system as root, then setpriv becomes the tenant's uid and
 gives up every capability for good. What is not named here is not there.

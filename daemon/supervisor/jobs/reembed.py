@@ -27,7 +27,7 @@ from daemon.supervisor.states import HAS_PROCESS, State
 from daemon.supervisor.tenants import view
 from daemon.supervisor.tenants.tenant import Tenant
 
-# What a document's vector is made with (design, section 1); everything else changes no stored vector.
+# What a document's vector is made with; everything else changes no stored vector.
 FINGERPRINTED = ("backend", "model", "revision", "dtype", "document_prompt", "max_tokens", "dimensions")
 MODULE = "daemon.encoder.jobs.reembed"
 WARNING = "re-embedding"

@@ -1,4 +1,4 @@
-"""A tenant's log file: the daemon alone writes, rotates and serves it (design, sections 8 and 9).
+"""A tenant's log file: the daemon alone writes, rotates and serves it.
 
 What comes from the encoder's stderr is a tenant's word: lines that are not JSON objects are wrapped, long
 ones cut with a mark, and nothing of them is ever used as a format or a path.

@@ -1,4 +1,4 @@
-"""Who is hung (design, section 5): the progress page of each encoder against the requests it owes an answer.
+"""Verdicts on who is hung: the progress page of each encoder against the requests it owes an answer.
 
 `verdict` is a pure function; `HangWatch` applies it ten times a second to the encoders that have requests.
 """

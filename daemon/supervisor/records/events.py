@@ -1,4 +1,4 @@
-"""Events: fixed names, kept in state.db, streamed to whoever follows (design, section 6)."""
+"""Events: fixed names, kept in state.db, streamed to whoever follows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long to wait before the next start after a crash (design, section 4)."""
+"""Delays before the next start after a crash (daemon/README.md, "Tenant states")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encoders that stand still in every way, and those that are only busy (design, section 5)."""
+"""Encoders that stand still in every way, and those that are only busy."""
 
 from __future__ import annotations
 
