@@ -71,7 +71,7 @@ def _configuration(settings: Settings) -> Iterator[Check]:
         config = DaemonConfig()
     else:
         yield Check("daemon.yaml", Verdict.OK, str(paths.daemon_yaml if paths.daemon_yaml.exists() else "all defaults"))
-    folder = Path(config.tenants_dir) if config.tenants_dir else paths.tenants_d
+    folder = paths.tenants_dir(config.tenants_dir)
     tenants = load_tenants(folder)
     for one in tenants.values():
         if one.error is not None:

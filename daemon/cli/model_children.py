@@ -72,7 +72,7 @@ def verify(paths: Paths, name: str, *, files_only: bool) -> Answer:
 def _tenant(paths: Paths, name: str) -> Tenant:
     check_name(name)
     daemon = load_config(paths.daemon_yaml)
-    path = (Path(daemon.tenants_dir) if daemon.tenants_dir else paths.tenants_d) / f"{name}.yaml"
+    path = paths.tenants_dir(daemon.tenants_dir) / f"{name}.yaml"
     if not path.is_file():
         raise UnknownTenant(f"cannot find the tenant {name}: there is no {path}", tenant=name)
     found = load_tenant(path)

@@ -79,6 +79,10 @@ class Paths:
     def tenants_d(self) -> Path:
         return self.etc / "tenants.d"
 
+    def tenants_dir(self, chosen: str | None) -> Path:
+        """Return the folder of the tenants' files: `tenants_dir` of daemon.yaml, below `etc` unless absolute."""
+        return self.etc / chosen if chosen else self.tenants_d
+
     @property
     def state_db(self) -> Path:
         return self.state / "state.db"

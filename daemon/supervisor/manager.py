@@ -29,17 +29,17 @@ from daemon.supervisor.configuration.reload import Reload
 from daemon.supervisor.disk.watch import DiskWatch
 from daemon.supervisor.gpu.placement import Gpus, Placement, Wanted
 from daemon.supervisor.health.checks import Health
+from daemon.supervisor.health.hang_watch import HangWatch
 from daemon.supervisor.jobs.bench import Benching
 from daemon.supervisor.jobs.recover import Recovery
 from daemon.supervisor.jobs.reembed import ReEmbedding
 from daemon.supervisor.launcher import Launcher
 from daemon.supervisor.logs.access import let_group_read
 from daemon.supervisor.logs.sweep import LogSweep
-from daemon.supervisor.process.hang import HangWatch
 from daemon.supervisor.records.events import EventLog, EventName
 from daemon.supervisor.records.operations import Handle, Operations
 from daemon.supervisor.records.state_db import StateDb
-from daemon.supervisor.states import Goal, Happening, State
+from daemon.supervisor.states import Goal, State, Trigger
 from daemon.supervisor.tenants import view as views
 from daemon.supervisor.tenants.metering import Metering
 from daemon.supervisor.tenants.services import Services
@@ -138,8 +138,7 @@ class Manager:
 
     @property
     def tenants_dir(self) -> Path:
-        chosen = self.config.tenants_dir
-        return self.paths.etc / chosen if chosen else self.paths.tenants_d
+        return self.paths.tenants_dir(self.config.tenants_dir)
 
     def _rests(self, file: TenantFile) -> str | None:
         """Why a tenant begins parked with the daemon: it was parked, or it may be and nobody has asked for it yet."""
@@ -248,13 +247,13 @@ class Manager:
         self.recovery.check_start(name)
         before = tenant.process
         operation = self.operations.begin("restart", name, lambda handle: self._until_up(tenant, handle, before))
-        tenant.want(Goal.UP, Happening.RESTART)
+        tenant.want(Goal.UP, Trigger.RESTART)
         return operation
 
     async def park(self, name: str) -> Operation:
         tenant = self.get(name)
         operation = self.operations.begin("park", name, lambda _: self._until_rest(tenant, State.PARKED))
-        tenant.want(Goal.UP, Happening.PARK)
+        tenant.want(Goal.UP, Trigger.PARK)
         return operation
 
     def bench(self, name: str, asked: BenchRequest) -> Operation:

@@ -26,7 +26,7 @@ class Goal(StrEnum):
     DOWN = "down"
 
 
-class Happening(StrEnum):
+class Trigger(StrEnum):
     """What can happen to a tenant; the run loop takes one after the other."""
 
     START = "start"  # someone wants it up, or a request wakes it
@@ -44,9 +44,9 @@ class Happening(StrEnum):
     WONT_DIE = "wont-die"  # even SIGKILL did not end it
 
 
-S, H = State, Happening
+S, H = State, Trigger
 
-TRANSITIONS: Mapping[State, Mapping[Happening, State]] = {
+TRANSITIONS: Mapping[State, Mapping[Trigger, State]] = {
     S.STOPPED: {H.START: S.STARTING, H.RESTART: S.STARTING, H.REFUSED: S.FAILED, H.PARK: S.PARKED},
     S.STARTING: {
         H.SAID_HELLO: S.WARMING,
@@ -101,6 +101,6 @@ ENDINGS = frozenset({H.ENDED_FOR_STOP, H.ENDED_FOR_PARK, H.ENDED_FOR_RESTART})
 COMING_UP = frozenset({S.STARTING, S.WARMING, S.BACKOFF})
 
 
-def step(state: State, happening: Happening) -> State | None:
+def step(state: State, happening: Trigger) -> State | None:
     """The state that follows, or None where the happening changes nothing (it came too late)."""
     return TRANSITIONS[state].get(happening)

@@ -11,8 +11,8 @@ from prometheus_client.registry import Collector
 
 from daemon.core.encoder_protocol.histogram import BOUNDS_S
 from daemon.supervisor.manager import Manager
+from daemon.supervisor.process.memory import memory_mb
 from daemon.supervisor.tenants.metering import TIMES, Totals
-from daemon.supervisor.tenants.view import memory_mb
 
 _MIB = 1048576
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
+from daemon.core.config.effects import effect, may_reembed, needs_restart
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.encoder_protocol.reembed import FieldChange, Loaded, Plan
-from daemon.supervisor.configuration.reload import DAEMONS_OWN, needs_restart
-from daemon.supervisor.jobs.reembed import FINGERPRINTED, ReEmbedding, may_reembed, obstacle
+from daemon.supervisor.jobs.reembed import ReEmbedding, obstacle
 from daemon.supervisor.states import State
 from daemon.supervisor.tenants.tenant import Tenant
-
-Effect = Literal["daemon", "restart", "re-embed"]
 
 
 async def plan(name: str, tenant: Tenant | None, config: TenantConfig, reembedding: ReEmbedding) -> Plan:
@@ -60,7 +58,7 @@ def _about(tenant: Tenant, config: TenantConfig, loaded: Loaded) -> dict[str, An
 def _changes(before: TenantConfig, after: TenantConfig) -> list[FieldChange]:
     ours, theirs = _flat(before), _flat(after)
     return [
-        FieldChange(field=name, before=ours[name], after=theirs[name], effect=_effect(name))
+        FieldChange(field=name, before=ours[name], after=theirs[name], effect=effect(name))
         for name in ours
         if ours[name] != theirs[name]
     ]
@@ -72,11 +70,3 @@ def _flat(config: TenantConfig) -> dict[str, Any]:
         for section, fields in config.model_dump(mode="json").items()
         for name, value in fields.items()
     }
-
-
-def _effect(name: str) -> Effect:
-    section, _, field = name.partition(".")
-    own = DAEMONS_OWN.get(section, set())
-    if own is True or (isinstance(own, set) and field in own):
-        return "daemon"
-    return "re-embed" if section == "encoder" and field in (*FINGERPRINTED, "fake") else "restart"

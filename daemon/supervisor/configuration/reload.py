@@ -10,9 +10,10 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from daemon.core.config.effects import needs_restart
 from daemon.core.config.tenant_config import TenantConfig, TenantFile
 from daemon.supervisor.records.events import EventName
-from daemon.supervisor.states import Goal, Happening
+from daemon.supervisor.states import Goal, Trigger
 
 if TYPE_CHECKING:
     from daemon.supervisor.manager import Manager
@@ -21,24 +22,7 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 1.0
 WARNING = "config"
 
-# The daemon reads these at each use: a change of them needs no new encoder.
-DAEMONS_OWN: Mapping[str, set[str] | bool] = {
-    "title": True,
-    "access": True,
-    "search": {"wait_s", "wake_wait_s", "threshold", "deadline_s", "chunk_deadline_s", "examples"},
-    "limits": {"park_after_s", "on_memory_limit", "start_s"},
-}
-
 log = logging.getLogger(__name__)
-
-
-def needs_restart(before: TenantConfig, after: TenantConfig) -> bool:
-    """Whether the encoder must start anew for `after`."""
-    return _encoders_part(before) != _encoders_part(after)
-
-
-def _encoders_part(config: TenantConfig) -> dict[str, Any]:
-    return config.model_dump(exclude=dict(DAEMONS_OWN))
 
 
 Told = Callable[[str, str, str, str], None]  # tenant, what was done to its file, outcome, what changed
@@ -118,7 +102,7 @@ class Reload:
         self._manager.events.emit(EventName.TENANT_CHANGED, tenant.name)
         restart = before.config is None or (file.config is not None and needs_restart(before.config, file.config))
         if tenant.goal is Goal.UP and restart:
-            tenant.tell(Happening.RESTART if before.config is not None else Happening.START, "its file changed")
+            tenant.tell(Trigger.RESTART if before.config is not None else Trigger.START, "its file changed")
         return True
 
     def _refuse(self, tenant: Tenant, file: TenantFile) -> bool:
@@ -127,7 +111,7 @@ class Reload:
         warning = f"runs on its old configuration: {reason}"
         if tenant.config is None:
             before, tenant.file = tenant.file, file
-            tenant.tell(Happening.REFUSED, reason)
+            tenant.tell(Trigger.REFUSED, reason)
             return before.error is None or before.error.message != reason
         if tenant.warnings.get(WARNING) == warning:
             return False

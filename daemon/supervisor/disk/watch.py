@@ -22,7 +22,7 @@ from daemon.core.files import disk
 from daemon.supervisor.disk.usage import ANY, Usage
 from daemon.supervisor.process.encoder_process import EncoderProcess
 from daemon.supervisor.records.events import EventLog, EventName
-from daemon.supervisor.states import Happening
+from daemon.supervisor.states import Trigger
 from daemon.supervisor.tenants.tenant import Tenant
 from daemon.supervisor.tenants.warnings import Notices
 
@@ -182,7 +182,7 @@ class DiskWatch:
             files=usage.files, limit_mb=_limit(tenant),
         )  # fmt: skip
         log.warning("disk-limit-crossed", extra={"tenant": tenant.name, "reason": reason})
-        tenant.tell(Happening.REFUSED, reason, tenant.process)
+        tenant.tell(Trigger.REFUSED, reason, tenant.process)
         await self._end_asides(tenant)
 
     # --- all of them ---------------------------------------------------------------------------------

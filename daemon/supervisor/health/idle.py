@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 
 from daemon.core.encoder_protocol.progress_page import CallKind
 from daemon.supervisor.process.encoder_process import EncoderProcess
-from daemon.supervisor.states import Happening, State
+from daemon.supervisor.states import State, Trigger
 from daemon.supervisor.tenants.tenant import Tenant
 
 
@@ -29,7 +29,7 @@ class Parking:
             if self._in_use(tenant, process):
                 tenant.used_at = now
             elif now - max(tenant.used_at, process.ready_at or now) > after:
-                tenant.tell(Happening.PARK, f"idle for {after:g} s (limits.park_after_s)")
+                tenant.tell(Trigger.PARK, f"idle for {after:g} s (limits.park_after_s)")
         self._revisions = seen
 
     def _in_use(self, tenant: Tenant, process: EncoderProcess) -> bool:

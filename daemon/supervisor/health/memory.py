@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from daemon.supervisor.gpu import users
 from daemon.supervisor.gpu.nvml import Device
 from daemon.supervisor.process.encoder_process import EncoderProcess
+from daemon.supervisor.process.memory import memory_mb
 from daemon.supervisor.records.events import EventName
-from daemon.supervisor.states import Happening
-from daemon.supervisor.tenants import view
+from daemon.supervisor.states import Trigger
 from daemon.supervisor.tenants.tenant import Tenant
 from daemon.supervisor.tenants.warnings import Notices
 
@@ -45,12 +45,12 @@ class MemoryChecks:
         if process is None or process.pid is None or tenant.config is None:
             return
         limits = tenant.config.limits
-        memory_mb = view.memory_mb(process.pid)
+        used_mb = memory_mb(process.pid)
         tenant.gpu_memory_mb = self._gpu_memory(tenant, process.pid, reading)
         over = [
             words
             for words in (
-                self._limit(tenant, "memory_mb", "memory", memory_mb, limits.memory_mb),
+                self._limit(tenant, "memory_mb", "memory", used_mb, limits.memory_mb),
                 self._limit(tenant, "gpu_memory_mb", "GPU memory", tenant.gpu_memory_mb, limits.gpu_memory_mb),
             )
             if words
@@ -82,7 +82,7 @@ class MemoryChecks:
         now = time.monotonic()
         if past.restarted_at is None or (past.seen_below and now - past.restarted_at > RESTART_PAUSE_S):
             past.restarted_at = now
-            tenant.tell(Happening.RESTART, "; ".join(over))
+            tenant.tell(Trigger.RESTART, "; ".join(over))
             return
         for key in ("memory_mb", "gpu_memory_mb"):
             if key in tenant.warnings:

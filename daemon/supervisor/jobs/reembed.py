@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from daemon.core.config.effects import may_reembed
 from daemon.core.config.tenant_config import TenantConfig, TenantFile
 from daemon.core.encoder_protocol import reembed
 from daemon.core.encoder_protocol.reembed import Done, Loaded, Problem, Step
@@ -22,13 +23,11 @@ from daemon.core.errors import Conflict, InternalError, StartRefused, VecwardErr
 from daemon.supervisor.gpu.placement import Placement
 from daemon.supervisor.launcher import Launcher
 from daemon.supervisor.process.job_process import Aside, running
+from daemon.supervisor.process.memory import memory_mb
 from daemon.supervisor.records.operations import Handle, Operations
 from daemon.supervisor.states import HAS_PROCESS, State
-from daemon.supervisor.tenants import view
 from daemon.supervisor.tenants.tenant import Tenant
 
-# What a document's vector is made with; everything else changes no stored vector.
-FINGERPRINTED = ("backend", "model", "revision", "dtype", "document_prompt", "max_tokens", "dimensions")
 MODULE = "daemon.encoder.jobs.reembed"
 WARNING = "re-embedding"
 _CGROUP = "reembed"
@@ -170,16 +169,6 @@ class ReEmbedding:
             self._launcher.aside_ended(tenant.name, _CGROUP)
 
 
-def may_reembed(before: TenantConfig, after: TenantConfig) -> bool:
-    """Whether the fingerprint may differ; whether it does only the model's files can tell."""
-    return _fingerprinted(before) != _fingerprinted(after)
-
-
-def _fingerprinted(config: TenantConfig) -> list[Any]:
-    encoder = config.encoder
-    return [*(getattr(encoder, name) for name in FINGERPRINTED), encoder.fake.dimension if encoder.fake else None]
-
-
 def obstacle(tenant: Tenant, config: TenantConfig, loaded: Loaded) -> str | None:
     """Why both models can't be there at once, with the figures; None: they can, or nothing is to be encoded."""
     if not loaded.missing and not loaded.derivable:
@@ -187,7 +176,7 @@ def obstacle(tenant: Tenant, config: TenantConfig, loaded: Loaded) -> str | None
     pid = tenant.process.pid if tenant.process else None
     return (
         _no_room(config, loaded)
-        or _too_much("memory_mb", config.limits.memory_mb, view.memory_mb(pid) if pid else None, loaded.memory_mb)
+        or _too_much("memory_mb", config.limits.memory_mb, memory_mb(pid) if pid else None, loaded.memory_mb)
         or _too_much("gpu_memory_mb", config.limits.gpu_memory_mb, tenant.gpu_memory_mb, loaded.gpu_memory_mb)
     )
 

@@ -5,18 +5,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from daemon.core.encoder_protocol.progress_page import CallKind, Reading
 
-if TYPE_CHECKING:
-    from daemon.supervisor.tenants.tenant import Tenant
-
-LOOK_EVERY_S = 0.1
 # Reading a large body, or a garbage collection, keeps the interpreter's lock for up to a second, and a busy machine
 # makes that longer: a deadline below this is for searches alone.
 LEAST_SILENCE_S = 2.0
@@ -110,16 +103,3 @@ def _no_progress(reading: Reading, calls: Calls, deadlines: Deadlines, now: floa
     if reading.kind is CallKind.IMPORT or not calls.oldest_first or still <= deadlines.call_s:
         return None
     return f"no progress for {still:.1f} s with {len(calls.oldest_first)} requests outstanding"
-
-
-class HangWatch:
-    """One task for all tenants; `live` names those with a ready process."""
-
-    def __init__(self, live: Callable[[], Iterable[Tenant]]) -> None:
-        self._live = live
-
-    async def run(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            for tenant in list(self._live()):
-                tenant.look_for_hang()

@@ -13,7 +13,7 @@ from daemon.core.errors import StartRefused, VecwardError
 from daemon.core.files import disk
 from daemon.core.wire import Progress
 from daemon.supervisor.process.encoder_process import Launch
-from daemon.supervisor.states import Happening
+from daemon.supervisor.states import Trigger
 from daemon.supervisor.tenants.services import Services
 from daemon.supervisor.tenants.start_slots import Turn
 
@@ -59,7 +59,7 @@ class Starting:
             await self._prepare()
         except (VecwardError, OSError, sqlite3.Error) as error:
             if disk.is_full(error):  # it passes: tried again
-                self._tenant.tell(Happening.CRASHED, f"cannot start the encoder: a disk is full ({error}); make room")
+                self._tenant.tell(Trigger.CRASHED, f"cannot start the encoder: a disk is full ({error}); make room")
             elif isinstance(error, VecwardError):
                 refuse(error.message)
             else:
@@ -70,7 +70,7 @@ class Starting:
             log.exception("encoder-start-failed")
 
     def _refuse(self, reason: str) -> None:
-        self._tenant.tell(Happening.REFUSED, reason)
+        self._tenant.tell(Trigger.REFUSED, reason)
 
     async def _prepare(self) -> None:
         if self._tenant.file.error is not None:

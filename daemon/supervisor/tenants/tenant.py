@@ -23,7 +23,7 @@ from daemon.supervisor.logs.tenant_log import TenantLog
 from daemon.supervisor.process.encoder_process import EncoderProcess, Ended, Launch
 from daemon.supervisor.process.hang import Calls, Deadlines, verdict
 from daemon.supervisor.records.events import EventName
-from daemon.supervisor.states import COMING_UP, ENDINGS, Goal, Happening, State, step
+from daemon.supervisor.states import COMING_UP, ENDINGS, Goal, State, Trigger, step
 from daemon.supervisor.tenants.backoff import HEALTHY_S, Crashes
 from daemon.supervisor.tenants.report import Told
 from daemon.supervisor.tenants.request_rates import RateWindow
@@ -64,12 +64,12 @@ class Tenant:
         self.parked = services.db.parked(file.name)  # when it was last up; None: it never was
         self._services = services
         self._rests = rests
-        self._inbox: asyncio.Queue[tuple[Happening, str | None, EncoderProcess | None]] = asyncio.Queue()
+        self._inbox: asyncio.Queue[tuple[Trigger, str | None, EncoderProcess | None]] = asyncio.Queue()
         self._changed = asyncio.Event()
         self._crashes = Crashes()
         self._timers: list[asyncio.TimerHandle] = []
         self._taking = False
-        self._stop_for = Happening.ENDED_FOR_STOP
+        self._stop_for = Trigger.ENDED_FOR_STOP
         self._started: EncoderProcess | None = None  # what the present start made; what another says is not heard
         self._starting = Starting(self, services, self._spawn)
         self._ladder: asyncio.Task[None] | None = None
@@ -91,15 +91,15 @@ class Tenant:
         process = self.process
         return process if self.state is State.READY and process is not None and not process.hung else None
 
-    def tell(self, happening: Happening, reason: str | None = None, source: EncoderProcess | None = None) -> None:
+    def tell(self, happening: Trigger, reason: str | None = None, source: EncoderProcess | None = None) -> None:
         """Puts a happening into the inbox; `source` is the process that it happened to."""
         self._inbox.put_nowait((happening, reason, source))
 
-    def want(self, goal: Goal, happening: Happening | None = None) -> None:
+    def want(self, goal: Goal, happening: Trigger | None = None) -> None:
         """Sets and keeps the goal, and sets off for it."""
         self.goal = goal
         self._services.db.set_goal(self.name, goal)
-        self.tell(happening or (Happening.START if goal is Goal.UP else Happening.STOP))
+        self.tell(happening or (Trigger.START if goal is Goal.UP else Trigger.STOP))
 
     async def until_taken(self) -> None:
         """Waits until the run loop has taken everything told so far."""
@@ -135,7 +135,7 @@ class Tenant:
         return await self.waiting.ready(self, deadline, doing)
 
     def _is_parking(self) -> bool:
-        return self.state is State.STOPPING and self._stop_for is Happening.ENDED_FOR_PARK
+        return self.state is State.STOPPING and self._stop_for is Trigger.ENDED_FOR_PARK
 
     def show_progress(self, progress: Progress) -> None:
         """Of a start."""
@@ -171,9 +171,9 @@ class Tenant:
         """Until cancelled. A bug here is told in `reason` and leaves the other tenants alone."""
         logs.tenant.set(self.name)
         if self.file.error is not None:
-            self.tell(Happening.REFUSED, self.file.error.message)
+            self.tell(Trigger.REFUSED, self.file.error.message)
         elif self.goal is Goal.UP:
-            self.tell(Happening.PARK if self._rests else Happening.START, self._rests)
+            self.tell(Trigger.PARK if self._rests else Trigger.START, self._rests)
         while True:
             happening, reason, source = await self._inbox.get()
             self._taking = True
@@ -186,11 +186,11 @@ class Tenant:
                 self._taking = False
                 self._announce()
 
-    def _take(self, happening: Happening, reason: str | None, source: EncoderProcess | None) -> None:
+    def _take(self, happening: Trigger, reason: str | None, source: EncoderProcess | None) -> None:
         if self._is_stale(happening, source):
             return
         if happening in ENDINGS:  # what it ends for may have changed since it was told
-            happening = Happening.ENDED_FOR_STOP if self.goal is Goal.DOWN else self._stop_for
+            happening = Trigger.ENDED_FOR_STOP if self.goal is Goal.DOWN else self._stop_for
         following = step(self.state, happening)
         if following is None:
             return
@@ -200,22 +200,22 @@ class Tenant:
             self._started = None
             self._starting.begin()
 
-    def _is_stale(self, happening: Happening, source: EncoderProcess | None) -> bool:
+    def _is_stale(self, happening: Trigger, source: EncoderProcess | None) -> bool:
         """It came too late: from a process of an earlier start, or upwards after somebody asked for a stop."""
         if source is not None and source is not self._started:
             return True
-        return self.goal is Goal.DOWN and happening in (Happening.START, Happening.RESTART, Happening.PARK)
+        return self.goal is Goal.DOWN and happening in (Trigger.START, Trigger.RESTART, Trigger.PARK)
 
-    def _set_off(self, happening: Happening) -> None:
+    def _set_off(self, happening: Trigger) -> None:
         """What leaves with the old state."""
         self._clear_timers()
         ends = {
-            Happening.STOP: Happening.ENDED_FOR_STOP,
-            Happening.PARK: Happening.ENDED_FOR_PARK,
-            Happening.RESTART: Happening.ENDED_FOR_RESTART,
+            Trigger.STOP: Trigger.ENDED_FOR_STOP,
+            Trigger.PARK: Trigger.ENDED_FOR_PARK,
+            Trigger.RESTART: Trigger.ENDED_FOR_RESTART,
         }
         if self.state is State.STOPPING:
-            ends[Happening.START] = Happening.ENDED_FOR_RESTART
+            ends[Trigger.START] = Trigger.ENDED_FOR_RESTART
         if happening in ends:
             self._stop_for = ends[happening]
 
@@ -237,7 +237,7 @@ class Tenant:
         """What comes with the new state."""
         if state is State.BACKOFF:
             delay = self._crashes.delay_after(ready=before is State.READY)
-            self._timer(delay, lambda: self.tell(Happening.BACKOFF_OVER, self.reason))
+            self._timer(delay, lambda: self.tell(Trigger.BACKOFF_OVER, self.reason))
         elif state is State.STOPPING and before is not State.STOPPING:
             self._ladder = asyncio.create_task(self._stop_process(before), name=f"stop {self.name}")
         elif state is State.WARMING:
@@ -318,17 +318,17 @@ class Tenant:
                 message.device,
                 message.query_ms,
             )
-            self.tell(Happening.BECAME_READY, source=process)
+            self.tell(Trigger.BECAME_READY, source=process)
         elif isinstance(message, Changed):
             self.told.entries, self.told.revision = message.entries, message.revision
         elif isinstance(message, Refused):
             self._services.events.emit(EventName.TENANT_REFUSED, self.name, kind=message.kind, reason=message.reason)
-            self.tell(Happening.REFUSED, message.reason, process)
+            self.tell(Trigger.REFUSED, message.reason, process)
 
     def _on_warming(self, process: EncoderProcess, message: Warming) -> None:
         self.show_progress(Progress(done=message.done, total=message.total, unit=message.step))
         if self.state is State.STARTING:
-            self.tell(Happening.SAID_HELLO, source=process)
+            self.tell(Trigger.SAID_HELLO, source=process)
         elif self.state is State.WARMING:
             self._move_start_timer()
 
@@ -345,7 +345,7 @@ class Tenant:
         if process.refusal is not None or ended.exit_code == SELF_REFUSED_EXIT:
             refusal = process.refusal
             reason = refusal.reason if refusal else "the encoder refused to start; see its log"
-            self.tell(Happening.REFUSED, reason, process)
+            self.tell(Trigger.REFUSED, reason, process)
         else:
             self._on_crash(process, ended)
 
@@ -358,7 +358,7 @@ class Tenant:
         )  # fmt: skip
         told = self.crash.model_dump(exclude={"at"})
         self._services.events.emit(EventName.TENANT_CRASHED, self.name, pid=process.pid, **told)
-        self.tell(Happening.CRASHED, cause, process)
+        self.tell(Trigger.CRASHED, cause, process)
 
     def _kill(self, process: EncoderProcess) -> None:
         process.kill()
@@ -366,7 +366,7 @@ class Tenant:
 
     def _check_killed(self, process: EncoderProcess) -> None:
         if not process.ended.done():
-            self.tell(Happening.WONT_DIE, self._wont_die(process), process)
+            self.tell(Trigger.WONT_DIE, self._wont_die(process), process)
 
     async def _stop_process(self, before: State) -> None:
         """The one that tells how a stop ended."""
@@ -375,9 +375,9 @@ class Tenant:
             await self._services.before_stop(self)
         process = self.process
         if process is None or await process.stop(STOP_GRACE_S):
-            self.tell(Happening.ENDED_FOR_STOP)
+            self.tell(Trigger.ENDED_FOR_STOP)
         else:
-            self.tell(Happening.WONT_DIE, self._wont_die(process))
+            self.tell(Trigger.WONT_DIE, self._wont_die(process))
 
     def _wont_die(self, process: EncoderProcess) -> str:
         held = f"; the GPU does not release pid {process.pid}" if self.told.device not in (None, "cpu") else ""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import lru_cache
-
-import psutil
 
 from daemon.core.wire import TenantView, Title
+from daemon.supervisor.process.memory import memory_mb
 from daemon.supervisor.states import State
 from daemon.supervisor.tenants.tenant import Tenant
 
@@ -80,16 +78,3 @@ def view(tenant: Tenant) -> TenantView:
         crash=tenant.crash,
         rates=tenant.rates.rates(),
     )
-
-
-def memory_mb(pid: int) -> float | None:
-    """Resident memory in MiB (1,048,576 bytes); None when the process has just gone."""
-    try:
-        return round(_process(pid).memory_info().rss / 1048576, 1)
-    except psutil.NoSuchProcess:
-        return None
-
-
-@lru_cache(maxsize=2048)
-def _process(pid: int) -> psutil.Process:
-    return psutil.Process(pid)

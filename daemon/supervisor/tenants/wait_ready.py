@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from daemon.core.encoder_protocol.control import RE_EMBEDDING
 from daemon.core.errors import QueueFull, ReEmbedding, TenantFailed, TenantStarting, TenantStopped, Unavailable
-from daemon.supervisor.states import Goal, Happening, State
+from daemon.supervisor.states import Goal, State, Trigger
 
 if TYPE_CHECKING:
     from daemon.supervisor.process.encoder_process import EncoderProcess
@@ -43,7 +43,7 @@ async def _until_ready(tenant: Tenant, doing: str) -> EncoderProcess:
     while (process := tenant.serving) is None:
         _refuse_if_down(tenant, doing)
         if tenant.state is State.PARKED:
-            tenant.tell(Happening.START)
+            tenant.tell(Trigger.START)
         await tenant.next_change()
     return process
 

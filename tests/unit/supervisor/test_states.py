@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.supervisor.states import TRANSITIONS, Happening, State, step
+from daemon.supervisor.states import TRANSITIONS, State, Trigger, step
 from daemon.supervisor.tenants.backoff import AFTER_READY, BEFORE_READY, Crashes
 
 
@@ -14,7 +14,7 @@ def test_every_state_has_a_row():
 
 def test_every_happening_leads_somewhere():
     used = {happening for row in TRANSITIONS.values() for happening in row}
-    assert used == set(Happening)
+    assert used == set(Trigger)
 
 
 def test_every_state_can_be_reached():
@@ -32,8 +32,8 @@ def reachable(start: State) -> set[State]:
     return found
 
 
-@given(st.lists(st.sampled_from(list(Happening)), max_size=60))
-def test_no_sequence_leaves_a_tenant_without_a_way_to_ready_and_to_stopped(happenings: list[Happening]):
+@given(st.lists(st.sampled_from(list(Trigger)), max_size=60))
+def test_no_sequence_leaves_a_tenant_without_a_way_to_ready_and_to_stopped(happenings: list[Trigger]):
     state = State.STOPPED
     for happening in happenings:
         state = step(state, happening) or state
@@ -41,8 +41,8 @@ def test_no_sequence_leaves_a_tenant_without_a_way_to_ready_and_to_stopped(happe
 
 
 def test_what_comes_too_late_changes_nothing():
-    assert step(State.STOPPED, Happening.CRASHED) is None
-    assert step(State.FAILED, Happening.BACKOFF_OVER) is None
+    assert step(State.STOPPED, Trigger.CRASHED) is None
+    assert step(State.FAILED, Trigger.BACKOFF_OVER) is None
 
 
 @pytest.mark.parametrize(

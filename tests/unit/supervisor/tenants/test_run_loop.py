@@ -21,7 +21,7 @@ from daemon.core.paths import Paths
 from daemon.supervisor.process.encoder_process import Ended
 from daemon.supervisor.records.events import EventLog
 from daemon.supervisor.records.state_db import StateDb
-from daemon.supervisor.states import Goal, Happening, State
+from daemon.supervisor.states import Goal, State, Trigger
 from daemon.supervisor.tenants import tenant as tenant_module
 from daemon.supervisor.tenants.services import Services
 from daemon.supervisor.tenants.start_slots import Turns
@@ -131,7 +131,7 @@ class World:
 def backoff_is_over(tenant: Tenant) -> None:
     """What its timer would do."""
     if tenant.state is State.BACKOFF:
-        tenant.tell(Happening.BACKOFF_OVER, tenant.reason)
+        tenant.tell(Trigger.BACKOFF_OVER, tenant.reason)
 
 
 class RunLoop(RuleBasedStateMachine):
@@ -178,10 +178,10 @@ class RunLoop(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        self.act(lambda: self.tenant.want(Goal.UP, Happening.RESTART))
+        self.act(lambda: self.tenant.want(Goal.UP, Trigger.RESTART))
 
-    @rule(happening=st.sampled_from([Happening.PARK, Happening.RESTART, Happening.START]))
-    def told_without_a_goal(self, happening: Happening) -> None:
+    @rule(happening=st.sampled_from([Trigger.PARK, Trigger.RESTART, Trigger.START]))
+    def told_without_a_goal(self, happening: Trigger) -> None:
         """The idle watch parks, the memory check restarts, a waiting request wakes."""
         self.act(lambda: self.tenant.tell(happening, "by itself"))
 

@@ -1,4 +1,4 @@
-"""What a changed file means for the encoder that runs."""
+"""The cost of a changed field, for the encoder that runs and for the vectors that it stored."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from daemon.core.config.effects import DAEMONS_OWN, FINGERPRINTED, effect, may_reembed, needs_restart
 from daemon.core.config.tenant_config import TenantConfig
-from daemon.supervisor.configuration.reload import DAEMONS_OWN, needs_restart
 
 
 def config(**sections: Any) -> TenantConfig:
@@ -41,3 +41,26 @@ def test_what_the_daemon_reads_itself_are_fields_of_a_tenants_file() -> None:
 def test_only_what_an_encoder_was_started_with_restarts_it(changed: dict[str, Any], restarts: bool) -> None:
     assert needs_restart(config(), config(**changed)) is restarts
     assert needs_restart(config(**changed), config()) is restarts
+
+
+@pytest.mark.parametrize(
+    ("field", "does"),
+    [
+        ("title.en", "daemon"),
+        ("search.threshold", "daemon"),
+        ("search.k", "restart"),
+        ("limits.memory_mb", "restart"),
+        ("encoder.query_cache", "restart"),
+        ("encoder.fake", "re-embed"),
+        *((f"encoder.{name}", "re-embed") for name in FINGERPRINTED),
+    ],
+)
+def test_the_effect_of_a_field(field: str, does: str) -> None:
+    assert effect(field) == does
+
+
+def test_another_vector_means_another_fingerprint() -> None:
+    wider = config(encoder={"backend": "fake", "fake": {"dimension": 16}})
+    assert may_reembed(config(), wider)
+    assert not may_reembed(wider, wider)
+    assert not may_reembed(config(), config(search={"k": 7}))
