@@ -9,25 +9,27 @@ from console.components.difference import refused_lines
 from console.components.markup import Html, el
 from console.components.notices import notice
 from console.i18n import Words, known
+from console.view_models.formats import format_title, import_hint
 from console.view_models.tenants import LISTED, RefusedLine
-from daemon.core import wire
-
-FORMATS = ("txt", "csv", "jsonl")
+from daemon.core import formats, wire
 
 
 def files(tenant: str, t: Words) -> Html:
     export = f"/export/{quote(tenant, safe='')}?format="
-    links = (el("a", t(f"file.{one}"), href=f"{export}{one}", class_="vw-button", download=True) for one in FORMATS)
+    links = (
+        el("a", format_title(row, t), href=f"{export}{row.name}", class_="vw-button", download=True)
+        for row in formats.FORMATS
+    )
     field = el(
         "label",
         el("span", t("file.choose"), class_="vw-button"),
-        el("input", type="file", accept=".txt,.csv,.jsonl,.ndjson", id="import-file", class_="vw-hidden"),
+        el("input", type="file", accept=",".join(formats.SUFFIXES), id="import-file", class_="vw-hidden"),
         class_="vw-file",
     )
     return el(
         "div",
         el("div", el("h4", t("file.export")), el("div", links, class_="vw-links")),
-        el("div", el("h4", t("file.import")), el("p", t("file.import_hint"), class_="vw-hint"), field),
+        el("div", el("h4", t("file.import")), el("p", import_hint(t), class_="vw-hint"), field),
         class_="vw-files",
         data_tenant=tenant,
         data_sending=t("file.sending"),

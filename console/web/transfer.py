@@ -5,31 +5,22 @@ from __future__ import annotations
 import asyncio
 import codecs
 from collections.abc import AsyncIterator
-from pathlib import PurePosixPath
-from typing import Literal, cast
 from urllib.parse import quote
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from console.components.files import FORMATS
 from console.i18n import choose_language, words
+from console.view_models.formats import bad_type
 from console.web.cookies import User
 from console.web.daemon_access import Backend
+from daemon.core import formats
 from daemon.core.errors import Unauthenticated, UnsupportedMediaType, VecwardError
 from daemon.core.http.problems import PROBLEM_TYPE, status_of, to_problem
 
-MEDIA_TYPES = {
-    ".txt": "text/plain",
-    ".csv": "text/csv",
-    ".jsonl": "application/x-ndjson",
-    ".ndjson": "application/x-ndjson",
-}
 _TRANSFER_S = 3600.0
 _AT_ONCE = 2  # files that this process holds in memory at a time
-
-Format = Literal["txt", "csv", "jsonl"]
 
 
 def router(backend: Backend) -> APIRouter:
@@ -46,11 +37,13 @@ class _Transfer:
         self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def export(self, tenant: str, request: Request) -> Response:
-        asked = request.query_params.get("format", "txt")
+        asked = request.query_params.get("format", formats.DEFAULT.name)
         try:
-            if asked not in FORMATS:
-                raise UnsupportedMediaType(f"cannot export as {asked[:20]}: choose {', '.join(FORMATS)}")
-            return await _download(self._backend, self._user(request), tenant, cast(Format, asked))
+            format = formats.find(asked)
+            if format is None:
+                known = ", ".join(row.name for row in formats.FORMATS)
+                raise UnsupportedMediaType(f"cannot export as {asked[:20]}: choose {known}")
+            return await _download(self._backend, self._user(request), tenant, format)
         except VecwardError as error:
             return JSONResponse(to_problem(error), status_of(error), media_type=PROBLEM_TYPE)
 
@@ -73,17 +66,17 @@ class _Transfer:
         return user
 
     def _media_type(self, request: Request) -> str:
-        suffix = PurePosixPath(request.query_params.get("name", "")).suffix.lower()
-        if suffix not in MEDIA_TYPES:
+        format = formats.of_file(request.query_params.get("name", ""))
+        if format is None:
             chosen = request.cookies.get(self._backend.cookies.language)
             t = words(choose_language(chosen, request.headers.get("accept-language")))
-            raise UnsupportedMediaType(t("file.bad_type"))
-        return MEDIA_TYPES[suffix]
+            raise UnsupportedMediaType(bad_type(t))
+        return format.media_type
 
 
-async def _download(backend: Backend, user: User, tenant: str, asked: Format) -> Response:
+async def _download(backend: Backend, user: User, tenant: str, format: formats.Format) -> Response:
     """Starts the download; what goes wrong before its first byte is raised."""
-    chunks = _chunks(backend, user, tenant, asked)
+    chunks = _chunks(backend, user, tenant, format)
     first = await anext(chunks, b"")
 
     async def whole() -> AsyncIterator[bytes]:
@@ -91,14 +84,14 @@ async def _download(backend: Backend, user: User, tenant: str, asked: Format) ->
         async for chunk in chunks:
             yield chunk
 
-    name = quote(f"{tenant}.{asked}", safe="")
+    name = quote(f"{tenant}{format.suffixes[0]}", safe="")
     headers = {"content-disposition": f"attachment; filename*=UTF-8''{name}", "cache-control": "no-store"}
-    return StreamingResponse(whole(), media_type=f"{MEDIA_TYPES['.' + asked]}; charset=utf-8", headers=headers)
+    return StreamingResponse(whole(), media_type=f"{format.media_type}; charset=utf-8", headers=headers)
 
 
-async def _chunks(backend: Backend, user: User, tenant: str, asked: Format) -> AsyncIterator[bytes]:
+async def _chunks(backend: Backend, user: User, tenant: str, format: formats.Format) -> AsyncIterator[bytes]:
     async with backend.as_(user, _TRANSFER_S) as client:
-        async for chunk in client.export(tenant, asked):
+        async for chunk in client.export(tenant, format.name):
             yield chunk
 
 

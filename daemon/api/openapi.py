@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from daemon.api.routes import ROUTES, By, Route
-from daemon.core import wire
+from daemon.core import formats, wire
 from daemon.core.http.problems import PROBLEM_TYPE
 
 _TEMPLATE = "#/components/schemas/{model}"
@@ -25,7 +25,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "dry_run": {"type": "boolean"},
     "forget": {"type": "boolean"},
     "mode": {"type": "string", "enum": ["add", "set"]},
-    "format": {"type": "string", "enum": ["txt", "csv", "jsonl"]},
+    "format": {"type": "string", "enum": [row.name for row in formats.FORMATS]},
     "from": {"type": "string", "description": "the tenant that the backup is of, if it is another one"},
 }
 
@@ -36,14 +36,14 @@ _BODIES: dict[str, dict[str, Any]] = {
     "put_tenant": {"application/yaml": {"schema": {"type": "string"}}},
     "plan_tenant": {"application/yaml": {"schema": {"type": "string"}}},
     "import_entries": {
-        media: {"schema": {"type": "string"}} for media in ("text/plain", "text/csv", "application/x-ndjson")
+        row.media_type: {"schema": {"type": "string", "description": row.reads}} for row in formats.FORMATS
     },
     "restore": {BACKUP: _BINARY},
     "openai_embeddings": {"application/json": {"schema": {"type": "object"}}},
 }
 
 _ANSWERS: dict[str, tuple[str, ...]] = {
-    "export_entries": ("text/plain", "text/csv", "application/x-ndjson"),
+    "export_entries": formats.MEDIA_TYPES,
     "metrics": ("text/plain",),
     "backup": (BACKUP,),
     "salvage": (BACKUP,),

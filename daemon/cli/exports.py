@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,25 +12,24 @@ import typer
 from daemon.cli.files import write_whole
 from daemon.cli.output import clean, line
 from daemon.cli.settings import Json, TenantName, settings
+from daemon.core import formats
+from daemon.core.formats import FormatName
 
-
-class Format(StrEnum):
-    TXT = "txt"
-    CSV = "csv"
-    JSONL = "jsonl"
+_FORMAT_HELP = f"{formats.described('writes')} Default: by the suffix of FILE, else {formats.DEFAULT.name}."
 
 
 def export(
     ctx: typer.Context,
     tenant: TenantName,
-    chosen: Annotated[Format | None, typer.Option("--format", help="Default: the file's suffix, else txt.")] = None,
+    chosen: Annotated[FormatName | None, typer.Option("--format", help=_FORMAT_HELP)] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Default: stdout.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write all entries as text (one a line), CSV or JSON lines; --json is --format jsonl."""
-    format = Format.JSONL if as_json else chosen or _by_suffix(output)
+    """Write all entries to a file; --json is --format jsonl."""
+    by_suffix = formats.of_file(str(output or "")) or formats.DEFAULT
+    name = formats.JSONL.name if as_json else chosen or by_suffix.name
     with settings(ctx).client() as client:
-        chunks = client.export(tenant, format.value)
+        chunks = client.export(tenant, name)
         if output is not None:
             write_whole(output, chunks)
         elif sys.stdout.isatty():
@@ -39,11 +37,6 @@ def export(
         else:
             for chunk in chunks:
                 sys.stdout.buffer.write(chunk)
-
-
-def _by_suffix(output: Path | None) -> Format:
-    suffix = "" if output is None else output.suffix.removeprefix(".").lower()
-    return Format(suffix) if suffix in set(Format) else Format.TXT
 
 
 def _to_terminal(chunks: Iterable[bytes]) -> None:

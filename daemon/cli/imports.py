@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +13,9 @@ import typer
 from daemon.cli import operations, texts
 from daemon.cli.output import complain, console, line, note, print_json
 from daemon.cli.settings import Json, TenantName, settings
+from daemon.core import formats
 from daemon.core.errors import VecwardError
+from daemon.core.formats import FormatName
 
 if TYPE_CHECKING:
     from daemon.client import Client
@@ -22,12 +23,7 @@ if TYPE_CHECKING:
 
 _DRAW_EVERY_S = 1.0  # an encoder's long polls take whole seconds
 _INTERRUPTED = 130
-
-
-class Format(StrEnum):
-    TXT = "txt"
-    CSV = "csv"
-    JSONL = "jsonl"
+_FORMAT_HELP = f"{formats.described('reads')} Default: by the suffix of FILE, else {formats.DEFAULT.name}."
 
 
 class Mode(StrEnum):
@@ -35,25 +31,22 @@ class Mode(StrEnum):
     SET = "set"
 
 
-_MEDIA_TYPES = {Format.TXT: "text/plain", Format.CSV: "text/csv", Format.JSONL: "application/x-ndjson"}
-_SUFFIXES = {".csv": Format.CSV, ".jsonl": Format.JSONL, ".ndjson": Format.JSONL}
-
-
 def import_file(
     ctx: typer.Context,
     tenant: TenantName,
     file: Annotated[str, typer.Argument(metavar="FILE", help="A file, or - for standard input.", show_default=False)],
-    chosen: Annotated[Format | None, typer.Option("--format", help="Default: the file's suffix, else txt.")] = None,
+    chosen: Annotated[FormatName | None, typer.Option("--format", help=_FORMAT_HELP)] = None,
     mode: Annotated[Mode, typer.Option(help="add: keep what is there. set: the base becomes the file.")] = Mode.ADD,
     if_match: Annotated[int | None, typer.Option(metavar="REVISION", help="Only if the base has it.")] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until it is done.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Import a file: text (an entry a line), CSV (column text, others are metadata) or JSON lines."""
-    format = chosen or _SUFFIXES.get(Path(file).suffix.lower(), Format.TXT)
+    """Import a file of entries."""
+    by_suffix = formats.of_file(file) or formats.DEFAULT
+    format = by_suffix if chosen is None else formats.named(chosen)
     data = texts.read_bytes(file)
     with settings(ctx).client() as client:
-        operation = client.import_entries(tenant, data, _MEDIA_TYPES[format], mode.value, if_match)
+        operation = client.import_entries(tenant, data, format.media_type, mode.value, if_match)
         if not no_wait:
             operation = _wait(client, tenant, operation)
     if as_json:

@@ -12,11 +12,11 @@ from typing import Any, BinaryIO, Literal, TypedDict, Unpack
 
 from daemon.client.lines import lines, server_sent
 from daemon.client.transport import M, Options, Transport, read_answer, segment, to_json, with_query
-from daemon.core import wire
+from daemon.core import formats, wire
 from daemon.core.encoder_protocol.reembed import Plan
+from daemon.core.formats import FormatName
 from daemon.core.roles import Role
 
-ExportFormat = Literal["txt", "csv", "jsonl"]
 ImportMode = Literal["add", "set"]
 VectorKind = Literal["query", "document"]
 _PART_BYTES = 1 << 20
@@ -219,11 +219,11 @@ class AsyncClient:
     async def import_entries(
         self, tenant: str, data: bytes, media_type: str, mode: ImportMode = "add", if_match: int | None = None
     ) -> wire.Operation:
-        """Starts an import of text/plain (an entry a line), text/csv (column `text`) or x-ndjson."""
+        """Starts an import of a file whose format the media type names (`daemon/core/formats.py`)."""
         target = with_query(_path(tenant, "import"), mode=mode)
         return await self._operate("POST", target, body=data, media_type=media_type, if_match=if_match)
 
-    async def export(self, tenant: str, format: ExportFormat = "txt") -> AsyncIterator[bytes]:
+    async def export(self, tenant: str, format: FormatName = formats.DEFAULT.name) -> AsyncIterator[bytes]:
         """The whole base as a file, in chunks."""
         target = with_query(_path(tenant, "export"), format=format)
         async with self._transport.open("GET", target) as response:

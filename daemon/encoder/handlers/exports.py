@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
-from daemon.core import wire
+from daemon.core import formats, wire
 from daemon.encoder.changes.pipeline import Changes
 from daemon.encoder.http.messages import Answer, Request, refuse
-from daemon.encoder.knowledge import Knowledge, formats
+from daemon.encoder.knowledge import Knowledge, entry_files
 
 _PAGE = 1000
 
@@ -19,15 +19,14 @@ class Exporting:
         self._changes = changes
 
     async def export(self, request: Request) -> Answer:
-        name = request.parameter("format") or "txt"
-        media_type = formats.MEDIA_TYPES.get(name)
-        if media_type is None:
-            raise refuse("format", name, ", ".join(formats.MEDIA_TYPES))
-        columns = await self._changes.read(self._knowledge.columns) if media_type == formats.CSV else []
-        parts = formats.write(self._pages(), media_type, columns)
-        file = f'attachment; filename="{self._tenant}.{name}"'.encode()
+        name = request.parameter("format") or formats.DEFAULT.name
+        format = formats.find(name)
+        if format is None:
+            raise refuse("format", name, ", ".join(row.name for row in formats.FORMATS))
+        parts = entry_files.write(self._pages(), format.name, self._knowledge.columns)
+        file = f'attachment; filename="{self._tenant}{format.suffixes[0]}"'.encode()
         return Answer(
-            media_type=f"{media_type}; charset=utf-8".encode(),
+            media_type=f"{format.media_type}; charset=utf-8".encode(),
             chunks=self._chunks(parts),
             headers=((b"content-disposition", file),),
         )

@@ -11,17 +11,16 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from daemon.core import wire
+from daemon.core import formats, wire
 from daemon.core.errors import Invalid, RevisionChanged
 from daemon.encoder.changes.operations import Handle, Operations, finished, new_id, shown
 from daemon.encoder.changes.pipeline import Changes, Do, Vectors, Who, texts_of
 from daemon.encoder.http.messages import Answer, Request, refuse
-from daemon.encoder.knowledge import Committed, Knowledge, formats
+from daemon.encoder.knowledge import Committed, Knowledge, entry_files
 
 CHUNK = 256  # entries committed at a time; edits get in between
 AHEAD = 3  # chunks on their way to the model while one is committed
 SHOWN = 100  # refused entries that the result holds; `refused_total` counts all
-_TEXT = formats.TEXT
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Chunk:
     refused: list[wire.Refused]
 
     @classmethod
-    def of(cls, items: list[formats.Item]) -> Chunk:
+    def of(cls, items: list[entry_files.Item]) -> Chunk:
         sound = [item for item in items if isinstance(item, tuple)]
         refused = [item for item in items if isinstance(item, wire.Refused)]
         return cls([line for line, _ in sound], [entry for _, entry in sound], refused)
@@ -91,7 +90,7 @@ class Importing:
             raise refuse("mode", mode, "add or set")
         who = replace(Who.of(request), request_id=None, kind="import")
         self._check_match(who)
-        body, media_type = await request.body(), request.header(b"content-type") or _TEXT
+        body, media_type = await request.body(), request.header(b"content-type") or formats.DEFAULT.media_type
         total = await self._changes.read(lambda: _count(body, media_type, with_metadata=mode == "add"))
         job = _Import(self._knowledge, self._changes, who, body, media_type, total)
         adds = mode == "add"
@@ -108,9 +107,9 @@ class Importing:
 
 
 def _count(body: bytes, media_type: str, *, with_metadata: bool) -> int:
-    """How many entries the file holds. Raises what `formats.read` raises."""
+    """How many entries the file holds. Raises what `entry_files.read` raises."""
     total = 0
-    for item in formats.read(io.BytesIO(body), media_type):
+    for item in entry_files.read(io.BytesIO(body), media_type):
         total += 1
         if not with_metadata and isinstance(item, tuple) and item[1].metadata:
             raise Invalid(
@@ -137,7 +136,7 @@ class _Import:
         self._reading = asyncio.Lock()
 
     async def add(self, handle: Handle) -> dict[str, Any]:
-        items = formats.read(io.BytesIO(self._body), self._media_type)
+        items = entry_files.read(io.BytesIO(self._body), self._media_type)
         handle.progress(0, self._total)
         done = 0
         ahead = deque(asyncio.create_task(self._prepare(items)) for _ in range(AHEAD))
@@ -157,7 +156,7 @@ class _Import:
             handle.result(self._tally.result())  # of a cancelled import, too
         return self._tally.result()
 
-    async def _prepare(self, items: Iterator[formats.Item]) -> tuple[Chunk, Vectors]:
+    async def _prepare(self, items: Iterator[entry_files.Item]) -> tuple[Chunk, Vectors]:
         """The next chunk and its vectors."""
         async with self._reading:
             chunk = Chunk.of(await self._changes.read(lambda: list(islice(items, CHUNK))))
@@ -177,7 +176,7 @@ class _Import:
         self._tally = self._tally.plus(committed, chunk)
 
     async def set(self, handle: Handle) -> dict[str, Any]:
-        items = formats.read(io.BytesIO(self._body), self._media_type)
+        items = entry_files.read(io.BytesIO(self._body), self._media_type)
         chunk = Chunk.of(await self._changes.read(lambda: list(items)))
         texts = [entry.text for entry in chunk.entries]
         handle.progress(0, self._total)

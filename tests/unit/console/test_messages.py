@@ -79,7 +79,7 @@ def test_no_message_is_missing() -> None:
         ("change", ["add", "set", "edit", "delete", "forget", "import", "seed", "restore", "undo"]),
         ("refused", ["duplicate", "too-short", "too-long"]),
         ("status", ["start", "stop", "restart"]),
-        ("file", ["txt", "csv", "jsonl"]),
+        ("file", ["txt", "csv"]),
     ],
 )
 def test_everything_the_daemon_says_has_words(prefix: str, names: list[str]) -> None:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.core import errors, wire
-from daemon.encoder.knowledge import formats
+from daemon.core import errors, formats, wire
+from daemon.encoder.knowledge import Knowledge, entry_files
 from daemon.encoder.knowledge.columns import Column, quote_cell, unquote_cell
 from tests.support.knowledge import add, open_base
 
@@ -23,12 +23,28 @@ def _read(data: bytes | str, media_type: str) -> list[Any]:
     raw = data if isinstance(data, bytes) else data.encode()
     return [
         (item.line, item.reason) if isinstance(item, wire.Refused) else (item[0], item[1].text, item[1].metadata)
-        for item in formats.read(io.BytesIO(raw), media_type)
+        for item in entry_files.read(io.BytesIO(raw), media_type)
     ]
+
+
+def _written(name: formats.FormatName, pages: list[list[wire.Entry]], base: Knowledge | None = None) -> bytes:
+    return b"".join(entry_files.write(pages, name, list if base is None else base.columns))
 
 
 def _entry(id_: int, text: str, metadata: wire.Metadata | None = None) -> wire.Entry:
     return wire.Entry(id=id_, text=text, metadata=metadata or {}, created_at=NOW, updated_at=NOW)
+
+
+def test_each_format_of_the_table_has_a_reader_and_a_writer() -> None:
+    assert list(entry_files.CODECS) == [row.name for row in formats.FORMATS]
+
+
+@pytest.mark.parametrize("format", formats.FORMATS, ids=lambda row: row.name)
+def test_what_a_format_writes_it_reads_by_each_of_its_media_types(format: formats.Format) -> None:
+    texts = ["an entry", "第二个条目"]
+    data = _written(format.name, [[_entry(id_, text) for id_, text in enumerate(texts, 1)]])
+    for media_type in format.media_types:
+        assert [item[1] for item in _read(data, media_type)] == texts
 
 
 def test_text_with_a_mark_any_line_ends_and_blank_lines() -> None:
@@ -94,7 +110,7 @@ def test_ndjson_lines() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("media_type", formats.MEDIA_TYPES.values())
+@pytest.mark.parametrize("media_type", formats.MEDIA_TYPES)
 def test_files_that_are_not_utf_8_are_refused_with_the_line(media_type: str) -> None:
     first = {"text/csv": "text\n", "text/plain": "text\n"}.get(media_type, '{"text":"x"}\n')
     with pytest.raises(errors.BadRequest, match="line 2") as caught:
@@ -111,17 +127,17 @@ def test_an_endless_line_is_not_read_as_a_whole() -> None:
 
 def test_other_media_types_are_refused() -> None:
     with pytest.raises(errors.UnsupportedMediaType, match="text/csv"):
-        formats.read(io.BytesIO(), "application/pdf")
+        entry_files.read(io.BytesIO(), "application/pdf")
 
 
 def test_a_text_file_holds_one_line_for_each_entry() -> None:
     pages = [[_entry(1, "one"), _entry(2, "two\r\nlines\nhere")], [_entry(3, "three")]]
-    assert b"".join(formats.write(pages, formats.TEXT)) == b"one\ntwo lines here\nthree\n"
+    assert _written("txt", pages) == b"one\ntwo lines here\nthree\n"
 
 
 def test_formulas_are_quoted_in_csv() -> None:
     texts = ["=1+1", "+49 30", "-5", "@cmd", "\tx", "\rx", "'=already", "plain", "it's"]
-    data = b"".join(formats.write([[_entry(i, text) for i, text in enumerate(texts)]], formats.CSV))
+    data = _written("csv", [[_entry(i, text) for i, text in enumerate(texts)]])
     cells = [row[1] for row in _read(data.replace(b"'", b"\x01"), "text/csv")]
     assert cells == [
         "\x01=1+1",
@@ -168,18 +184,18 @@ KEYS = st.sampled_from(["a", "b", "text", "a:int", "ключ", "k,ey"])
         st.dictionaries(KEYS, VALUES, max_size=4),
         max_size=6,
     ),
-    st.sampled_from([formats.CSV, formats.NDJSON]),
+    st.sampled_from([formats.CSV, formats.JSONL]),
 )
 def test_an_export_imports_as_it_was(
-    tmp_path_factory: pytest.TempPathFactory, held: dict[str, wire.Metadata], media_type: str
+    tmp_path_factory: pytest.TempPathFactory, held: dict[str, wire.Metadata], format: formats.Format
 ) -> None:
     base = open_base(tmp_path_factory.mktemp("export") / "k.db")
     for text, metadata in held.items():
         add(base, text, metadata=metadata)
     page = base.page(None, 100, None).entries
-    data = b"".join(formats.write([page], media_type, base.columns()))
+    data = _written(format.name, [page], base)
     base.close()
-    assert [item[1:] for item in _read(data, media_type)] == [(entry.text, entry.metadata) for entry in page]
+    assert [item[1:] for item in _read(data, format.media_type)] == [(entry.text, entry.metadata) for entry in page]
 
 
 def _pages(count: int) -> Iterator[list[wire.Entry]]:
@@ -188,6 +204,6 @@ def _pages(count: int) -> Iterator[list[wire.Entry]]:
 
 
 def test_exports_are_written_page_by_page() -> None:
-    parts = formats.write(_pages(5000), formats.NDJSON)
+    parts = entry_files.write(_pages(5000), "jsonl", list)
     assert next(parts).count(b"\n") == 1000
     assert sum(part.count(b"\n") for part in parts) == 4000

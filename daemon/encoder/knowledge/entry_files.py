@@ -1,17 +1,8 @@
-"""Files of entries: text, CSV and NDJSON, read line by line and written page by page.
+"""The reader and the writer of each file format in `daemon/core/formats.py`.
 
-=====================  ==========================================  =====================================
-media type             read                                        written
-=====================  ==========================================  =====================================
-text/plain             one entry a line, blank lines skipped       the same; no metadata
-text/csv               header with a column `text`, others are     the same; cells that a spreadsheet would
-                       metadata, typed by a suffix (`price:int`)   take for a formula begin with '
-application/x-ndjson   {"text", "metadata"?} a line                ids and times as well (ignored when read)
-=====================  ==========================================  =====================================
-
-A text file has no way to hold a text of several lines: its line breaks are written as spaces. Such a
-text comes back changed; CSV and NDJSON bring back every text and all metadata as they are.
-Files are UTF-8, with or without a byte order mark, with any line ends.
+Files are UTF-8, with or without a byte order mark, with any line ends; they are read line by line and written page
+by page. A text file has no way to hold a text of several lines: its line breaks are written as spaces, so such a
+text comes back changed. CSV and JSON Lines bring back every text and all metadata as they are.
 """
 
 from __future__ import annotations
@@ -19,18 +10,21 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from daemon.core import wire
+from daemon.core import formats, wire
 from daemon.core.errors import BadRequest, Invalid, TooLong, UnsupportedMediaType
 from daemon.encoder.knowledge.columns import ALLOWED, Column, quote_cell, unquote_cell
 
-TEXT, CSV, NDJSON = "text/plain", "text/csv", "application/x-ndjson"
-MEDIA_TYPES = {"txt": TEXT, "csv": CSV, "jsonl": NDJSON}
 Item = tuple[int, wire.NewEntry] | wire.Refused
+Line = tuple[int, str]
+Pages = Iterable[Sequence[wire.Entry]]
+Columns = Callable[[], Sequence[Column]]
+
 _BOM = "\ufeff"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _BREAK = re.compile(r"\r\n|[\n\r]")
@@ -38,23 +32,26 @@ _BREAK = re.compile(r"\r\n|[\n\r]")
 _MAX_LINE = 8 * wire.MAX_ENTRY_BYTES
 
 
-def read(stream: BinaryIO, media_type: str) -> Iterator[Item]:
-    """The entries of a file as (line, entry), and what can't be read of it as Refused; lines count from 1.
+def read(stream: BinaryIO, content_type: str) -> Iterator[Item]:
+    """Yield the entries of a file as (line, entry), and what can't be read of it as Refused; lines count from 1.
 
-    Texts are as in the file, not checked yet. Raises UnsupportedMediaType at once; while it is read
-    BadRequest (not UTF-8) and Invalid (no column `text`, a quote that does not end), with the line.
+    Texts are as in the file, not checked yet. Raises UnsupportedMediaType at once; while it is read BadRequest
+    (not UTF-8) and Invalid (no column `text`, a quote that does not end), with the line.
     """
-    essence = media_type.partition(";")[0].strip().lower()
-    readers = {TEXT: _read_text, CSV: _read_csv, NDJSON: _read_ndjson, "application/jsonl": _read_ndjson}
-    if essence not in readers:
-        raise UnsupportedMediaType(
-            f"cannot import {wire.shorten(media_type, 60)!r}: send {TEXT}, {CSV} or {NDJSON} as Content-Type"
-        )
-    return readers[essence](_lines(stream))
+    format = formats.of_content_type(content_type)
+    if format is None:
+        allowed = formats.listed(formats.MEDIA_TYPES)
+        raise UnsupportedMediaType(f"cannot import {wire.shorten(content_type, 60)!r}: send {allowed} as Content-Type")
+    return CODECS[format.name].read(_lines(stream))
 
 
-def _lines(stream: BinaryIO) -> Iterator[tuple[int, str]]:
-    """(number, line with its end); raises BadRequest."""
+def write(pages: Pages, name: formats.FormatName, columns: Columns) -> Iterator[bytes]:
+    """Yield the file in parts. A format with columns calls `columns` (`Knowledge.columns`) at its first part."""
+    return CODECS[name].write(pages, columns)
+
+
+def _lines(stream: BinaryIO) -> Iterator[Line]:
+    """Yield each line, its end included, with its number; raises BadRequest and TooLong."""
     number = 0
     while raw := stream.readline(_MAX_LINE):
         number += 1
@@ -62,9 +59,12 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[int, str]]:
             raise BadRequest("cannot read the file: it is UTF-16; save it as UTF-8", line=1)
         if len(raw) == _MAX_LINE and not raw.endswith(b"\n"):
             raise TooLong(
-                f"cannot read line {number}: it has more than {_MAX_LINE} bytes", field="line", value=str(number),
-                allowed=f"at most {wire.MAX_ENTRY_BYTES} bytes an entry", line=number,
-            )  # fmt: skip
+                f"cannot read line {number}: it has more than {_MAX_LINE} bytes",
+                field="line",
+                value=str(number),
+                allowed=f"at most {wire.MAX_ENTRY_BYTES} bytes an entry",
+                line=number,
+            )
         try:
             line = raw.decode()
         except UnicodeDecodeError as error:
@@ -76,8 +76,11 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[int, str]]:
         yield number, line.removeprefix(_BOM) if number == 1 else line
 
 
-def _read_text(lines: Iterator[tuple[int, str]]) -> Iterator[Item]:
-    """A lone CR ends a line too; it does not count as one, so that numbers agree with an editor's."""
+def _read_text(lines: Iterator[Line]) -> Iterator[Item]:
+    """Yield an entry for each line that is not blank.
+
+    A lone CR ends a line too, but is not counted, so that numbers agree with an editor's.
+    """
     for number, line in lines:
         for part in _BREAK.split(line):
             if part.strip():
@@ -85,7 +88,7 @@ def _read_text(lines: Iterator[tuple[int, str]]) -> Iterator[Item]:
 
 
 class _JsonLine(BaseModel):
-    """A line of our own export has more keys than an import needs."""
+    """A line of JSON; an import ignores the id and the times that an export writes."""
 
     model_config = ConfigDict(extra="forbid")
     text: str
@@ -95,7 +98,7 @@ class _JsonLine(BaseModel):
     updated_at: str | None = None
 
 
-def _read_ndjson(lines: Iterator[tuple[int, str]]) -> Iterator[Item]:
+def _read_ndjson(lines: Iterator[Line]) -> Iterator[Item]:
     for number, line in lines:
         if not line.strip():
             continue
@@ -115,9 +118,9 @@ def _refused(line: int, text: str, reason: str) -> wire.Refused:
 
 
 class _Source:
-    """Lines for csv.reader, with the number of the one that it took last."""
+    """The lines for csv.reader, and the number of the line that it took last."""
 
-    def __init__(self, lines: Iterator[tuple[int, str]]) -> None:
+    def __init__(self, lines: Iterator[Line]) -> None:
         self._lines = lines
         self.number = 0
 
@@ -127,7 +130,7 @@ class _Source:
             yield line
 
 
-def _read_csv(lines: Iterator[tuple[int, str]]) -> Iterator[Item]:
+def _read_csv(lines: Iterator[Line]) -> Iterator[Item]:
     head = next(lines, (1, ""))
     source = _Source(_chain(head, lines))
     csv.field_size_limit(wire.MAX_BODY_BYTES)  # our own limit applies, with a better message
@@ -143,17 +146,20 @@ def _read_csv(lines: Iterator[tuple[int, str]]) -> Iterator[Item]:
         raise Invalid(
             f"cannot read the CSV file at line {source.number}: {error}; quote a cell that holds quotes or "
             "line breaks, and double the quotes inside it",
-            field="line", value=str(source.number), allowed="CSV (RFC 4180)", line=source.number,
-        ) from None  # fmt: skip
+            field="line",
+            value=str(source.number),
+            allowed="CSV (RFC 4180)",
+            line=source.number,
+        ) from None
 
 
-def _chain(head: tuple[int, str], lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+def _chain(head: Line, lines: Iterator[Line]) -> Iterator[Line]:
     yield head
     yield from lines
 
 
 def _delimiter(header: str) -> Literal[",", ";", "\t"]:
-    """Spreadsheets write semicolons where the comma is the decimal sign."""
+    """Guess what separates the cells: spreadsheets write semicolons where the comma is the decimal sign."""
     if "," not in header:
         if "\t" in header:
             return "\t"
@@ -163,15 +169,18 @@ def _delimiter(header: str) -> Literal[",", ";", "\t"]:
 
 
 def _header(cells: Sequence[str]) -> tuple[int, dict[int, Column]]:
-    """The place of the column `text`, and the other columns by place."""
+    """Return the place of the column `text`, and the other columns by place; raises Invalid."""
     names = [unquote_cell(cell.strip()) for cell in cells]
     if names.count("text") != 1 or len(set(names)) != len(names):
         shown = ", ".join(names) or "nothing"
         raise Invalid(
             "cannot read the CSV file: its first line must name the columns, one of them text, each once; "
             f"it holds {wire.shorten(shown)}",
-            field="header", value=wire.shorten(shown), allowed="text,…", line=1,
-        )  # fmt: skip
+            field="header",
+            value=wire.shorten(shown),
+            allowed="text,…",
+            line=1,
+        )
     place = names.index("text")
     return place, {i: Column.parse(name) for i, name in enumerate(names) if i != place and name}
 
@@ -193,23 +202,40 @@ def _csv_row(line: int, row: Sequence[str], place: int, columns: dict[int, Colum
     return line, wire.NewEntry(text=unquote_cell(row[place]), metadata=metadata)
 
 
-# --- writing ---
-
-
-def write(pages: Iterable[Sequence[wire.Entry]], media_type: str, columns: Sequence[Column] = ()) -> Iterator[bytes]:
-    """The file in parts, one a page. `columns` (Knowledge.columns()) are CSV's; other formats ignore them."""
-    if media_type == CSV:
-        yield _csv([["text", *(column.header for column in columns)]])
+def _write_text(pages: Pages, _columns: Columns) -> Iterator[bytes]:
     for page in pages:
-        if media_type == CSV:
-            yield _csv([[entry.text, *(column.write(entry.metadata) for column in columns)] for entry in page])
-        elif media_type == NDJSON:
-            yield "".join(entry.model_dump_json() + "\n" for entry in page).encode()
-        else:
-            yield "".join(_BREAK.sub(" ", entry.text) + "\n" for entry in page).encode()
+        yield "".join(_BREAK.sub(" ", entry.text) + "\n" for entry in page).encode()
+
+
+def _write_ndjson(pages: Pages, _columns: Columns) -> Iterator[bytes]:
+    for page in pages:
+        yield "".join(entry.model_dump_json() + "\n" for entry in page).encode()
+
+
+def _write_csv(pages: Pages, columns: Columns) -> Iterator[bytes]:
+    held = columns()
+    yield _csv([["text", *(column.header for column in held)]])
+    for page in pages:
+        yield _csv([[entry.text, *(column.write(entry.metadata) for column in held)] for entry in page])
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> bytes:
+    """Return lines of CSV; `quote_cell` keeps a spreadsheet from taking a text for a formula."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\r\n").writerows([quote_cell(cell) for cell in row] for row in rows)
     return out.getvalue().encode()
+
+
+@dataclass(frozen=True)
+class Codec:
+    """The reader and the writer of one format."""
+
+    read: Callable[[Iterator[Line]], Iterator[Item]]
+    write: Callable[[Pages, Columns], Iterator[bytes]]
+
+
+CODECS: dict[formats.FormatName, Codec] = {
+    "txt": Codec(_read_text, _write_text),
+    "csv": Codec(_read_csv, _write_csv),
+    "jsonl": Codec(_read_ndjson, _write_ndjson),
+}
