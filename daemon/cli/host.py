@@ -8,11 +8,12 @@ import typer
 
 from daemon.cli.output import print_json, table
 from daemon.cli.settings import Json, settings
+from daemon.core.encoder_protocol.counters import BY_DAY, Unit
 
 if TYPE_CHECKING:
     from daemon.core.wire import UsageDay
 
-_COLUMNS = ("tenant", "day", "queries", "texts", "tokens", "encoder time", "storage")
+_COLUMNS = ("tenant", "day", *(counter.title for counter in BY_DAY), "storage")
 
 
 def usage(
@@ -34,7 +35,11 @@ def usage(
 
 def _row(day: UsageDay) -> tuple[object, ...]:
     storage = f"{day.storage_bytes / (1 << 20):.1f} MiB"
-    return day.tenant, day.day, day.queries, day.texts, day.tokens, f"{day.encoder_s:.1f} s", storage
+    return day.tenant, day.day, *(_figure(getattr(day, counter.name), counter.unit) for counter in BY_DAY), storage
+
+
+def _figure(number: float, unit: Unit) -> object:
+    return f"{number:.1f} s" if unit == "seconds" else number
 
 
 def openapi(ctx: typer.Context, as_json: Json = False) -> None:  # noqa: ARG001 (it is JSON either way)

@@ -9,26 +9,15 @@ from itertools import accumulate
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from daemon.core.encoder_protocol.counters import COUNTERS, TIMINGS, Timing
 from daemon.core.encoder_protocol.histogram import BOUNDS_S
 from daemon.supervisor.manager import Manager
 from daemon.supervisor.process.memory import memory_mb
-from daemon.supervisor.tenants.metering import TIMES, Totals
+from daemon.supervisor.tenants.metering import Totals
 
 _MIB = 1048576
 
-# Name and help of each counter, by its name in `Totals.counters`.
-_COUNTERS = {
-    "queries": ("vecward_tenant_queries", "Searches answered"),
-    "texts": ("vecward_tenant_texts", "Documents encoded"),
-    "tokens": ("vecward_tenant_tokens", "Tokens encoded"),
-    "encoder_s": ("vecward_tenant_encoder_seconds", "Time in calls of the model"),
-    "cache_hits": ("vecward_tenant_query_cache_hits", "Queries whose vector was remembered"),
-}
-_TIMES = {
-    "queue": "Time that searches waited for the model",
-    "encode": "Time that searches were encoded",
-    "search": "Time that the index was searched",
-}
+_PREFIX = "vecward_tenant_"
 
 
 @dataclass(frozen=True)
@@ -65,16 +54,16 @@ class PerTenant(Collector):
         tenants = list(self._tenants())
         yield from self._fates(tenants)
         told = [(tenant.name, tenant.totals) for tenant in tenants if tenant.totals is not None]
-        for key, (name, help_) in _COUNTERS.items():
-            counter = CounterMetricFamily(name, help_, labels=["tenant"])
+        for counter in COUNTERS:
+            family = CounterMetricFamily(f"{_PREFIX}{counter.metric}", counter.help, labels=["tenant"])
             for tenant, totals in told:
-                counter.add_metric([tenant], totals.counters[key])
-            yield counter
+                family.add_metric([tenant], totals.counters[counter.name])
+            yield family
         storage = GaugeMetricFamily("vecward_tenant_storage_bytes", "Knowledge base and index", labels=["tenant"])
         for tenant, totals in told:
             storage.add_metric([tenant], totals.storage_bytes)
         yield storage
-        yield from (self._histogram(key, told) for key in TIMES)
+        yield from (_histogram(timing, told) for timing in TIMINGS)
 
     def _fates(self, tenants: Sequence[TenantFigures]) -> Iterator[Metric]:
         restarts = CounterMetricFamily("vecward_tenant_restarts", "Encoders that ended unasked", labels=["tenant"])
@@ -89,10 +78,11 @@ class PerTenant(Collector):
                 memory.add_metric([tenant.name], tenant.memory_bytes)
         yield from (restarts, kills, memory)
 
-    def _histogram(self, key: str, told: Iterable[tuple[str, Totals]]) -> Metric:
-        family = HistogramMetricFamily(f"vecward_tenant_{key}_seconds", _TIMES[key], labels=["tenant"])
-        bounds = [*(str(bound) for bound in BOUNDS_S), "+Inf"]
-        for tenant, totals in told:
-            *counts, total_s = totals.times[key]
-            family.add_metric([tenant], list(zip(bounds, accumulate(counts), strict=True)), total_s)
-        return family
+
+def _histogram(timing: Timing, told: Iterable[tuple[str, Totals]]) -> Metric:
+    family = HistogramMetricFamily(f"{_PREFIX}{timing.name}_seconds", timing.help, labels=["tenant"])
+    bounds = [*(str(bound) for bound in BOUNDS_S), "+Inf"]
+    for tenant, totals in told:
+        *counts, total_s = totals.times[timing.name]
+        family.add_metric([tenant], list(zip(bounds, accumulate(counts), strict=True)), total_s)
+    return family

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from daemon.core.encoder_protocol.counters import STORAGE_KEY
 from daemon.encoder.http.messages import Answer, Request, answer
 from daemon.encoder.knowledge import Knowledge
 from daemon.encoder.model_thread.batches import Batches
@@ -34,20 +35,8 @@ class Internal:
         return answer({"cosine": cosine, "entries_index": in_index, "entries_base": self._knowledge.total})
 
     async def usage(self, _request: Request) -> Answer:
-        """Since the process started. Of times: the counts of core.histogram's buckets, then their sum in seconds."""
-        counters = self._batches.counters
-        times = {"queue": counters.queue, "encode": counters.encode, "search": counters.search}
-        return answer(
-            {
-                "queries": counters.queries,
-                "texts": counters.texts,
-                "tokens": counters.tokens,
-                "encoder_s": counters.encoder_s,
-                "cache_hits": self._batches.cache.hits,
-                "storage_bytes": sum(map(_size, self._files)),
-                **{f"{name}_times": [*times[name].counts, times[name].sum_s] for name in times},
-            }
-        )
+        """Answer with everything counted since the process started (core/encoder_protocol/counters.py)."""
+        return answer({**self._batches.counts.to_answer(), STORAGE_KEY: sum(map(_size, self._files))})
 
 
 def _size(path: Path) -> int:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from daemon.core import wire
-from daemon.core.encoder_protocol.histogram import Histogram
+from daemon.core.encoder_protocol.counters import (
+    CACHE_HITS,
+    ENCODE,
+    ENCODER_S,
+    QUERIES,
+    QUEUE,
+    SEARCH,
+    TEXTS,
+    TOKENS,
+    Counts,
+)
 from daemon.core.encoder_protocol.progress_page import CallKind, ProgressWriter
 from daemon.encoder.index import ExactIndex
 from daemon.encoder.model_thread.pacing import Pace
@@ -21,19 +30,6 @@ from daemon.encoder.models.backend import Matrix
 
 Entry = tuple[str, wire.Metadata]
 Entries = Callable[[list[int]], Mapping[int, Entry]]
-
-
-@dataclass(slots=True)
-class Counters:
-    """Since the process started; the daemon meters by their differences."""
-
-    queries: int = 0
-    texts: int = 0
-    tokens: int = 0
-    encoder_s: float = 0.0
-    queue: Histogram = field(default_factory=Histogram)
-    encode: Histogram = field(default_factory=Histogram)
-    search: Histogram = field(default_factory=Histogram)
 
 
 class Batches:
@@ -52,7 +48,7 @@ class Batches:
         self.index = index
         self.cache = cache
         self.pace = pace
-        self.counters = Counters()
+        self.counts = Counts()
         self._progress = progress
         self._entries = entries
 
@@ -81,6 +77,7 @@ class Batches:
                 vectors[job.text] = _NOTHING
                 todo.append(job.text)
             else:
+                self.counts.add(CACHE_HITS)
                 vectors[job.text] = kept[0]
                 if kept[1]:
                     cut.add(job.text)
@@ -126,11 +123,10 @@ class Batches:
         return ranked
 
     def _count_search(self, queue_ms: float, encode_ms: float, search_ms: float) -> None:
-        counters = self.counters
-        counters.queries += 1
-        counters.queue.observe(queue_ms / 1000)
-        counters.encode.observe(encode_ms / 1000)
-        counters.search.observe(search_ms / 1000)
+        self.counts.add(QUERIES)
+        self.counts.observe(QUEUE, queue_ms / 1000)
+        self.counts.observe(ENCODE, encode_ms / 1000)
+        self.counts.observe(SEARCH, search_ms / 1000)
 
     # --- documents ---
 
@@ -143,7 +139,7 @@ class Batches:
         encoded, seconds = self._call(CallKind.IMPORT, self.backend.encode_documents, list(rows))
         weight = sum(job.lengths[at] for job, taken in parts for at in taken)
         self.pace.documents_took(seconds, weight)
-        self.counters.texts += len(rows)
+        self.counts.add(TEXTS, len(rows))
         for job, taken in parts:
             job.tokens += round(encoded.tokens * sum(job.lengths[at] for at in taken) / max(weight, 1))
             for at in taken:
@@ -170,8 +166,8 @@ class Batches:
         finally:
             self._progress.end()
         seconds = time.perf_counter() - started
-        self.counters.encoder_s += seconds
-        self.counters.tokens += encoded.tokens
+        self.counts.add(ENCODER_S, seconds)
+        self.counts.add(TOKENS, encoded.tokens)
         return encoded, seconds
 
 

@@ -11,19 +11,17 @@ Matrix = npt.NDArray[np.float32]
 
 
 class QueryCache:
-    """Least recently used goes first; `size` 0 keeps nothing. `hits` counts."""
+    """Least recently used goes first; `size` 0 keeps nothing."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._kept: OrderedDict[str, tuple[Matrix, bool]] = OrderedDict()
-        self.hits = 0
 
     def get(self, text: str) -> tuple[Matrix, bool] | None:
         """The vector of shape (dimension,) and whether the text was cut."""
         found = self._kept.get(text)
         if found is not None:
             self._kept.move_to_end(text)
-            self.hits += 1
         return found
 
     def put(self, text: str, vector: Matrix, truncated: bool) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from daemon.core.encoder_protocol.counters import BY_DAY
 from daemon.core.errors import DiskFull, StartRefused
 from daemon.core.files import disk
 from daemon.supervisor.states import Goal
@@ -78,6 +79,14 @@ class StateDb:
             self.connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
         for step in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
             self.connection.executescript(f"BEGIN; {_MIGRATIONS[step]} PRAGMA user_version={step + 1}; COMMIT;")
+        self._add_usage_columns()
+
+    def _add_usage_columns(self) -> None:
+        """Give the table of the usage a column for each counter that is kept by day and has none yet."""
+        there = {row[1] for row in self.connection.execute("PRAGMA table_info(usage)")}
+        for counter in BY_DAY:
+            if counter.name not in there:
+                self.connection.execute(f"ALTER TABLE usage ADD COLUMN {counter.name} REAL NOT NULL DEFAULT 0")
 
     def keep(self, sql: str, values: Sequence[Any] = ()) -> None:
         """A write that must not stop anything: done now, or in its turn when the disk has room again."""

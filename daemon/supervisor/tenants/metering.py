@@ -1,4 +1,4 @@
-"""What each tenant used, per day, kept in state.db: queries, texts, tokens, encoder-seconds, storage.
+"""Usage by tenant and day, kept in state.db: the `by_day` rows of the list of counters, and storage.
 
 Encoders count since their start; the daemon asks them every `EVERY_S`, before it stops one and before it tells
 the usage, and adds the difference. A kill loses at most what came since the last question.
@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from daemon.core.encoder_protocol.counters import BY_DAY, COUNTERS, STORAGE_KEY, TIMINGS
 from daemon.core.encoder_protocol.histogram import BUCKETS
 from daemon.core.http.connection import ConnectionLost
 from daemon.core.wire import UsageDay, UsagePage
@@ -25,22 +26,31 @@ from daemon.supervisor.tenants.tenant import Tenant
 EVERY_S = 20.0
 _ASK_S = 2.0
 _MAX_ANSWER_BYTES = 4096  # what is read of a tenant's word
-KEPT = ("queries", "texts", "tokens", "encoder_s")
-COUNTERS = (*KEPT, "cache_hits")
-TIMES = ("queue", "encode", "search")
 _MAX_COUNT = 1e15
 
 log = logging.getLogger(__name__)
 
 Figures = dict[str, float]
 
+_COLUMNS = ("tenant", "day", *(counter.name for counter in BY_DAY), STORAGE_KEY)
+_SUMS = ", ".join(f"{counter.name} = {counter.name} + excluded.{counter.name}" for counter in BY_DAY)
+_ADD_TO_DAY = (
+    f"INSERT INTO usage ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608
+    f"ON CONFLICT (tenant, day) DO UPDATE SET {_SUMS}, {STORAGE_KEY} = excluded.{STORAGE_KEY}"
+)
+
 
 @dataclass
 class Totals:
-    """What a tenant's encoders did since the daemon started; `times`: counts by bucket, then the sum in seconds."""
+    """Figures of a tenant's encoders since the daemon started, by the names of the list of counters.
 
-    counters: Figures = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0.0))
-    times: dict[str, list[float]] = field(default_factory=lambda: {name: [0.0] * (BUCKETS + 1) for name in TIMES})
+    `times`: the count of each bucket, then the sum in seconds.
+    """
+
+    counters: Figures = field(default_factory=lambda: {counter.name: 0.0 for counter in COUNTERS})
+    times: dict[str, list[float]] = field(
+        default_factory=lambda: {timing.name: [0.0] * (BUCKETS + 1) for timing in TIMINGS}
+    )
     storage_bytes: float = 0.0
 
 
@@ -109,52 +119,47 @@ class Metering:
         if before_process is not process:
             before = Totals()
         self._seen[tenant] = (process, told)
-        grown = {name: max(0.0, told.counters[name] - before.counters[name]) for name in COUNTERS}
+        grown = {name: max(0.0, number - before.counters[name]) for name, number in told.counters.items()}
         self._add_to_totals(tenant, told, before, grown)
         self._keep(tenant, grown, told.storage_bytes)
 
     def _add_to_totals(self, tenant: str, told: Totals, before: Totals, grown: Figures) -> None:
         totals = self.totals.setdefault(tenant, Totals())
         totals.storage_bytes = told.storage_bytes
-        for name in COUNTERS:
-            totals.counters[name] += grown[name]
-        for name in TIMES:
+        for name, growth in grown.items():
+            totals.counters[name] += growth
+        for name in told.times:
             pairs = zip(totals.times[name], told.times[name], before.times[name], strict=True)
             totals.times[name] = [total + max(0.0, now - then) for total, now, then in pairs]
 
     def _keep(self, tenant: str, grown: Figures, storage_bytes: float) -> None:
         day = self._now().date().isoformat()
-        self._db.keep(
-            "INSERT INTO usage (tenant, day, queries, texts, tokens, encoder_s, storage_bytes) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (tenant, day) DO UPDATE SET "
-            "queries = queries + excluded.queries, "
-            "texts = texts + excluded.texts, tokens = tokens + excluded.tokens, "
-            "encoder_s = encoder_s + excluded.encoder_s, storage_bytes = excluded.storage_bytes",
-            (tenant, day, *(grown[name] for name in KEPT), storage_bytes),
-        )
+        self._db.keep(_ADD_TO_DAY, (tenant, day, *(grown[counter.name] for counter in BY_DAY), storage_bytes))
 
     def page(self, tenants: Iterable[str], since: str | None = None) -> UsagePage:
         """Usage of these tenants, by day, newest first; `since` is an ISO date."""
         wanted = sorted(tenants)
         marks = ",".join("?" * len(wanted))
         rows = self._db.connection.execute(
-            "SELECT tenant, day, queries, texts, tokens, encoder_s, storage_bytes FROM usage "  # noqa: S608
+            f"SELECT {', '.join(_COLUMNS)} FROM usage "  # noqa: S608  (no column comes from outside)
             f"WHERE tenant IN ({marks}) AND day >= ? ORDER BY day DESC, tenant",
             (*wanted, since or ""),
         ).fetchall()
-        return UsagePage(
-            usage=[
-                UsageDay(tenant=t, day=d, queries=int(q), texts=int(x), tokens=int(k), encoder_s=round(s, 3),
-                         storage_bytes=int(b))
-                for t, d, q, x, k, s, b in rows
-            ]
-        )  # fmt: skip
+        return UsagePage(usage=[_day(*row) for row in rows])
+
+
+def _day(tenant: str, day: str, *figures: float) -> UsageDay:
+    *counted, storage = figures
+    numbers = zip(BY_DAY, counted, strict=True)
+    shown = {row.name: round(number, 3) if row.unit == "seconds" else int(number) for row, number in numbers}
+    return UsageDay.model_validate({"tenant": tenant, "day": day, **shown, STORAGE_KEY: int(storage)})
 
 
 def _totals(said: dict[str, object]) -> Totals:
-    """An encoder's word, made plain numbers in the shapes that are known here: a tenant can't break the sums."""
-    times = {name: _numbers(said.get(f"{name}_times"), BUCKETS + 1) for name in TIMES}
-    return Totals({name: _number(said.get(name)) for name in COUNTERS}, times, _number(said.get("storage_bytes")))
+    """Return an encoder's figures as plain numbers in the shapes that are known here: a tenant can't break the sums."""
+    counters = {counter.name: _number(said.get(counter.name)) for counter in COUNTERS}
+    times = {timing.name: _numbers(said.get(timing.key), BUCKETS + 1) for timing in TIMINGS}
+    return Totals(counters, times, _number(said.get(STORAGE_KEY)))
 
 
 def _numbers(value: object, length: int) -> list[float]:

@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 
+from daemon.core.encoder_protocol.counters import CACHE_HITS, ENCODER_S, QUERIES, TEXTS, TOKENS
 from daemon.core.encoder_protocol.progress_page import CallKind, ProgressReader
 from daemon.core.errors import QueueFull
 from daemon.encoder.model_thread.pacing import Pace
@@ -134,7 +135,7 @@ async def test_the_cache_answers_without_the_model_and_counts() -> None:
         again = await b.worker.search("green tea", 3)
         assert (again.ids, again.scores) == (first.ids, first.scores)
         assert len(b.calls) == 1
-        assert b.batches.cache.hits == 1
+        assert b.batches.counts[CACHE_HITS] == 1
 
 
 async def test_canaries_are_encoded_each_time() -> None:
@@ -182,10 +183,10 @@ async def test_counters_add_up() -> None:
         for _ in range(2):
             await b.worker.search("a query", 1)
         await b.worker.documents(["one", "two"])
-        counters = b.batches.counters
-        assert (counters.queries, counters.texts) == (2, 2)
-        assert counters.tokens == len("a query") + len("onetwo")
-        assert counters.encoder_s > 0
+        counts = b.batches.counts
+        assert (counts[QUERIES], counts[TEXTS]) == (2, 2)
+        assert counts[TOKENS] == len("a query") + len("onetwo")
+        assert counts[ENCODER_S] > 0
 
 
 async def test_stop_finishes_what_is_queued() -> None:
