@@ -1,4 +1,4 @@
-"""What the benchmarks share: real texts, alternating rounds, medians and ratios."""
+"""Real texts, alternating rounds, medians and ratios, for all benchmarks."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def throughput(pool: Pool, target: str, bodies: Iterable[bytes], clients: 
 
 
 async def alternate(rounds: int, *sides: Callable[[], Awaitable[None]]) -> None:
-    """Runs the sides in turn, so that the machine's moods hit all of them."""
+    """Runs the sides in turn, so that other work on the machine disturbs all of them alike."""
     for number in range(rounds):
         for side in sides if number % 2 == 0 else tuple(reversed(sides)):
             await side()

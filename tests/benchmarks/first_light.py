@@ -39,7 +39,7 @@ TENANT: dict[str, Any] = {
 
 
 class InProcess:
-    """The other side: what a script does that holds model and index itself."""
+    """The other side: a script that holds model and index itself."""
 
     def __init__(self, texts: list[str]) -> None:
         faiss.omp_set_num_threads(1)
@@ -48,7 +48,7 @@ class InProcess:
         self.index.add(self.encode_all(texts))
 
     def encode_all(self, texts: list[str]) -> np.ndarray:
-        """In length-sorted batches of 64, the fastest way to call this model."""
+        """Vectors of all texts, made in length-sorted batches of 64: the fastest way to call this model."""
         order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
         found = np.empty((len(texts), 512), np.float32)
         for start in range(0, len(order), 64):

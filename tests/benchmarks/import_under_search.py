@@ -70,10 +70,14 @@ async def measure(daemon: RunningDaemon, texts: list[str], queries: list[str], p
     rate = await imported(daemon, [f"again: {text}" for text in texts])
     beside.end()
     under = await asking
-    print(f"search p50: alone {median(alone):.2f} ms, during the import {median(under):.2f} ms: "
-          f"{median(under) / median(alone):.2f} × (must: at most 3); worst {max(under):.0f} ms")  # fmt: skip
-    print(f"import: alone {alone_rate:.0f}/s, under search {rate:.0f}/s: {rate / alone_rate:.2f} × (must: at least 0.5)"
-          f"; {len(under)} searches meanwhile")  # fmt: skip
+    print(
+        f"search p50: alone {median(alone):.2f} ms, during the import {median(under):.2f} ms: "
+        f"{median(under) / median(alone):.2f} × (must: at most 3); worst {max(under):.0f} ms"
+    )
+    print(
+        f"import: alone {alone_rate:.0f}/s, under search {rate:.0f}/s: {rate / alone_rate:.2f} × (must: at least 0.5)"
+        f"; {len(under)} searches meanwhile"
+    )
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """The exact index against one pass of numpy over the same matrix: `python -m tests.benchmarks.index [ENTRIES]`.
 
 One thread on both sides, made-up vectors, k = 5, alternating rounds. The pass alone (`matrix @ vector`) finds nothing
-yet: what it takes is the least that reading each vector once costs with numpy.
+yet: its time is the least that reading each vector once costs with numpy.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def searches(count: int, dimension: int) -> None:
 
 
 def edits(index: ExactIndex, vector: Matrix, shape: str) -> None:
-    """An edit, an addition and a removal; the largest is told, too: none may depend on the index's size."""
+    """Time an edit, an addition and a removal, and print the slowest too: none may depend on the index's size."""
     number = len(index) + 1
 
     def each(name: str, do: Callable[[int], object], ids: Sequence[int]) -> None:
@@ -82,7 +82,7 @@ def edits(index: ExactIndex, vector: Matrix, shape: str) -> None:
 
 
 def filtering(count: int) -> None:
-    """Which entries have a metadata value: from the base, whatever the model."""
+    """Time the look-up of entries by a metadata value, which the base does, whatever the model."""
     with tempfile.TemporaryDirectory() as folder:
         base = filled(Path(folder) / "knowledge.db", count)
         for key, value, share in (("lang", "zh", "50 %"), ("shelf", 7, "1 %"), ("shelf", -1, "none")):

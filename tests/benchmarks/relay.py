@@ -1,4 +1,4 @@
-"""What the daemon adds between caller and encoder: `python -m tests.benchmarks.relay`.
+"""The time that the daemon adds between caller and encoder: `python -m tests.benchmarks.relay`.
 
 Both sides ask the same fake encoder for the same searches: directly on its own socket, and through the daemon's.
 """

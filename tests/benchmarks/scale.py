@@ -68,8 +68,10 @@ def measure(count: int) -> float:
         settled = time.perf_counter() - began
         times = asyncio.run(lists(daemon))
         used = resident_mb(daemon)
-        print(f"{count} tenants: {used:.1f} MiB; answers after {answered:.1f} s, all parked after {settled:.1f} s;"
-              f" {len(daemon.children())} encoders")  # fmt: skip
+        print(
+            f"{count} tenants: {used:.1f} MiB; answers after {answered:.1f} s, all parked after {settled:.1f} s;"
+            f" {len(daemon.children())} encoders"
+        )
         for query, ms in times.items():
             print(f"  GET /v1/tenants?{query:<36} {ms:7.1f} ms (must: under 100)")
         return used

@@ -67,7 +67,7 @@ class Tally:
     search_ms: list[float] = field(default_factory=list)
 
     async def count(self, what: str, call: Awaitable[Any]) -> Any:
-        """The call's answer; None where it was refused."""
+        """The answer of a call, or None where it was refused."""
         self.requests[what] += 1
         try:
             return await call
@@ -191,7 +191,7 @@ class Soak:
         await self.tally.count("park", client.park(name))
 
     async def _reload(self, client: AsyncClient, name: str) -> None:
-        """Every other change needs a new encoder."""
+        """Changes a tenant's file; every other change needs a new encoder."""
         changed = tenants()[name]
         changed["title"] = {"en": f"title {self.chance.random()}"}
         changed["knowledge"] = {"history_days": self.chance.choice((89, 90))}
@@ -213,7 +213,7 @@ class Soak:
         )
 
     async def settled(self) -> Footprint:
-        """Every encoder awake and idle, no request outstanding."""
+        """The footprint when every encoder is awake and idle and no request is outstanding."""
         end = time.monotonic() + SETTLE_S
         async with self.client() as client:
             for name in self.kept:
@@ -223,7 +223,7 @@ class Soak:
         return await asyncio.to_thread(self.footprint)
 
     async def missing(self) -> list[str]:
-        """What was acknowledged and is not there, or is there twice."""
+        """Entries that were acknowledged and are missing, or are there twice; and deleted ones that are still there."""
         wrong: list[str] = []
         async with self.client() as client:
             for name, kept in self.kept.items():

@@ -1,4 +1,4 @@
-"""How long a tenant with 63,666 entries takes to be ready: `python -m tests.benchmarks.start [ENTRIES]`.
+"""The start of a tenant with 63,666 entries: `python -m tests.benchmarks.start [ENTRIES]`.
 
 Against a bare process that imports the same libraries, loads the same model and encodes one text, for both backends, in
 alternating rounds. The texts are all of Debian's package list; their vectors are made up: a start encodes nothing.
@@ -63,7 +63,7 @@ SIDES = (
 
 
 def fill(daemon: RunningDaemon, side: Side, texts: list[str]) -> None:
-    """Past the model: texts with vectors that it might have made."""
+    """Write entries into the base without the model: their vectors are made up."""
     view = daemon.wait_state(side.name, "ready", deadline_s=240)
     assert view.fingerprint is not None
     assert view.dimension is not None
@@ -89,7 +89,7 @@ def stop(daemon: RunningDaemon, side: Side) -> None:
 
 
 def start(daemon: RunningDaemon, side: Side) -> tuple[float, float]:
-    """Seconds as whoever asks for the start sees them, and from the process's beginning to its line `ready`."""
+    """Seconds from the request to the end of its operation, and from the process's beginning to its line `ready`."""
     with daemon.client() as client:
         began = time.perf_counter()
         operation = client.start(side.name)
@@ -105,7 +105,7 @@ def start(daemon: RunningDaemon, side: Side) -> tuple[float, float]:
 
 
 def begun(pid: int) -> float:
-    """When a process began, on the clock of the log (proc(5), field 22: ticks since the boot)."""
+    """The time a process began, on the clock of the log (proc(5), field 22: ticks since the boot)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
     return time.time() - age

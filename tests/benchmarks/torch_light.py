@@ -34,14 +34,20 @@ ROUNDS = 5
 CLIENTS = 32
 TARGET = "/v1/tenants/bench/search"
 ENCODER: dict[str, Any] = {
-    "backend": "sentence-transformers", "model": str(minilm()), "device": "cpu", "query_cache": 0,
-}  # fmt: skip
+    "backend": "sentence-transformers",
+    "model": str(minilm()),
+    "device": "cpu",
+    "query_cache": 0,
+}
 
 
 def tenant(threads: int) -> dict[str, Any]:
     return {
-        "encoder": ENCODER, "knowledge": {"min_chars": 1}, "search": {"deadline_s": 30}, "limits": {"cpus": threads},
-    }  # fmt: skip
+        "encoder": ENCODER,
+        "knowledge": {"min_chars": 1},
+        "search": {"deadline_s": 30},
+        "limits": {"cpus": threads},
+    }
 
 
 def milliseconds(call: Callable[[str], object], queries: list[str]) -> float:
@@ -60,7 +66,7 @@ def rate(call: Callable[[list[str]], object], texts: list[str]) -> float:
 
 
 def in_batches(backend: Backend, texts: list[str]) -> None:
-    """As the worker does it: shortest first, `batch_tokens` a call."""
+    """Encode texts as the worker does: shortest first, `batch_tokens` a call."""
     taken: list[str] = []
     room = backend.batch_tokens
     for length, text in sorted(zip(backend.lengths(texts), texts, strict=True)):

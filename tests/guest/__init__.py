@@ -1,4 +1,4 @@
-"""A second Linux on this machine, for what its own kernel does not have: disk quotas, delegated cgroups.
+"""A second Linux on this machine, with what its own kernel may lack: disk quotas, delegated cgroups.
 
 User-Mode Linux (Debian: user-mode-linux) is a kernel that runs as a process. The guest sees the host's file system
 read-only and writes to memory; nothing of the host changes.
@@ -34,7 +34,7 @@ class Ended:
 
 
 def missing() -> str | None:
-    """Why no guest can run here."""
+    """The reason why no guest can run here, or None."""
     if os.geteuid() != 0:
         return "a guest that reads everything needs root"
     if shutil.which(_PROGRAM) is None:
@@ -65,14 +65,18 @@ def _boot(folder: Path, arguments: tuple[str, ...]) -> Ended:
 
 
 def _run(command: list[str], folder: Path) -> str:
-    """The guest's memory is a file: in memory where there is room for it, else on the disk."""
+    """Runs the guest, whose memory is a file: in /dev/shm where there is room for it, else on the disk."""
     shared = Path("/dev/shm")  # noqa: S108
     roomy = shared.is_dir() and shutil.disk_usage(shared).free > _MEMORY_MB << 20
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(shared if roomy else folder)}
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment,
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
         start_new_session=True,
-    ) as guest:  # fmt: skip
+    ) as guest:
         try:
             output, _ = guest.communicate(timeout=_TIMEOUT_S)
         finally:

@@ -44,7 +44,7 @@ def make_machine(report: str) -> None:
 
 
 def delegate(root: Path) -> None:
-    """As systemd does for a service with Delegate=yes; what runs here runs in it."""
+    """Delegates a cgroup and enters it, as systemd does for a service with Delegate=yes."""
     (root / "cgroup.subtree_control").write_text("+cpu +memory +pids")
     service = root / "vecward.service"
     service.mkdir()
@@ -56,9 +56,13 @@ def run_pytest(checkout: str, arguments: list[str]) -> int:
     Path("/run/t").mkdir()
     os.chdir(checkout)
     environment = {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/run/t", "TMPDIR": "/run/t",
-        "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1", "VECWARD_GUEST": "1",
-    }  # fmt: skip
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/run/t",
+        "TMPDIR": "/run/t",
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "VECWARD_GUEST": "1",
+    }
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--basetemp=/run/p", *arguments]
     child = os.posix_spawn(sys.executable, command, environment)
     while (ended := os.wait())[0] != child:  # orphans become the first process's, as on any machine

@@ -1,7 +1,7 @@
-"""An encoder that has gone over to the enemy: says that it is ready, then uses up the disk, memory or the process
-table, as its title says.
+"""A hostile encoder that uses up the disk, memory or the process table.
 
-It stops a good step past what its bound allows, so that what it did can be looked at. Standard library alone.
+It says that it is ready, then does what its tenant's title names. It stops a good step past what its bound allows, so
+that what it did can be looked at. Standard library alone.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def closed_folder(folder: Path) -> None:
 
 
 def deep_folders(folder: Path) -> None:
-    """Deeper than any path may be long."""
+    """Make folders so deep that their path is longer than any path may be."""
     os.chdir(folder)
     for _ in range(300):
         Path("deeper-and-deeper").mkdir()
@@ -105,9 +105,14 @@ def main() -> None:
         way = json.load(file)["title"]["en"]
     control = socket.socket(fileno=int(option("control-fd")))
     ready = {
-        "type": "ready", "entries": 1, "revision": 1, "fingerprint": "evil", "dimension": 1, "device": "cpu",
+        "type": "ready",
+        "entries": 1,
+        "revision": 1,
+        "fingerprint": "evil",
+        "dimension": 1,
+        "device": "cpu",
         "query_ms": 1.0,
-    }  # fmt: skip
+    }
     control.send(json.dumps({"type": "warming", "step": "evil"}).encode())
     control.send(json.dumps(ready).encode())
     try:

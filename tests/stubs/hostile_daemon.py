@@ -1,4 +1,4 @@
-"""The daemon as it is, but for one thing: the tenants `evil` and `evil-…` run what stands below."""
+"""The daemon, except that the tenants `evil` and `evil-…` run the hostile encoders of this folder."""
 
 from __future__ import annotations
 

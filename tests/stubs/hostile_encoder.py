@@ -1,4 +1,4 @@
-"""An encoder that has gone over to the enemy: says that it is ready, then answers each request as its query asks.
+"""A hostile encoder: it says that it is ready, then answers each request in the way that the query names.
 
 Its process is the tenant's own, so whatever it sends is a tenant's word. Standard library alone.
 """
@@ -102,9 +102,14 @@ def main() -> None:
     control = socket.socket(fileno=fd("control"))
     control.send(json.dumps({"type": "warming", "step": "evil"}).encode())
     ready = {
-        "type": "ready", "entries": 1, "revision": 1, "fingerprint": "evil", "dimension": 1, "device": "cpu",
+        "type": "ready",
+        "entries": 1,
+        "revision": 1,
+        "fingerprint": "evil",
+        "dimension": 1,
+        "device": "cpu",
         "query_ms": 1.0,
-    }  # fmt: skip
+    }
     control.send(json.dumps(ready).encode())
     listener = socket.socket(fileno=fd("listen"))
     listener.setblocking(True)

@@ -95,8 +95,15 @@ def show(figures: Figures) -> None:
 
 
 def about(chosen: argparse.Namespace) -> dict[str, Any]:
-    return {"entries": chosen.entries, "rounds": chosen.rounds, "seconds": chosen.seconds, "model": "all-MiniLM-L6-v2",
-            "cpus": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}  # fmt: skip
+    return {
+        "entries": chosen.entries,
+        "rounds": chosen.rounds,
+        "seconds": chosen.seconds,
+        "model": "all-MiniLM-L6-v2",
+        "cpus": os.cpu_count(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+    }
 
 
 def draw(document: dict[str, Any], target: Path, cache: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is measured, in rounds that run the sides in turn; and what must be reached."""
+"""The measurements, in rounds that run the sides in turn, and the goals that they are judged by."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ class Measuring:
         return self.figures
 
     def edit_in(self, metric: str) -> None:
-        """Edits in the base as it is, vecward's alone; beside them what encoding such a text costs."""
+        """Time edits of vecward's base as it is, and beside them the encoding of such a text."""
         for number in range(self._task.rounds):
             texts = [self._edited(metric, number * _EDITS + at) for at in range(_EDITS)]
             self._ask("vecward", metric, "edit", texts=texts)
             self._ask("plain", metric, "encode_one", as_side="one encode", texts=texts)
 
     def _index(self, names: list[str], suffix: str = "") -> None:
-        """With a suffix the texts are new ones: vecward keeps vectors of removed texts, and would encode nothing."""
+        """Time indexing on these sides. A suffix makes the texts new: vecward keeps vectors of removed ones."""
         self._task.file.write_text(json.dumps([text + suffix for text in self._task.texts]))
         for name in names:
             self._ask(name, "index", "index", texts=str(self._task.file))
@@ -103,7 +103,7 @@ class Measuring:
                     self._ask(name, "edit", "edit", texts=texts)
 
     def _edited(self, what: str, number: int) -> str:
-        """As long as the texts around it, and like no other."""
+        """A text as long as those around it, and equal to none."""
         return f"{self._task.queries[number % len(self._task.queries)]} ({what} {number})"
 
     def _ask(self, name: str, metric: str, do: str, as_side: str | None = None, **arguments: Any) -> None:
@@ -116,7 +116,7 @@ class Measuring:
 
 @dataclass(frozen=True)
 class Goal:
-    """`measured` against `bound`, which is a least or a most."""
+    """One figure, `measured`, and its `bound`, which is a least or a most."""
 
     words: str
     measured: float
@@ -129,7 +129,7 @@ class Goal:
 
 
 def goals(figures: Figures) -> list[Goal]:
-    """Those that the sides of this run can tell."""
+    """The goals that the sides of this run can be judged by."""
     bulk = figures.of("bulk", "plain")
     many = figures.of(f"{MANY} clients", "vecward")
     index = figures.of("index", "vecward")
@@ -143,9 +143,11 @@ def goals(figures: Figures) -> list[Goal]:
         _goal(
             f"p99 at {FEW} clients, of p50",
             figures.percentile(f"{FEW} clients", "vecward", 0.99),
-            figures.percentile(f"{FEW} clients", "vecward", 0.5), 3, at_least=False,
+            figures.percentile(f"{FEW} clients", "vecward", 0.5),
+            3,
+            at_least=False,
         ),
-    ]  # fmt: skip
+    ]
     return [goal for goal in found if goal is not None]
 
 
@@ -160,7 +162,7 @@ def _goal(words: str, ours: float | None, theirs: float | None, bound: float, *,
 
 
 def as_document(figures: Figures, about: dict[str, Any]) -> dict[str, Any]:
-    """What --json keeps and the plot is drawn from: medians, ranges, goals."""
+    """The document that --json keeps and the plot is drawn from: medians, rounds, goals."""
     medians = {metric: {side: median(rounds) for side, rounds in by.items()} for metric, by in figures.values.items()}
     judged = [{**vars(goal), "reached": goal.reached} for goal in goals(figures)]
     return {"about": about, "medians": medians, "rounds": json.loads(json.dumps(figures.values)), "goals": judged}

@@ -31,7 +31,7 @@ Answer = dict[str, Any]
 
 
 class Side(Protocol):
-    """`ask` takes one of index, one_client, together, edit and answers "per_s" and, where it has them, "ms"."""
+    """One side; `ask` takes index, one_client, together or edit, and answers "per_s" and, where it has them, "ms"."""
 
     name: str
 
@@ -48,8 +48,12 @@ class Peer:
         self._log = (cache / f"{name}.log").open("w")
         self._process = subprocess.Popen(
             [interpreter, SCRIPTS / SCRIPT_OF[name], model],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, env=environment, text=True,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=environment,
+            text=True,
+        )
         self._answer()
 
     def ask(self, do: str, **arguments: Any) -> Answer:
@@ -102,7 +106,7 @@ class Vecward:
         return {"per_s": len(entries) / seconds, "seconds": seconds}
 
     def _edit(self, texts: list[str]) -> Answer:
-        """Of the first entries, each as if a person edited it: through the daemon, committed, searchable."""
+        """Time edits of the first entries, each as a person makes it: through the daemon, committed, searchable."""
         times = []
         with self._daemon.client() as client:
             entries = client.entries(TENANT, limit=len(texts)).entries
@@ -132,7 +136,7 @@ class Vecward:
 
 
 def within(seconds: float, bodies: Iterable[bytes]) -> Iterator[bytes]:
-    """Bodies until the time is over."""
+    """Search bodies, until the time is over."""
     end = time.perf_counter() + seconds
     for body in bodies:
         if time.perf_counter() > end:

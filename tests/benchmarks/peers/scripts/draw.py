@@ -10,9 +10,15 @@ import matplotlib.pyplot as plt
 
 OURS, THEIRS = "#2563eb", "#cbd5e1"
 NAMES = {
-    "vecward": "vecward", "plain": "in-process", "tutorial": "rebuild each time", "infinity": "infinity-emb",
-    "txtai": "txtai", "chroma": "chromadb", "one encode": "the encode alone", "bulk": "in-process, all at once",
-}  # fmt: skip
+    "vecward": "vecward",
+    "plain": "in-process",
+    "tutorial": "rebuild each time",
+    "infinity": "infinity-emb",
+    "txtai": "txtai",
+    "chroma": "chromadb",
+    "one encode": "the encode alone",
+    "bulk": "in-process, all at once",
+}
 PANELS = (
     ("one client", "one client, queries/s"),
     ("32 clients", "32 clients, queries/s"),

@@ -40,10 +40,24 @@ class Infinity:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         command = [
-            Path(sys.executable).with_name("infinity_emb"), "v2", "--model-id", model,
-            "--served-model-name", "peer", "--port", str(self.port), "--host", "127.0.0.1", "--engine", "torch",
-            "--device", "cpu", "--no-bettertransformer", "--log-level", "warning",
-        ]  # fmt: skip
+            Path(sys.executable).with_name("infinity_emb"),
+            "v2",
+            "--model-id",
+            model,
+            "--served-model-name",
+            "peer",
+            "--port",
+            str(self.port),
+            "--host",
+            "127.0.0.1",
+            "--engine",
+            "torch",
+            "--device",
+            "cpu",
+            "--no-bettertransformer",
+            "--log-level",
+            "warning",
+        ]
         self.server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=2)
         self.wait()
 

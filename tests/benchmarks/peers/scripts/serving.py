@@ -1,7 +1,7 @@
-"""What the peers' scripts share. They run in environments of their own and know nothing of vecward.
+"""The part that all peers' scripts share; they run in environments of their own and know nothing of vecward.
 
-A script is asked in JSON lines on standard input and answers in JSON lines on what was its standard output;
-whatever its libraries print goes to standard error.
+A script is asked in JSON lines on standard input and answers in JSON lines on its first standard output; whatever its
+libraries print goes to standard error.
 """
 
 import json
