@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 from daemon.core.errors import Invalid
+from daemon.core.files.replace import replacing
 
 
 def write_whole(output: Path, chunks: Iterable[bytes], check: Callable[[Path], None] = lambda _: None) -> None:
@@ -15,19 +15,12 @@ def write_whole(output: Path, chunks: Iterable[bytes], check: Callable[[Path], N
 
     Raises Invalid for a place that can't be written, and what `chunks` and `check` raise.
     """
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.parent)
-    except OSError as error:
-        raise Invalid(
-            f"cannot write {output}: {error.strerror}", field="output", value=str(output), allowed="a writable folder"
-        ) from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines(chunks)
-            file.flush()
-            os.fsync(file.fileno())
-        check(Path(temporary))
-        Path(temporary).replace(output)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(replacing(output))
+        except OSError as error:
+            message = f"cannot write {output}: {error.strerror}"
+            raise Invalid(message, field="output", value=str(output), allowed="a writable folder") from None
+        file.writelines(chunks)
+        file.flush()
+        check(Path(file.name))

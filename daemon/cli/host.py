@@ -9,6 +9,7 @@ import typer
 from daemon.cli.output import print_json, table
 from daemon.cli.settings import Json, settings
 from daemon.core.encoder_protocol.counters import BY_DAY, Unit
+from daemon.core.units import mib
 
 if TYPE_CHECKING:
     from daemon.core.wire import UsageDay
@@ -34,7 +35,7 @@ def usage(
 
 
 def _row(day: UsageDay) -> tuple[object, ...]:
-    storage = f"{day.storage_bytes / (1 << 20):.1f} MiB"
+    storage = f"{mib(day.storage_bytes):.1f} MiB"
     return day.tenant, day.day, *(_figure(getattr(day, counter.name), counter.unit) for counter in BY_DAY), storage
 
 

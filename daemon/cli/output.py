@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import sys
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
 from daemon.core.files import plain_json
+from daemon.core.unsafe_text import escape, escape_json
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
-
-# Controls, surrogates, line and paragraph separators; and of the format characters those that turn the
-# writing direction, since they make a line read other than it is. Joiners stay: emoji and scripts need them.
-_UNSAFE_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
-_DIRECTIONS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
 
 WIDE = 100_000  # columns of an output that is no terminal: nothing is folded or cut
 
 
 def clean(value: object) -> str:
     """The value as one line that is safe on a terminal; what is not safe is written out, such as \\x1b."""
-    text = str(value)
-    return text if text.isascii() and text.isprintable() else "".join(map(_visible, text))
-
-
-def _visible(character: str) -> str:
-    if unicodedata.category(character) in _UNSAFE_CATEGORIES or ord(character) in _DIRECTIONS:
-        return character.encode("unicode_escape").decode("ascii")
-    return character
+    return escape(str(value))
 
 
 def line(text: str) -> None:
@@ -66,7 +54,7 @@ def print_json(value: BaseModel | dict[str, Any]) -> None:
     if isinstance(value, dict):
         text = plain_json.dumps(value)
     else:
-        text = plain_json.written_out(value.model_dump_json(exclude_unset=True))
+        text = escape_json(value.model_dump_json(exclude_unset=True))
     sys.stdout.flush()
     sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
     sys.stdout.buffer.flush()

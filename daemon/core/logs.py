@@ -10,12 +10,13 @@ import logging
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 
 from daemon.core.errors import StartRefused
-from daemon.core.files import plain_json, rotation
+from daemon.core.files import plain_json
+from daemon.core.files.rotation import DailyFile
 
 tenant: ContextVar[str | None] = ContextVar("tenant", default=None)
 
@@ -38,37 +39,27 @@ class JsonFormatter(logging.Formatter):
         return plain_json.dumps(line)
 
 
-class DailyFile(logging.Handler):
-    """Writes to `path`, which is put aside each day (UTC). A line is with the kernel when it is written; what can't be
-    written (a full disk) is in the other handlers' output alone, and the next line that can says how many."""
+class DailyHandler(logging.Handler):
+    """Writes lines to a file of one day.
+
+    A line that can't be written (a full disk) is in the other handlers' output alone; it is counted, and the next line
+    that can be written tells how many were lost.
+    """
 
     def __init__(self, path: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        """Raises OSError."""
+        """Open the file. Raises OSError."""
         super().__init__()
         self.setFormatter(JsonFormatter())
-        self._path = path
-        self._now = now
+        self._file = DailyFile(path, KEPT_DAYS, lambda: now().date())
+        self._file.open()
         self._lost = 0
-        self._day: date | None = None
-        self._file = self._open()
-
-    def _open(self) -> BinaryIO:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        today = self._now().date()
-        rotation.put_aside(self._path, today, KEPT_DAYS, self._day)
-        file = self._path.open("ab", buffering=0)
-        self._path.chmod(0o640)
-        self._day = today
-        return file
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        lost = b'{"event": "lines-lost", "lines": %d}\n' % self._lost if self._lost else b""
+        line = self.format(record).encode("utf-8", "backslashreplace") + b"\n"
         try:
-            if self._now().date() != self._day:
-                before, self._file = self._file, self._open()
-                before.close()
-            lost = b'{"event": "lines-lost", "lines": %d}\n' % self._lost if self._lost else b""
-            self._file.write(lost + self.format(record).encode("utf-8", "backslashreplace") + b"\n")
-            self._lost = 0
+            self._lost = 0 if self._file.write(lost + line) else self._lost + 1
         except OSError:
             self._lost += 1
 
@@ -80,7 +71,7 @@ class DailyFile(logging.Handler):
 def also_to(path: Path) -> None:
     """Every line goes to this file, too. Raises StartRefused."""
     try:
-        handler = DailyFile(path)
+        handler = DailyHandler(path)
     except OSError as error:
         raise StartRefused(f"cannot write the daemon's log {path}: {error.strerror}; make it writable") from error
     logging.getLogger().addHandler(handler)

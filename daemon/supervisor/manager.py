@@ -22,6 +22,7 @@ from daemon.core.errors import (
     TenantFailed,
     UnknownTenant,
 )
+from daemon.core.files.replace import replacing
 from daemon.core.paths import Paths
 from daemon.core.wire import GpuList, Operation, TenantView
 from daemon.supervisor.configuration import plan as planning
@@ -365,16 +366,8 @@ def _give_up_start(tenant: Tenant) -> None:
 
 def _write_whole(path: Path, raw: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    with replacing(path, 0o644) as file:
+        file.write(raw)
 
 
 def _destroy(folder: Path) -> None:

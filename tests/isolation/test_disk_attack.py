@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from daemon.core.files.disk import bound_of
+from daemon.supervisor.disk.bound import bound_of
 from tests.isolation.conftest import needs_root
 from tests.stubs.filling_encoder import EMPTY_FILES, FILES, WAYS
 from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon, wait_for

@@ -13,9 +13,9 @@ import pytest
 
 from daemon.client import Client
 from daemon.core.errors import DiskFull
-from daemon.core.files.disk import Bound, bound_of
 from daemon.core.wire import NewEntry
 from daemon.supervisor.disk import quotas
+from daemon.supervisor.disk.bound import Bound, bound_of
 from tests.guest import IN_GUEST, QUOTA_FOLDER
 from tests.isolation.conftest import needs_root
 from tests.support.daemons import fake_tenant, running_daemon, wait_for

@@ -13,6 +13,7 @@ later: what a power cut takes is the last second. The file is put aside each day
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -26,6 +27,7 @@ from typing import Any
 
 from daemon.core.errors import StartRefused
 from daemon.core.files import plain_json, rotation
+from daemon.core.files.rotation import DailyFile
 
 log = logging.getLogger(__name__)
 
@@ -58,19 +60,19 @@ class Record:
 class AuditLog:
     def __init__(self, path: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         """Raises StartRefused when the file can't be written: a daemon that can't keep its audit log does not start."""
-        self._path = path
         self._now = now
-        self._day = now().date()
+        self._file = DailyFile(path, KEPT_DAYS, self._today, let_go=_to_disk)
+        self._closed = False
         self._sync: asyncio.TimerHandle | None = None
-        with suppress(OSError):  # the next day tries again; a file that can't be written is refused below
-            rotation.put_aside(path, self._day, KEPT_DAYS)
-        self._fd = _open(path)
         self._lost = 0
         self._repeats: dict[Record, int] = {}
         self._kinds: Counter[str] = Counter()
         self._timer: asyncio.TimerHandle | None = None
-        self._torn = _ends_torn(self._fd)
-        if self._torn:
+        try:
+            self._file.open()
+        except OSError as error:
+            raise StartRefused(f"cannot write the audit log {path}: {error.strerror}; make it writable") from error
+        if self._file.torn:
             self._write({"action": "audit-torn-line", "outcome": "the line before was cut off by a crash"})
 
     def write(self, record: Record) -> None:
@@ -108,8 +110,8 @@ class AuditLog:
         self.flush()
         if self._sync is not None:
             self._sync.cancel()
-        _to_disk(self._fd)
-        self._fd = -1  # a late line must not go into whatever gets this number next
+        self._file.close()
+        self._closed = True
 
     def page(self, before: int | None, limit: int, wanted: dict[str, str]) -> tuple[list[dict[str, Any]], int | None]:
         """At most `limit` lines that have all the `wanted` values, newest first, and the `before` of the page of
@@ -117,7 +119,9 @@ class AuditLog:
 
         Reads the disk: call it in a thread.
         """
-        files = [*((rotation.day_of(path), path) for path in rotation.aside_of(self._path)), (self._day, self._path)]
+        assert self._file.day is not None
+        older = ((rotation.day_of(old), old) for old in rotation.rotated(self._file.path))
+        files = [*older, (self._file.day, self._file.path)]
         day, end = _position(before)
         while files and files[-1][0].toordinal() > day:
             files.pop()
@@ -127,9 +131,9 @@ class AuditLog:
         last, path = files.pop()
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            found, older = _look_back(file.fileno(), min(end, size) if last.toordinal() == day else size, limit, wanted)
-        if older is not None:
-            return found, last.toordinal() << _DAY_SHIFT | older
+            found, rest = _look_back(file.fileno(), min(end, size) if last.toordinal() == day else size, limit, wanted)
+        if rest is not None:
+            return found, last.toordinal() << _DAY_SHIFT | rest
         return found, (files[-1][0].toordinal() + 1 << _DAY_SHIFT) - 1 if files else None
 
     # --- the file --------------------------------------------------------------------------------------
@@ -140,26 +144,23 @@ class AuditLog:
             stamped["lines_lost_before"] = self._lost
         raw = plain_json.dumps(stamped).encode("utf-8", "backslashreplace") + b"\n"
         try:
-            self._rotate()
-            raw = b"\n" + raw if self._torn else raw
-            written = os.write(self._fd, raw)
+            whole = self._append(raw)
         except OSError as error:
             self._lost += 1
             log.error("audit-write-failed", extra={"reason": str(error), "line": line})  # noqa: TRY400
             return
-        self._torn = written < len(raw)
-        self._lost = self._lost + 1 if self._torn else 0
+        self._lost = 0 if whole else self._lost + 1
         self._sync_soon()
 
-    def _rotate(self) -> None:
-        """Where the new file can't be opened, the old one goes on."""
+    def _append(self, raw: bytes) -> bool:
+        if self._closed:
+            raise OSError(errno.EBADF, "the log is closed")
+        return self._file.write(raw)
+
+    def _today(self) -> date:
+        """The day of the file, which never goes back: a page's `before` is in the order of days."""
         today = self._now().date()
-        if today <= self._day or self._fd == -1:
-            return
-        rotation.put_aside(self._path, today, KEPT_DAYS, self._day)
-        before, self._fd = self._fd, _open(self._path)
-        self._day, self._torn = today, False
-        _to_disk(before)
+        return today if self._file.day is None else max(today, self._file.day)
 
     def _sync_soon(self) -> None:
         if self._sync is None:
@@ -169,7 +170,7 @@ class AuditLog:
     def _sync_now(self) -> None:
         """On a thread, with a descriptor of its own: a slow disk holds nobody up, a file put aside is no harm."""
         self._sync = None
-        asyncio.get_running_loop().run_in_executor(None, _to_disk, os.dup(self._fd))
+        asyncio.get_running_loop().run_in_executor(None, _to_disk, os.dup(self._file.open()))
 
 
 def _to_disk(fd: int) -> None:
@@ -192,22 +193,6 @@ def _position(before: int | None) -> tuple[int, int]:
 def _line(record: Record) -> dict[str, Any]:
     line = {name: getattr(record, name) for name in Record.__slots__}
     return {name: value for name, value in line.items() if value is not None or name == "tenant"}
-
-
-def _open(path: Path) -> int:
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, flags, 0o640)
-        os.fchmod(descriptor, 0o640)
-    except OSError as error:
-        raise StartRefused(f"cannot write the audit log {path}: {error.strerror}; make it writable") from error
-    return descriptor
-
-
-def _ends_torn(fd: int) -> bool:
-    size = os.fstat(fd).st_size
-    return size > 0 and os.pread(fd, 1, size - 1) != b"\n"
 
 
 def _look_back(fd: int, end: int, limit: int, wanted: dict[str, str]) -> tuple[list[dict[str, Any]], int | None]:

@@ -11,11 +11,10 @@ from prometheus_client.registry import Collector
 
 from daemon.core.encoder_protocol.counters import COUNTERS, TIMINGS, Timing
 from daemon.core.encoder_protocol.histogram import BOUNDS_S
+from daemon.core.process_memory import resident_mb
+from daemon.core.units import MIB
 from daemon.supervisor.manager import Manager
-from daemon.supervisor.process.memory import memory_mb
 from daemon.supervisor.tenants.metering import Totals
-
-_MIB = 1048576
 
 _PREFIX = "vecward_tenant_"
 
@@ -34,12 +33,12 @@ class TenantFigures:
 def figures(manager: Manager) -> Iterator[TenantFigures]:
     for tenant in manager.tenants.values():
         pid = tenant.process.pid if tenant.process is not None else None
-        memory = memory_mb(pid) if pid is not None else None
+        memory = resident_mb(pid) if pid is not None else None
         yield TenantFigures(
             tenant.name,
             tenant.restarts,
             tenant.deadline_kills,
-            None if memory is None else memory * _MIB,
+            None if memory is None else memory * MIB,
             manager.metering.totals.get(tenant.name),
         )
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.core.errors import BodyTooLarge, DiskFull, QueueFull
+from daemon.core.files import disk
 
 IN_MEMORY_BYTES = 1024 * 1024  # a larger body waits in a file, so that many of them do not fill the daemon
 MAX_HELD_BYTES = 256 * 1024 * 1024  # of one caller's bodies, in memory and on disk
@@ -84,7 +85,7 @@ async def read_body(scope: Any, receive: Any, limit: int | None, folder: Path, w
         await _read_into(body, receive, limit, folder)
     except OSError as error:
         body.close()
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not disk.is_full(error):
             raise
         raise DiskFull(
             f"cannot take a body of {body.size} bytes or more: the disk that holds {folder} has no room for it; "

@@ -9,10 +9,9 @@ from fastapi import Request
 
 from daemon.api.context import C, S, Services
 from daemon.core.errors import Invalid, VecwardError
+from daemon.core.units import mib
 from daemon.core.version import version
 from daemon.core.wire import Health, HostMemory, Info, SignedIn, SignIn, parse
-
-_MIB = 1024 * 1024
 
 
 async def health(services: S) -> Health:
@@ -47,7 +46,7 @@ def _paths(services: Services) -> dict[str, str]:
 
 def _memory() -> HostMemory:
     memory = psutil.virtual_memory()
-    return HostMemory(total_mb=round(memory.total / _MIB, 1), available_mb=round(memory.available / _MIB, 1))
+    return HostMemory(total_mb=mib(memory.total), available_mb=mib(memory.available))
 
 
 async def sign_in(services: S, call: C, request: Request) -> SignedIn:

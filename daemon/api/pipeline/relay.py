@@ -17,6 +17,7 @@ from daemon.api.connections.bodies import Body, read_body
 from daemon.api.routes import Route
 from daemon.core.errors import BadRequest, EncoderHung, EncoderLost
 from daemon.core.http.connection import ConnectionLost, Headers, Response
+from daemon.core.units import MIB
 from daemon.supervisor.process.encoder_process import EncoderProcess
 from daemon.supervisor.tenants.tenant import Tenant
 
@@ -31,7 +32,6 @@ _PASSED_BACK = frozenset(
     {b"content-type", b"content-length", b"content-disposition", b"retry-after", b"etag", b"location"}
 )
 
-_MIB = 1024 * 1024
 _BODILESS = frozenset({204, 304})
 HUNG = "GPU resources are tight, please try again shortly"
 
@@ -65,7 +65,7 @@ def _limit(route: Route, tenant: Tenant) -> int | None:
     if not route.whole_base:
         return route.max_body_bytes
     disk_mb = tenant.config.limits.disk_mb if tenant.config else None
-    return None if disk_mb is None else disk_mb * _MIB + route.max_body_bytes
+    return None if disk_mb is None else disk_mb * MIB + route.max_body_bytes
 
 
 def _headers(scope: Any, actor: str, request_id: str, body: Body) -> Headers:

@@ -6,11 +6,9 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import stat
-import tempfile
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +22,8 @@ from pydantic import AfterValidator, Field
 from daemon.core.config import strict_yaml
 from daemon.core.config.strict_model import ConfigModel, check
 from daemon.core.errors import Conflict, Invalid, InvalidConfig, NotFound
+from daemon.core.files import locks
+from daemon.core.files.replace import replacing
 from daemon.core.wire import shorten
 
 MIN_PASSWORD_CHARS = 8
@@ -148,18 +148,9 @@ def save(path: Path, users: Users) -> None:
         allow_unicode=True,
         sort_keys=False,
     )
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            _keep_owner(path, descriptor)
-            file.write("# Console users: written by `vecward user`.\n" + text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+    with replacing(path) as file:
+        _keep_owner(path, file.fileno())
+        file.write(f"# Console users: written by `vecward user`.\n{text}".encode())
 
 
 def add(path: Path, name: str, password: str) -> None:
@@ -214,7 +205,7 @@ def _locked(folder: Path) -> Iterator[None]:
     """Two edits at once come one after the other; the folder itself is what is locked."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        locks.lock(descriptor)
         yield
     finally:
         os.close(descriptor)
@@ -226,11 +217,3 @@ def _keep_owner(path: Path, descriptor: int) -> None:
         return
     owner = (path if path.exists() else path.parent).stat()
     os.fchown(descriptor, owner.st_uid, owner.st_gid)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

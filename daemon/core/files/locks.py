@@ -1,4 +1,4 @@
-"""File locks (flock): one daemon a root, one encoder a data folder. The kernel releases them with their holder."""
+"""File locks (flock), which the kernel releases with their holder: one daemon a root, one encoder a data folder."""
 
 from __future__ import annotations
 
@@ -10,8 +10,27 @@ from pathlib import Path
 from daemon.core.errors import Conflict
 
 
+def open_file(path: Path) -> int:
+    """A descriptor to lock by, of a file that is made where there is none; a link is refused. Raises OSError."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+
+def lock(fd: int, *, shared: bool = False) -> None:
+    """Take the lock, waiting for its holder to go."""
+    fcntl.flock(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+
+
+def try_lock(fd: int) -> bool:
+    """Take the lock if it is free; False: another one holds it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def hold(path: Path, what: str) -> int:
-    """Takes the lock and writes this pid into the file; the descriptor holds it until `release`.
+    """Take the lock and write this pid into its file; the descriptor holds it until `release`.
 
     Raises Conflict, which names the holder's pid.
     """
@@ -27,20 +46,18 @@ def hold(path: Path, what: str) -> int:
 def take(path: Path) -> int | str:
     """The descriptor that holds the lock, its file's content untouched; or what its holder wrote into it."""
     while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            said = os.pread(fd, 4096, 0).decode("utf-8", "replace").strip() or "unknown"
+        fd = open_file(path)
+        if not try_lock(fd):
+            written = os.pread(fd, 4096, 0).decode("utf-8", "replace").strip() or "unknown"
             os.close(fd)
-            return said
+            return written
         if _is_at(fd, path):
             return fd
         os.close(fd)  # its holder removed the file between our open and our flock
 
 
 def release(fd: int, path: Path) -> None:
-    """Removes the file while it is still locked, then lets go."""
+    """Remove the file while it is still locked, then let go."""
     path.unlink(missing_ok=True)
     os.close(fd)
 

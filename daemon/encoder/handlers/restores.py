@@ -16,6 +16,8 @@ from typing import Any
 from daemon.core import wire
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.errors import DiskFull, RevisionChanged, StartRefused, Unavailable
+from daemon.core.files import disk
+from daemon.core.units import MIB
 from daemon.encoder.changes.operations import Handle, Operations, finished, new_id, shown
 from daemon.encoder.changes.pipeline import Who
 from daemon.encoder.changes.swap import Exchange, Live
@@ -26,8 +28,6 @@ from daemon.encoder.knowledge import Knowledge
 from daemon.encoder.knowledge.file import backup_format, schema
 
 log = logging.getLogger(__name__)
-
-_MB = 1 << 20
 
 
 class Restores:
@@ -88,7 +88,7 @@ class Restores:
                         self._judge(unpacker.manifest, source)
                         judged = True
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if disk.is_full(error) or error.errno == errno.EFBIG:
                 raise self._no_room(request.length) from error
             raise
         return unpacker.finish()
@@ -106,13 +106,13 @@ class Restores:
             )
         limit = self._config.limits.disk_mb
         free = shutil.disk_usage(self._live.knowledge.path.parent).free
-        if manifest.database.bytes > free or (limit is not None and manifest.database.bytes > limit * _MB):
+        if manifest.database.bytes > free or (limit is not None and manifest.database.bytes > limit * MIB):
             raise self._no_room(manifest.database.bytes)
 
     def _no_room(self, size: int | None) -> DiskFull:
         limit = self._config.limits.disk_mb
         words = "" if limit is None else f" (limits.disk_mb is {limit} MB)"
-        needed = "the backup" if size is None else f"a base of {-(-size // _MB)} MB"
+        needed = "the backup" if size is None else f"a base of {-(-size // MIB)} MB"
         return DiskFull(
             f"cannot restore: there is no room for {needed} beside the one that serves{words}; "
             "nothing was changed. Make room, then try again",

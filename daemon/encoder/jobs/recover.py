@@ -8,7 +8,6 @@ a backup. It speaks in JSON lines on standard output: {"done", "total"} as it go
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import shutil
@@ -22,7 +21,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from daemon.core.errors import Conflict, DiskFull, InternalError, StartRefused, VecwardError
+from daemon.core.files import disk, replace
 from daemon.core.paths import TenantPaths
+from daemon.core.units import MIB
 from daemon.encoder.handlers.backups import manifest_of
 from daemon.encoder.jobs.begin import begin
 from daemon.encoder.knowledge import Salvage, recover
@@ -33,7 +34,6 @@ from daemon.encoder.process import data_lock
 
 _LOCK_S = 2.0
 _SHOWN = 20
-_PART = 1 << 20
 
 
 def main() -> int:
@@ -69,8 +69,7 @@ def recover_in_place(data: Path, progress: Callable[[int, int], object]) -> dict
         fresh = backup_format.temporary(data, "recover")
         found = recover(path, fresh, progress)
         kept = _make_way(path)
-        fresh.rename(path)
-        schema.sync_folder(data)
+        replace.rename(fresh, path)
     return {**_shown(found), "kept": kept.name}
 
 
@@ -88,7 +87,7 @@ def send_salvage(data: Path, tenant: str, out: BinaryIO) -> None:
     with file:
         _tell(result={"entries": manifest.entries})
         out.write(backup_format.head(manifest))
-        shutil.copyfileobj(file, out, _PART)
+        shutil.copyfileobj(file, out, MIB)
         out.write(backup_format.tail(manifest))
         out.flush()
 
@@ -125,10 +124,10 @@ def _make_way(path: Path) -> Path:
     log = Path(f"{path}-wal")
     if log.exists():
         os.link(log, f"{kept}-wal")
-    schema.sync_folder(path.parent)
+    replace.sync_folder(path.parent)
     for beside in (log, Path(f"{path}-shm")):
         beside.unlink(missing_ok=True)
-    schema.sync_folder(path.parent)
+    replace.sync_folder(path.parent)
     return kept
 
 
@@ -154,8 +153,7 @@ def _translated(data: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.Error) as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_FULL or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+        if disk.is_full(error):
             raise DiskFull(f"cannot recover: there is no room for a second base in {data}; make room") from error
         raise InternalError(f"cannot recover: {error}") from error
 

@@ -10,7 +10,6 @@ import os
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -20,6 +19,8 @@ from daemon.core.encoder_protocol import control
 from daemon.core.encoder_protocol.reembed import Done, Loaded, Problem, Step
 from daemon.core.errors import VecwardError
 from daemon.core.paths import TenantPaths
+from daemon.core.process_memory import resident_mb
+from daemon.core.units import mib
 from daemon.encoder.jobs.begin import begin
 from daemon.encoder.process.parent import limit_threads
 
@@ -81,7 +82,7 @@ def _run(paths: TenantPaths, config: TenantConfig, go: threading.Event | None) -
 def _loaded(backend: Backend, knowledge: Knowledge | None) -> Loaded:
     about = Loaded(
         fingerprint=backend.fingerprint, dimension=backend.dimension, device=backend.device, entries=0, missing=0,
-        derivable=0, memory_mb=_memory_mb(), gpu_memory_mb=_gpu_memory_mb(),
+        derivable=0, memory_mb=resident_mb() or 0, gpu_memory_mb=_gpu_memory_mb(),
     )  # fmt: skip
     return about if knowledge is None else about.model_copy(update=_about_base(backend, knowledge))
 
@@ -95,14 +96,10 @@ def _about_base(backend: Backend, knowledge: Knowledge) -> dict[str, Any]:
     derivable = derive.count(knowledge, backend.fingerprint)
     return {
         "entries": knowledge.total, "missing": new - derivable, "derivable": derivable, "texts_per_s": rate,
-        "memory_mb": _memory_mb(), "gpu_memory_mb": _gpu_memory_mb(),
-        "disk_mb": _mb(disk_bytes(new, backend.dimension)), "room_mb": _mb(knowledge.room()),
-        "old_mb": _mb(knowledge.bytes_of_others(backend.fingerprint)),
+        "memory_mb": resident_mb() or 0, "gpu_memory_mb": _gpu_memory_mb(),
+        "disk_mb": mib(disk_bytes(new, backend.dimension), 2), "room_mb": mib(knowledge.room(), 2),
+        "old_mb": mib(knowledge.bytes_of_others(backend.fingerprint), 2),
     }  # fmt: skip
-
-
-def _mb(count: int) -> float:
-    return round(count / 1048576, 2)
 
 
 def _rate(backend: Backend, knowledge: Knowledge) -> float | None:
@@ -135,16 +132,11 @@ def _embed(backend: Backend, knowledge: Knowledge) -> Done:
     return Done(encoded=encoded, derived=derived)
 
 
-def _memory_mb() -> float:
-    status = Path("/proc/self/status").read_text()
-    return round(next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")) / 1024, 1)
-
-
 def _gpu_memory_mb() -> float | None:
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
         return None
-    return round(float(torch.cuda.max_memory_reserved()) / 1048576, 1)
+    return mib(float(torch.cuda.max_memory_reserved()))
 
 
 def _tell(message: BaseModel) -> None:

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from daemon.core.errors import Conflict, DiskFull, Forbidden, Invalid, Unavailable
 from daemon.core.files import locks
+from daemon.core.units import MIB
 from daemon.encoder.models import hub, manifest, places
 from daemon.encoder.models.chores import Answer, Chore, run
 from daemon.encoder.models.hub import Source
 from daemon.encoder.models.manifest import File, Manifest
 
-_MIB = 1 << 20
 _SPARE_MB = 64
 
 
@@ -109,13 +109,13 @@ def _is_there(home: Path, source: Source, names: list[str]) -> bool:
 def _check_room(chore: Chore, needed: int, staging: Path) -> None:
     needed = max(0, needed - _size(staging))
     free = shutil.disk_usage(chore.paths.models).free
-    if needed + _SPARE_MB * _MIB > free:
-        raise DiskFull(f"cannot fetch: {needed // _MIB} MiB are needed and {free // _MIB} MiB are free on this disk")
+    if needed + _SPARE_MB * MIB > free:
+        raise DiskFull(f"cannot fetch: {needed // MIB} MiB are needed and {free // MIB} MiB are free on this disk")
     limit = chore.config.limits.disk_mb
     used = _size(chore.paths.data)
-    if limit is not None and used + needed > limit * _MIB:
+    if limit is not None and used + needed > limit * MIB:
         raise DiskFull(
-            f"cannot fetch: {needed // _MIB} MiB more than the {used // _MIB} MiB in use pass limits.disk_mb {limit}; "
+            f"cannot fetch: {needed // MIB} MiB more than the {used // MIB} MiB in use pass limits.disk_mb {limit}; "
             "raise the limit"
         )
 

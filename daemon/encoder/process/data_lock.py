@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from pathlib import Path
 
 from daemon.core.errors import StartRefused
+from daemon.core.files import locks
 
 WAIT_S = 10.0
 _POLL_S = 0.02
@@ -15,9 +15,9 @@ _POLL_S = 0.02
 
 def hold(data: Path, wait_s: float = WAIT_S) -> int:
     """Takes DATA/encoder.lock and returns its descriptor: held until closed. Raises StartRefused."""
-    fd = os.open(data / "encoder.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    fd = locks.open_file(data / "encoder.lock")
     deadline = time.monotonic() + wait_s
-    while not _try(fd):
+    while not locks.try_lock(fd):
         if time.monotonic() > deadline:
             os.close(fd)
             raise StartRefused(
@@ -25,11 +25,3 @@ def hold(data: Path, wait_s: float = WAIT_S) -> int:
             )
         time.sleep(_POLL_S)
     return fd
-
-
-def _try(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -7,13 +7,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from daemon.core.files.disk import Bound, bound_of
 from daemon.core.paths import Paths
+from daemon.core.units import MIB
 from daemon.supervisor.disk import quotas
+from daemon.supervisor.disk.bound import Bound, bound_of
 from daemon.supervisor.disk.usage import Counted, Usage
 from daemon.supervisor.tenants.tenant import Tenant
-
-_MIB = 1 << 20
 
 
 class TenantDisk:
@@ -44,6 +43,6 @@ class TenantDisk:
         uid = self._uid(tenant.name) if self._uid is not None else None
         if uid is not None and self.has_quotas(data):
             found = quotas.quota(data, uid)
-            return Usage(found.used_bytes / _MIB, found.files)
+            return Usage(found.used_bytes / MIB, found.files)
         accounts = self._paths.run / "sandbox" / f"{tenant.name}.disk"  # no tenant's name has a dot
         return await asyncio.to_thread(Counted(tenant.name, data, accounts, uid).usage, bound)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.core.errors import StartRefused
-from daemon.core.files.disk import Bound
+from daemon.supervisor.disk.bound import Bound
 
 _QUOTACTL_FD = 443  # the same on all of Linux's processors
 _USRQUOTA = 0

@@ -16,14 +16,14 @@ from itertools import islice
 from pathlib import Path
 
 from daemon.core.errors import InternalError
-from daemon.core.files.disk import Bound
+from daemon.core.units import MIB
+from daemon.supervisor.disk.bound import Bound
 from daemon.supervisor.isolation.data_folders import as_tenant
 from daemon.supervisor.isolation.sandbox import Sandbox, write_accounts
 
 TIMEOUT_S = 30.0
 ANY = Bound(1 << 40, 200_000)  # for a folder that has no bound of its own: so far it is counted
 _BLOCK_BYTES = 512  # of `st_blocks` and find's %b
-_MIB = 1 << 20
 _MOST_HELD = 200_000
 # A file with several names counts once. Names are never printed: what a tenant calls a file is nobody's input.
 _COUNT = """
@@ -60,11 +60,11 @@ class Counted:
 
     def usage(self, bound: Bound) -> Usage:
         """Takes its time, TIMEOUT_S at most. Raises InternalError, OSError."""
-        most = bound.megabytes * _MIB // _BLOCK_BYTES
+        most = bound.megabytes * MIB // _BLOCK_BYTES
         command = ["sh", "-c", _COUNT, str(self.data), str(most), str(bound.files)]
         blocks, files = map(int, (self._by_root(command) if self.uid is not None else _plainly(command)).split())
         held = held_open(self.uid, self.data.stat().st_dev) if self.uid is not None else 0
-        return Usage((blocks * _BLOCK_BYTES + held) / _MIB, files)
+        return Usage((blocks * _BLOCK_BYTES + held) / MIB, files)
 
     def _by_root(self, command: list[str]) -> str:
         """With the right to read what its owner closed, and no other; the folder is shown read-only."""

@@ -2,7 +2,7 @@
 
 What is free is looked at each second, which costs nothing; tenants are measured when it has fallen by a step, and every
 now and then: those that have a limit, and all when what is free nears the floor. Past its bound
-(`core.disk.bound_of`) a tenant is ended: its own encoder refuses writes long before.
+(`core.bound_of`) a tenant is ended: its own encoder refuses writes long before.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.core.errors import VecwardError
-from daemon.core.files import disk
+from daemon.core.units import MIB
+from daemon.supervisor.disk.bound import Bound, bound_of
 from daemon.supervisor.disk.usage import ANY, Usage
 from daemon.supervisor.process.encoder_process import EncoderProcess
 from daemon.supervisor.records.events import EventLog, EventName
@@ -36,10 +37,9 @@ _STEP_MB, _STEP_FILES = 256.0, 2000.0
 _STEP_SHARE = 16  # … or this part of a small file system
 _FILES_SHARE = 100  # free files are few below this part; a file system without a table of files never has few
 _LEAST_GROWN_MB = 1.0  # less is no tenant's fault
-_MIB = 1 << 20
 DISK = "disk"  # the warning's key
 
-Measure = Callable[[Tenant, disk.Bound], Awaitable[Usage]]
+Measure = Callable[[Tenant, Bound], Awaitable[Usage]]
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class DiskWatch:
 
     async def _check(self, tenant: Tenant, now: float, slots: asyncio.Semaphore) -> None:
         process = tenant.process
-        bound = disk.bound_of(_limit(tenant))
+        bound = bound_of(_limit(tenant))
         try:
             async with slots:
                 usage = await self._measure(tenant, bound or ANY)
@@ -175,7 +175,7 @@ class DiskWatch:
         if bound is not None and usage.passes(bound) and tenant.process is process:
             await self._end(tenant, usage, bound)
 
-    async def _end(self, tenant: Tenant, usage: Usage, bound: disk.Bound) -> None:
+    async def _end(self, tenant: Tenant, usage: Usage, bound: Bound) -> None:
         reason = _too_much(tenant, usage, bound)
         self._events.emit(
             EventName.LIMIT_CROSSED, tenant.name, reason=reason, limit="disk_mb", value_mb=usage.megabytes,
@@ -209,7 +209,7 @@ def _limit(tenant: Tenant) -> int | None:
     return tenant.config.limits.disk_mb if tenant.config is not None else None
 
 
-def _too_much(tenant: Tenant, usage: Usage, bound: disk.Bound) -> str:
+def _too_much(tenant: Tenant, usage: Usage, bound: Bound) -> str:
     what = f"{usage.megabytes:.0f} MB" if usage.megabytes > bound.megabytes else f"more than {bound.files} files"
     return (
         f"cannot let it go on: its folder holds {what}, and twice limits.disk_mb and 64 MB, {bound.megabytes} MB in at "
@@ -229,5 +229,5 @@ def _disks(folders: Sequence[Path]) -> dict[Free, list[int]]:
 
 def _free(device: int, folder: Path) -> Free:
     state = os.statvfs(folder)
-    size = state.f_frsize / _MIB
+    size = state.f_frsize / MIB
     return Free(device, state.f_bavail * size, state.f_blocks * size, state.f_favail, state.f_files)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from daemon.core.units import mib
 from daemon.core.wire import NO_GPU
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,6 @@ log = logging.getLogger(__name__)
 DEADLINE_S = 5.0
 ABSENT_KEPT_S = 10.0  # a driver may be loaded later; until then nobody looks for it again
 CONTROL_NODE = Path("/dev/nvidiactl")
-MIB = 1 << 20
 
 T = TypeVar("T")
 
@@ -182,8 +182,8 @@ def _read_device(nvml: Any, index: int) -> Device:
         uuid=nvml.nvmlDeviceGetUUID(handle),
         name=nvml.nvmlDeviceGetName(handle),
         minor=_if_told(nvml, lambda: nvml.nvmlDeviceGetMinorNumber(handle)),
-        memory_mb=round(memory.total / MIB, 1),
-        used_mb=round(memory.used / MIB, 1),
+        memory_mb=mib(memory.total),
+        used_mb=mib(memory.used),
         temperature_c=_if_told(nvml, lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
         utilisation_percent=_if_told(nvml, lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu),
         users=tuple(_user(each) for each in nvml.nvmlDeviceGetComputeRunningProcesses(handle)),
@@ -193,7 +193,7 @@ def _read_device(nvml: Any, index: int) -> Device:
 
 def _user(process: Any) -> GpuUser:
     used = process.usedGpuMemory
-    return GpuUser(process.pid, None if used is None else round(used / MIB, 1))
+    return GpuUser(process.pid, None if used is None else mib(used))
 
 
 def _if_told(nvml: Any, ask: Callable[[], Any]) -> Any:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from daemon.core.process_memory import resident_mb
 from daemon.supervisor.gpu import users
 from daemon.supervisor.gpu.nvml import Device
 from daemon.supervisor.process.encoder_process import EncoderProcess
-from daemon.supervisor.process.memory import memory_mb
 from daemon.supervisor.records.events import EventName
 from daemon.supervisor.states import Trigger
 from daemon.supervisor.tenants.tenant import Tenant
@@ -45,7 +45,7 @@ class MemoryChecks:
         if process is None or process.pid is None or tenant.config is None:
             return
         limits = tenant.config.limits
-        used_mb = memory_mb(process.pid)
+        used_mb = resident_mb(process.pid)
         tenant.gpu_memory_mb = self._gpu_memory(tenant, process.pid, reading)
         over = [
             words

@@ -14,12 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.core.units import MIB
+
 log = logging.getLogger(__name__)
 
 CONTROLLERS = ("cpu", "memory", "pids")
 _LEAF = "daemon"
 _PERIOD_US = 100_000
-_MIB = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Cgroups:
         self._leaving.discard(path)
         path.mkdir(exist_ok=True)
         _write(path / "pids.max", str(limits.processes))
-        _write(path / "memory.max", str(limits.memory_mb * _MIB) if limits.memory_mb else "max")
+        _write(path / "memory.max", str(limits.memory_mb * MIB) if limits.memory_mb else "max")
         _write(path / "memory.oom.group", "1")
         if (swap := path / "memory.swap.max").exists():
             _write(swap, "0" if limits.memory_mb else "max")

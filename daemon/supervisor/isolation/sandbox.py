@@ -16,6 +16,7 @@ from pathlib import Path
 
 import daemon
 from daemon.core.errors import StartRefused
+from daemon.core.units import MIB
 
 SOURCE_ROOT = Path(daemon.__file__).resolve().parent.parent
 _PACKAGE = SOURCE_ROOT / "daemon"
@@ -28,7 +29,6 @@ _NETWORK_FILES = (
     *("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"),
     *("/etc/ssl", "/etc/ca-certificates", "/etc/pki"),
 )
-_MIB = 1 << 20
 _TMP, _SHM = "/tmp", "/dev/shm"  # noqa: S108  (made new in each sandbox)
 
 
@@ -202,7 +202,7 @@ def _folder(path: str) -> tuple[str, ...]:
 
 
 def _tmpfs(path: str, size_mb: int) -> tuple[str, ...]:
-    return ("--perms", "1777", "--size", str(size_mb * _MIB), "--tmpfs", path)
+    return ("--perms", "1777", "--size", str(size_mb * MIB), "--tmpfs", path)
 
 
 def _flags(name: str, values: Iterable[str]) -> Iterator[str]:
@@ -214,8 +214,8 @@ def _rlimits(limits: Limits) -> list[str]:
     wanted = {
         "nproc": (resource.RLIMIT_NPROC, limits.processes),
         "nofile": (resource.RLIMIT_NOFILE, limits.open_files),
-        "fsize": (resource.RLIMIT_FSIZE, limits.file_mb * _MIB),
-        "memlock": (resource.RLIMIT_MEMLOCK, limits.locked_mb * _MIB),
+        "fsize": (resource.RLIMIT_FSIZE, limits.file_mb * MIB),
+        "memlock": (resource.RLIMIT_MEMLOCK, limits.locked_mb * MIB),
         "core": (resource.RLIMIT_CORE, 0),
     }
     return [f"--{name}={value}:{value}" for name, value in _at_most_ours(wanted)]

@@ -20,10 +20,10 @@ from daemon.core.config.tenant_config import TenantConfig, TenantFile
 from daemon.core.encoder_protocol import reembed
 from daemon.core.encoder_protocol.reembed import Done, Loaded, Problem, Step
 from daemon.core.errors import Conflict, InternalError, StartRefused, VecwardError
+from daemon.core.process_memory import resident_mb
 from daemon.supervisor.gpu.placement import Placement
 from daemon.supervisor.launcher import Launcher
 from daemon.supervisor.process.job_process import Aside, running
-from daemon.supervisor.process.memory import memory_mb
 from daemon.supervisor.records.operations import Handle, Operations
 from daemon.supervisor.states import HAS_PROCESS, State
 from daemon.supervisor.tenants.tenant import Tenant
@@ -176,7 +176,7 @@ def obstacle(tenant: Tenant, config: TenantConfig, loaded: Loaded) -> str | None
     pid = tenant.process.pid if tenant.process else None
     return (
         _no_room(config, loaded)
-        or _too_much("memory_mb", config.limits.memory_mb, memory_mb(pid) if pid else None, loaded.memory_mb)
+        or _too_much("memory_mb", config.limits.memory_mb, resident_mb(pid) if pid else None, loaded.memory_mb)
         or _too_much("gpu_memory_mb", config.limits.gpu_memory_mb, tenant.gpu_memory_mb, loaded.gpu_memory_mb)
     )
 

@@ -40,6 +40,6 @@ class LogSweep:
 
     def _tidy(self, tenant: str) -> None:
         try:
-            rotation.put_aside(self._paths.tenant(tenant).encoder_log, self._now().date(), KEPT_DAYS)
+            rotation.rotate(self._paths.tenant(tenant).encoder_log, self._now().date(), KEPT_DAYS)
         except OSError as error:
             log.warning("log-not-put-aside", extra={"tenant": tenant, "reason": str(error)})

@@ -13,9 +13,10 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from daemon.core.files import plain_json, rotation
+from daemon.core.files import plain_json
+from daemon.core.files.rotation import DailyFile, rotated
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +37,9 @@ class TenantLog:
     def __init__(self, path: Path, now: Callable[[], datetime] = utc_now) -> None:
         self._path = path
         self._now = now
-        self._file: BinaryIO | None = None
-        self._day: date | None = None
-        self._size = 0
+        self._file = DailyFile(path, KEPT_DAYS, lambda: now().date(), folder_mode=0o750)
+        self._full_on: date | None = None  # the day whose file reached MAX_DAY_BYTES
         self._lost = 0  # lines that found no room
-        self._torn = False  # the last line was cut off by a full disk
         self._recent: deque[str] = deque(maxlen=20)
         self._followers: set[asyncio.Queue[dict[str, Any]]] = set()
 
@@ -63,9 +62,9 @@ class TenantLog:
                 queue.put_nowait(line)
 
     def _append(self, raw: bytes) -> bool:
-        """False when the day's file is full; its last line says so.
+        """Write a line; False when the day's file is full, which its last line says.
 
-        What finds no room on the disk is counted, and told by the first line that is written again.
+        A line that finds no room on the disk is counted; the first one that is written again tells how many were lost.
         """
         try:
             return self._write(raw)
@@ -74,22 +73,18 @@ class TenantLog:
             return True
 
     def _write(self, raw: bytes) -> bool:
-        file = self._open_for_today()
-        if self._size > MAX_DAY_BYTES:
+        self._file.open()
+        if self._full_on == self._file.day:
             return False
-        self._size += len(raw)
-        if self._size > MAX_DAY_BYTES:
-            about = {"at": self._now().isoformat(timespec="milliseconds"), "event": "log-full", "bytes": MAX_DAY_BYTES}
-            raw = json.dumps(about).encode() + b"\n"
+        if self._file.size + len(raw) > MAX_DAY_BYTES:
+            self._full_on = self._file.day
+            raw = self._notice("log-full", bytes=MAX_DAY_BYTES)
         if self._lost:
-            raw = self._about_lost() + raw
-        if self._torn:
-            raw = b"\n" + raw
-        self._torn = file.write(raw) < len(raw)
-        if self._torn:
-            self._lose("a line was cut off")
-        else:
+            raw = self._notice("log-lines-lost", lines=self._lost) + raw
+        if self._file.write(raw):
             self._lost = 0
+        else:
+            self._lose("a line was cut off")
         return True
 
     def _lose(self, reason: str) -> None:
@@ -97,9 +92,10 @@ class TenantLog:
             log.error("tenant-log-not-written", extra={"reason": reason, "file": str(self._path)})
         self._lost += 1
 
-    def _about_lost(self) -> bytes:
+    def _notice(self, event: str, **figures: int) -> bytes:
+        """A line of the log about itself."""
         at = self._now().isoformat(timespec="milliseconds")
-        return json.dumps({"at": at, "event": "log-lines-lost", "lines": self._lost}).encode() + b"\n"
+        return json.dumps({"at": at, "event": event, **figures}).encode() + b"\n"
 
     def recent(self, count: int = 5) -> list[str]:
         """The last lines of this daemon's life, for a crash's report."""
@@ -108,7 +104,7 @@ class TenantLog:
     def tail(self, count: int) -> list[dict[str, Any]]:
         """The last `count` lines, oldest first; reaches back over rotated files."""
         found: deque[dict[str, Any]] = deque()
-        for path in [self._path, *reversed(rotation.aside_of(self._path))]:
+        for path in [self._path, *reversed(rotated(self._path))]:
             if len(found) >= count:
                 break
             found.extendleft(reversed(_last_lines(path, count - len(found))))
@@ -125,22 +121,8 @@ class TenantLog:
             self._followers.discard(queue)
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def _open_for_today(self) -> BinaryIO:
-        today = self._now().date()
-        if self._file is not None and self._day == today:
-            return self._file
-        self.close()
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        rotation.put_aside(self._path, today, KEPT_DAYS, self._day)
-        self._file = self._path.open("ab", buffering=0)
-        self._size = self._file.tell()
-        self._path.chmod(0o640)
-        self._day = today
-        return self._file
+        """Close the file; the next line opens it again."""
+        self._file.close()
 
 
 def _no_number(name: str) -> float:

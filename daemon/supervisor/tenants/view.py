@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from daemon.core.process_memory import resident_mb
 from daemon.core.wire import TenantView, Title
-from daemon.supervisor.process.memory import memory_mb
 from daemon.supervisor.states import State
 from daemon.supervisor.tenants.tenant import Tenant
 
@@ -62,7 +62,7 @@ def view(tenant: Tenant) -> TenantView:
         restarts=tenant.restarts,
         device=tenant.placement.words if tenant.placement and tenant.placement.uuid else told.device,
         isolation=tenant.isolation or None,
-        memory_mb=memory_mb(process.pid) if process and process.pid else None,
+        memory_mb=resident_mb(process.pid) if process and process.pid else None,
         gpu_memory_mb=tenant.gpu_memory_mb if running else None,
         entries=told.entries,
         revision=told.revision,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -31,10 +33,10 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_it_is_put_aside_daily_and_kept_thirty_days(tmp_path: Path, logger: logging.Logger):
+def test_it_is_rotated_daily_and_kept_thirty_days(tmp_path: Path, logger: logging.Logger):
     now = datetime(2026, 11, 1, 12, tzinfo=UTC)
     path = tmp_path / "log" / "daemon.log"
-    logger.addHandler(logs.DailyFile(path, now=lambda: now))
+    logger.addHandler(logs.DailyHandler(path, now=lambda: now))
     for day in range(40):
         logger.info("day", extra={"number": day})
         now += timedelta(days=1)
@@ -43,18 +45,21 @@ def test_it_is_put_aside_daily_and_kept_thirty_days(tmp_path: Path, logger: logg
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
-def test_lines_that_a_full_disk_took_are_counted(tmp_path: Path, logger: logging.Logger):
+def test_lines_that_a_full_disk_took_are_counted(
+    tmp_path: Path, logger: logging.Logger, monkeypatch: pytest.MonkeyPatch
+):
     path = tmp_path / "daemon.log"
-    handler = logs.DailyFile(path)
-    logger.addHandler(handler)
-    handler._file.close()
-    handler._file = open("/dev/full", "ab", buffering=0)  # noqa: SIM115, PTH123
-    logger.info("one")
-    logger.info("two")
-    handler._file.close()
-    handler._file = path.open("ab", buffering=0)
+    logger.addHandler(logs.DailyHandler(path))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", _no_room)
+        logger.info("one")
+        logger.info("two")
     logger.info("three")
     assert [(line["event"], line.get("lines")) for line in lines(path)] == [("lines-lost", 2), ("three", None)]
+
+
+def _no_room(_fd: int, _raw: bytes) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path):

@@ -18,6 +18,7 @@ from daemon.core.encoder_protocol import progress_page
 from daemon.core.encoder_protocol.control import MAX_PACKET_BYTES, Ready, Refused, Stop, from_encoder
 from daemon.core.errors import StartRefused
 from daemon.core.http import sockets
+from daemon.core.process_memory import resident_mb
 
 _END_S = 10.0
 
@@ -58,12 +59,7 @@ class Measured:
     @property
     def memory_mb(self) -> float | None:
         """Resident, in MiB, as the kernel says."""
-        try:
-            status = Path(f"/proc/{self._process.pid}/status").read_text()
-        except OSError:
-            return None
-        sizes = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS:")]
-        return round(int(sizes[0]) / 1024, 1) if sizes else None
+        return resident_mb(self._process.pid)
 
     def _spawn(self) -> None:
         listener = sockets.bind(self.socket, 0o600)

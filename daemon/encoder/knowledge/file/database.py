@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
 import tempfile
@@ -13,12 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from daemon.core.errors import DiskFull, InternalError, Unavailable, VecwardError
+from daemon.core.files import disk, replace
+from daemon.core.units import MIB
 from daemon.encoder.knowledge.file import schema, sharing
 from daemon.encoder.knowledge.file.other_files import Elsewhere
 
-_MB = 1024 * 1024
 _BUSY_MS = 5000
-_LOG_KEPT = 4 * _MB  # this much of the log stays allocated: on a full disk a small delete can still be written
+_LOG_KEPT = 4 * MIB  # this much of the log stays allocated: on a full disk a small delete can still be written
 _STEPS = 100_000  # some milliseconds
 _SPARE = 16  # a sixteenth of disk_mb is kept for deletes, undo and operations
 BEFORE = ".{}.before"  # the base that another one takes the place of, until that one is open
@@ -32,7 +32,7 @@ class Database:
         """`beside`: another process serves it."""
         self.path = path
         self._shared = sharing.share(path) if beside else None
-        self._limit = None if disk_mb is None else disk_mb * _MB
+        self._limit = None if disk_mb is None else disk_mb * MIB
         self._elsewhere = Elsewhere(path.parent)
         self._log_kept = _LOG_KEPT if self._limit is None else min(_LOG_KEPT, self._limit // 8)
         self.lock = threading.RLock()
@@ -246,7 +246,7 @@ class Database:
                 self._written = self._open_writer()
             except BaseException as error:
                 _put_back(self.path, kept)
-                if isinstance(error, OSError) and error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                if isinstance(error, OSError) and not disk.is_full(error):
                     raise InternalError(f"cannot exchange {self.path}: {error.strerror}") from error
                 raise
             kept.unlink(missing_ok=True)
@@ -272,7 +272,7 @@ class Database:
         if self.log_size():
             raise InternalError(f"cannot exchange {self.path}: another process has it open")
         _remove_log(self.path)
-        schema.sync_folder(self.path.parent)
+        replace.sync_folder(self.path.parent)
 
     # --- errors ---
 
@@ -283,7 +283,7 @@ class Database:
         except sqlite3.Error as error:
             raise self._translate(error) from error
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if disk.is_full(error):
                 raise self._disk_full() from error
             raise
 
@@ -301,18 +301,18 @@ class Database:
         """By trying: SQLite does not tell what it missed, and the disk does not tell of a quota."""
         try:
             with tempfile.TemporaryFile(dir=self.path.parent) as file:
-                os.posix_fallocate(file.fileno(), 0, _MB)
+                os.posix_fallocate(file.fileno(), 0, MIB)
         except OSError as error:
-            return error.errno in (errno.ENOSPC, errno.EDQUOT)
+            return disk.is_full(error)
         return False
 
     def _disk_full(self) -> DiskFull:
         if self._limit is not None and not self._no_space():
             return DiskFull(
-                f"cannot write: knowledge base, index and models reached limits.disk_mb ({self._limit // _MB} MB); "
+                f"cannot write: knowledge base, index and models reached limits.disk_mb ({self._limit // MIB} MB); "
                 "nothing acknowledged is lost. Delete entries with --forget, shorten "
                 "knowledge.history_days, or raise the limit",
-                file=str(self.path), disk_mb=self._limit // _MB,
+                file=str(self.path), disk_mb=self._limit // MIB,
             )  # fmt: skip
         return DiskFull(
             f"cannot write: the disk that holds {self.path} is full; nothing acknowledged is lost. "
@@ -334,8 +334,7 @@ def _exchange(path: Path, fresh: Path, kept: Path) -> None:
     """There is a base under the name `path` at every moment."""
     kept.unlink(missing_ok=True)
     os.link(path, kept)
-    fresh.rename(path)
-    schema.sync_folder(path.parent)
+    replace.rename(fresh, path)
 
 
 def _put_back(path: Path, kept: Path) -> None:

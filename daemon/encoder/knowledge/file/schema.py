@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from daemon.core.errors import StartRefused
+from daemon.core.files import replace
 
 VERSION = 1
 APPLICATION_ID = 0x76776B62  # "vwkb": a foreign SQLite file is not taken for a knowledge base
@@ -82,8 +83,7 @@ def create(path: Path) -> None:
         initialise(db)
     finally:
         db.close()
-    aside.rename(path)
-    sync_folder(path.parent)
+    replace.rename(aside, path)
 
 
 def initialise(db: sqlite3.Connection) -> None:
@@ -94,15 +94,6 @@ def initialise(db: sqlite3.Connection) -> None:
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute(f"PRAGMA user_version = {VERSION}")
     db.execute("PRAGMA journal_mode = WAL")
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes a rename in `folder` last over a power cut."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def ensure(path: Path) -> None:
@@ -176,5 +167,4 @@ def copy_to(db: sqlite3.Connection, target: Path) -> None:
         raise
     finally:
         copy.close()
-    aside.rename(target)
-    sync_folder(target.parent)
+    replace.rename(aside, target)

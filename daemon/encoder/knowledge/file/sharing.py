@@ -6,19 +6,19 @@ file's log taken for the new file's.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from daemon.core.errors import Unavailable
+from daemon.core.files import locks
 
 
 def share(path: Path) -> int:
     """The descriptor that holds the lock, until it is closed; waits for an exchange to end."""
     fd = _open(path)
-    fcntl.flock(fd, fcntl.LOCK_SH)
+    locks.lock(fd, shared=True)
     return fd
 
 
@@ -34,15 +34,12 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def _take(fd: int) -> None:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not locks.try_lock(fd):
         raise Unavailable(
             "cannot exchange the knowledge base: a second process works on it (a change of the model, say); "
             "wait for its end, then try again"
-        ) from None
+        )
 
 
 def _open(path: Path) -> int:
-    lock = path.with_name(f"{path.name}.lock")
-    return os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    return locks.open_file(path.with_name(f"{path.name}.lock"))

@@ -15,8 +15,8 @@ import torch
 
 from daemon.core.config.tenant_config import LimitsConfig
 from daemon.core.errors import StartRefused
+from daemon.core.units import MIB
 
-_MIB = 1 << 20
 # CUDA's own context on the GPU counts towards the limit but is not PyTorch's to bound; 300 to 500 MiB are usual.
 _CONTEXT_MB = 512
 
@@ -89,9 +89,9 @@ def _uuid(properties: Any) -> str | None:
 def _bound_memory(device: str, memory_mb: int | None, total: int) -> None:
     if memory_mb is None:
         return
-    if memory_mb * _MIB > total:
+    if memory_mb * MIB > total:
         raise StartRefused(
-            f"cannot use {device} with limits.gpu_memory_mb {memory_mb}: it has {total // _MIB} MiB; lower the limit",
+            f"cannot use {device} with limits.gpu_memory_mb {memory_mb}: it has {total // MIB} MiB; lower the limit",
             device=device,
         )
     if memory_mb <= _CONTEXT_MB:
@@ -100,4 +100,4 @@ def _bound_memory(device: str, memory_mb: int | None, total: int) -> None:
             "raise the limit",
             device=device,
         )
-    torch.cuda.set_per_process_memory_fraction((memory_mb - _CONTEXT_MB) * _MIB / total, 0)
+    torch.cuda.set_per_process_memory_fraction((memory_mb - _CONTEXT_MB) * MIB / total, 0)

@@ -26,7 +26,7 @@ OPERATION = wire.Operation(
 CHILD = """
 import os, sys
 from pathlib import Path
-from daemon.encoder.knowledge.file import schema
+from daemon.core.files import replace
 from tests.support.knowledge import open_base
 
 steps = int(sys.argv[2])
@@ -41,7 +41,7 @@ def counted(function):
 
 base = open_base(Path(sys.argv[1]))
 base.page(None, 1, None)
-for owner, name in ((os, "link"), (Path, "rename"), (Path, "unlink"), (schema, "sync_folder"), (os, "fsync")):
+for owner, name in ((os, "link"), (Path, "rename"), (Path, "unlink"), (replace, "sync_folder"), (os, "fsync")):
     setattr(owner, name, counted(getattr(owner, name)))
 base.replace_with(Path(sys.argv[1]).with_name("fresh.db"), 1.0)
 print("whole", flush=True)
