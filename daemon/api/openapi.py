@@ -29,7 +29,6 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "from": {"type": "string", "description": "the tenant that the backup is of, if it is another one"},
 }
 
-BACKUP = "application/x-tar"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 _BODIES: dict[str, dict[str, Any]] = {
@@ -38,15 +37,15 @@ _BODIES: dict[str, dict[str, Any]] = {
     "import_entries": {
         row.media_type: {"schema": {"type": "string", "description": row.reads}} for row in formats.FORMATS
     },
-    "restore": {BACKUP: _BINARY},
+    "restore": {wire.BACKUP_MEDIA_TYPE: _BINARY},
     "openai_embeddings": {"application/json": {"schema": {"type": "object"}}},
 }
 
 _ANSWERS: dict[str, tuple[str, ...]] = {
     "export_entries": formats.MEDIA_TYPES,
     "metrics": ("text/plain",),
-    "backup": (BACKUP,),
-    "salvage": (BACKUP,),
+    "backup": (wire.BACKUP_MEDIA_TYPE,),
+    "salvage": (wire.BACKUP_MEDIA_TYPE,),
     "events": ("application/json", "text/event-stream"),
     "logs": ("application/json", "application/x-ndjson"),
 }

@@ -26,12 +26,9 @@ def usage(
     with settings(ctx).client() as client:
         found = client.usage(tenant)
     if as_json:
-        print_json(found)
+        print_json(found.model_dump(mode="json"))
     else:
-        from daemon.core.wire import UsagePage
-
-        days = UsagePage.model_validate(found).usage
-        table(_COLUMNS, [_row(day) for day in days], right=_COLUMNS[2:])
+        table(_COLUMNS, [_row(day) for day in found.usage], right=_COLUMNS[2:])
 
 
 def _row(day: UsageDay) -> tuple[object, ...]:
@@ -46,4 +43,4 @@ def _figure(number: float, unit: Unit) -> object:
 def openapi(ctx: typer.Context, as_json: Json = False) -> None:  # noqa: ARG001 (it is JSON either way)
     """Print the description of the HTTP API, OpenAPI 3.1."""
     with settings(ctx).client() as client:
-        print_json(client.openapi())
+        print_json(client.openapi().model_dump(mode="json"))

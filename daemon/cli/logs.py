@@ -25,7 +25,7 @@ def logs(
             for written in client.follow_logs(tenant, tail):
                 print_json(written) if as_json else line(log_line(written))
             return
-        found = client.logs(tenant, tail)
+        found = client.logs(tenant, tail).lines
     if as_json:
         print_json({"lines": found})
         return

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Literal, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
 from daemon.client.lines import lines, server_sent
 from daemon.client.transport import M, Options, Transport, read_answer, segment, to_json, with_query
+from daemon.client.uploads import Upload, opened
 from daemon.core import formats, wire
 from daemon.core.encoder_protocol.reembed import Plan
 from daemon.core.formats import FormatName
@@ -19,7 +18,6 @@ from daemon.core.roles import Role
 
 ImportMode = Literal["add", "set"]
 VectorKind = Literal["query", "document"]
-_PART_BYTES = 1 << 20
 
 
 class AuditFilters(TypedDict, total=False):
@@ -73,13 +71,13 @@ class AsyncClient:
     async def gpus(self) -> wire.GpuList:
         return await self._ask(wire.GpuList, "GET", "/v1/gpus")
 
-    async def openapi(self) -> dict[str, Any]:
+    async def openapi(self) -> wire.OpenApi:
         """The API's own description, OpenAPI 3.1."""
-        return _object(await self._get("/openapi.json"))
+        return await self._ask(wire.OpenApi, "GET", "/openapi.json")
 
-    async def usage(self, tenant: str | None = None) -> dict[str, Any]:
-        """The metering of one tenant, or of all that the caller administers."""
-        return _object(await self._get("/v1/usage" if tenant is None else _path(tenant, "usage")))
+    async def usage(self, tenant: str | None = None) -> wire.UsagePage:
+        """The usage of one tenant, or of all that the caller administers, by day, newest first."""
+        return await self._ask(wire.UsagePage, "GET", "/v1/usage" if tenant is None else _path(tenant, "usage"))
 
     async def audit(
         self,
@@ -88,7 +86,7 @@ class AsyncClient:
         tenant: str | None = None,
         **filters: Unpack[AuditFilters],
     ) -> wire.AuditPage:
-        """Who did what, newest first; `next` of a page is the `before` of the following one."""
+        """Lines of the audit log, newest first; `next` of a page is the `before` of the following one."""
         target = with_query("/v1/audit", before=before, limit=limit, tenant=tenant, **filters)
         return await self._ask(wire.AuditPage, "GET", target)
 
@@ -128,7 +126,7 @@ class AsyncClient:
         return await self._ask(wire.TenantView, "PUT", target, body=yaml, media_type="application/yaml")
 
     async def plan_tenant(self, tenant: str, yaml: bytes) -> Plan:
-        """What `put_tenant` with these bytes would do; a new model is loaded for the answer, and let go."""
+        """The effects of `put_tenant` with these bytes; a new model is loaded for the answer, and let go."""
         target = _path(tenant, "plan")
         return await self._ask(Plan, "POST", target, body=yaml, media_type="application/yaml")
 
@@ -217,11 +215,14 @@ class AsyncClient:
         return await self._ask(wire.Deleted, "POST", target, body=body, if_match=if_match)
 
     async def import_entries(
-        self, tenant: str, data: bytes, media_type: str, mode: ImportMode = "add", if_match: int | None = None
+        self, tenant: str, data: Upload, media_type: str, mode: ImportMode = "add", if_match: int | None = None
     ) -> wire.Operation:
-        """Starts an import of a file whose format the media type names (`daemon/core/formats.py`)."""
+        """Starts an import of a file whose format the media type names (`daemon/core/formats.py`).
+
+        `data`: the file's bytes, its path, the open file, or its chunks; only the first is held in memory as a whole.
+        """
         target = with_query(_path(tenant, "import"), mode=mode)
-        return await self._operate("POST", target, body=data, media_type=media_type, if_match=if_match)
+        return await self._upload(target, data, media_type, if_match)
 
     async def export(self, tenant: str, format: FormatName = formats.DEFAULT.name) -> AsyncIterator[bytes]:
         """The whole base as a file, in chunks."""
@@ -247,24 +248,21 @@ class AsyncClient:
                 yield chunk
 
     async def restore(
-        self, tenant: str, file: BinaryIO, source: str | None = None, if_match: int | None = None
+        self, tenant: str, file: Upload, source: str | None = None, if_match: int | None = None
     ) -> wire.Operation:
         """Starts to put a backup in the place of the base; BadBackup when the file is none, or damaged.
 
-        `file` is read from where it stands. `source`: the tenant that the backup is of, if it is another one.
+        An open `file` is read from where it stands. `source`: the tenant that the backup is of, if it is another one.
         """
         target = with_query(_path(tenant, "restore"), **{"from": source})
-        body = _parts(file)
-        return await self._operate(
-            "POST", target, body=body, size=_size_left(file), media_type="application/x-tar", if_match=if_match
-        )
+        return await self._upload(target, file, wire.BACKUP_MEDIA_TYPE, if_match)
 
     async def recover(self, tenant: str) -> wire.Operation:
         """Starts to put what is readable of a damaged base in its place; the tenant must not run."""
         return await self._operate("POST", _path(tenant, "recover"))
 
     async def salvage(self, tenant: str) -> AsyncIterator[bytes]:
-        """What is readable of a damaged base, as a backup in chunks; nothing is changed."""
+        """The readable part of a damaged base, as a backup in chunks; nothing is changed."""
         async with self._transport.open("GET", _path(tenant, "salvage")) as response:
             async for chunk in response.chunks():
                 yield chunk
@@ -289,24 +287,23 @@ class AsyncClient:
         return await self._ask(wire.Vector, "GET", target)
 
     async def vector(self, tenant: str, text: str, kind: VectorKind = "query", dims: int = 50) -> wire.Vector:
-        """What the tenant's model makes of a text, as a query or as an entry."""
+        """The vector that the tenant's model gives a text, as a query or as an entry."""
         body = to_json({"text": text, "kind": kind, "dims": dims})
         return await self._ask(wire.Vector, "POST", _path(tenant, "vector"), body=body)
 
     # --- logs and events --------------------------------------------------------------------------
 
-    async def logs(self, tenant: str, tail: int = 100) -> list[dict[str, Any]]:
+    async def logs(self, tenant: str, tail: int = 100) -> wire.LogPage:
         """The last `tail` lines of the tenant's log, oldest first."""
-        target = with_query(_path(tenant, "logs"), tail=tail)
-        return (await self._ask(wire.LogPage, "GET", target)).lines
+        return await self._ask(wire.LogPage, "GET", with_query(_path(tenant, "logs"), tail=tail))
 
-    async def follow_logs(self, tenant: str, tail: int | None = None) -> AsyncIterator[dict[str, Any]]:
+    async def follow_logs(self, tenant: str, tail: int | None = None) -> AsyncIterator[wire.LogLine]:
         """Lines of the tenant's log as they are written, the last `tail` first."""
         target = with_query(_path(tenant, "logs"), follow=True, tail=tail)
         async with self._transport.open("GET", target) as response:
             async for line in lines(response.chunks()):
                 if line.strip():
-                    yield _object(line)
+                    yield _log_line(line)
 
     async def events(self, after: int | None = None, limit: int | None = None) -> wire.EventPage:
         return await self._ask(wire.EventPage, "GET", with_query("/v1/events", after=after, limit=limit))
@@ -320,39 +317,27 @@ class AsyncClient:
 
     # --- ways in ----------------------------------------------------------------------------------
 
-    async def _get(self, target: str) -> bytes:
-        return await self._transport.call("GET", target)
-
     async def _ask(self, model: type[M], method: str, target: str, **options: Unpack[Options]) -> M:
         return read_answer(model, await self._transport.call(method, target, **options))
 
     async def _operate(self, method: str, target: str, **options: Unpack[Options]) -> wire.Operation:
         return (await self._ask(wire.OperationAnswer, method, target, **options)).operation
 
+    async def _upload(self, target: str, upload: Upload, media_type: str, if_match: int | None) -> wire.Operation:
+        async with opened(upload) as source:
+            return await self._operate(
+                "POST", target, body=source.body, size=source.size, media_type=media_type, if_match=if_match
+            )
+
 
 def _path(tenant: str, *rest: str) -> str:
     return "/v1/tenants/" + "/".join(segment(part) for part in (tenant, *rest))
-
-
-async def _parts(file: BinaryIO) -> AsyncIterator[bytes]:
-    while part := await asyncio.to_thread(file.read, _PART_BYTES):
-        yield part
-
-
-def _size_left(file: BinaryIO) -> int | None:
-    """Bytes from where the file stands to its end; None for a pipe."""
-    if not file.seekable():
-        return None
-    at = file.tell()
-    size = file.seek(0, os.SEEK_END) - at
-    file.seek(at)
-    return size
 
 
 def _given(**fields: Any) -> dict[str, Any]:
     return {key: value for key, value in fields.items() if value is not None}
 
 
-def _object(raw: bytes) -> dict[str, Any]:
+def _log_line(raw: bytes) -> wire.LogLine:
     found = json.loads(raw)
     return found if isinstance(found, dict) else {"value": found}

@@ -63,3 +63,9 @@ TENANT_PLAN: dict[str, Any] = {
     "tenant": "acme", "action": "change", "restart": True, "reembed": False, "notes": [],
     "changes": [{"field": "limits.cpus", "before": None, "after": 2.0, "effect": "restart"}],
 }  # fmt: skip
+OPENAPI: dict[str, Any] = {
+    "openapi": "3.1.0",
+    "info": {"title": "vecward", "version": "0.1.0"},
+    "paths": {},
+    "components": {"schemas": {}},
+}

@@ -64,7 +64,7 @@ class Stub:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         method, target, _ = head[0].split(" ")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
-        asked = Asked(method, target, headers, await reader.readexactly(int(headers.get("content-length", 0))))
+        asked = Asked(method, target, headers, await _body(headers, reader))
         self.asked.append(asked)
         found = self.answers.get(f"{method} {asked.path}", Told(problem("not-found", "cannot find it"), 404))
         told = found if isinstance(found, Told) else found(asked)
@@ -72,6 +72,17 @@ class Stub:
             return False
         await _answer(told, reader, writer)
         return True
+
+
+async def _body(headers: dict[str, str], reader: asyncio.StreamReader) -> bytes:
+    if headers.get("transfer-encoding") != "chunked":
+        return await reader.readexactly(int(headers.get("content-length", 0)))
+    body = b""
+    while size := int(await reader.readline(), 16):
+        body += await reader.readexactly(size)
+        await reader.readexactly(2)
+    await reader.readexactly(2)
+    return body
 
 
 def problem(kind: str, detail: str, **details: Any) -> dict[str, Any]:

@@ -8,9 +8,7 @@ from contextlib import aclosing
 from starlette.responses import Response, StreamingResponse
 
 from daemon.api.context import S, T
-from daemon.core.wire import OperationAnswer
-
-_MEDIA_TYPE = "application/x-tar"
+from daemon.core.wire import BACKUP_MEDIA_TYPE, OperationAnswer
 
 
 async def recover(services: S, tenant: T) -> OperationAnswer:
@@ -22,7 +20,7 @@ async def salvage(services: S, tenant: T) -> Response:
     chunks = services.manager.recovery.salvage(tenant)
     first = await anext(chunks, b"")
     headers = {"content-disposition": f'attachment; filename="{tenant.name}-salvaged.vecward"'}
-    return StreamingResponse(_all(first, chunks), media_type=_MEDIA_TYPE, headers=headers)
+    return StreamingResponse(_all(first, chunks), media_type=BACKUP_MEDIA_TYPE, headers=headers)
 
 
 async def _all(first: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:

@@ -4,7 +4,11 @@ Requests are strict (an unknown key is refused); answers tolerate keys that a ne
 that an older client keeps working. The rest of the product says `wire.Entry`, whatever file that stands in.
 """
 
-from daemon.core.wire.backups import BackupDatabase as BackupDatabase, BackupManifest as BackupManifest
+from daemon.core.wire.backups import (
+    BACKUP_MEDIA_TYPE as BACKUP_MEDIA_TYPE,
+    BackupDatabase as BackupDatabase,
+    BackupManifest as BackupManifest,
+)
 from daemon.core.wire.base import (
     MAX_BODY_BYTES as MAX_BODY_BYTES,
     MAX_DIMS as MAX_DIMS,
@@ -41,6 +45,7 @@ from daemon.core.wire.host import (
     Health as Health,
     HostMemory as HostMemory,
     Info as Info,
+    OpenApi as OpenApi,
     SignedIn as SignedIn,
     SignIn as SignIn,
 )
@@ -69,6 +74,7 @@ from daemon.core.wire.searching import (
 )
 from daemon.core.wire.tenants import (
     Crash as Crash,
+    LogLine as LogLine,
     LogPage as LogPage,
     Rates as Rates,
     TenantPage as TenantPage,

@@ -9,6 +9,8 @@ from pydantic import Field
 
 from daemon.core.wire.base import Answer
 
+BACKUP_MEDIA_TYPE = "application/x-tar"
+
 
 class BackupDatabase(Answer):
     """`sha256` is of the whole file, in hexadecimal."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import ConfigDict
+
 from daemon.core.wire.base import Answer, Request
 
 
@@ -11,6 +13,16 @@ class Health(Answer):
     status: Literal["ok"] = "ok"
     version: str
     uptime_s: float
+
+
+class OpenApi(Answer):
+    """The description of the API, OpenAPI 3.1; its other members are kept as they come."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    openapi: str
+    info: dict[str, Any]
+    paths: dict[str, Any]
 
 
 class HostMemory(Answer):

@@ -88,5 +88,10 @@ class UsagePage(Answer):
     usage: list[UsageDay]
 
 
+LogLine = dict[str, Any]  # at, level, event, and what varies with the event
+
+
 class LogPage(Answer):
-    lines: list[dict[str, Any]]
+    """Lines of a tenant's log, oldest first."""
+
+    lines: list[LogLine]

@@ -241,7 +241,8 @@ def test_following_shows_what_happens_and_ends_with_ctrl_c(
     assert process.stdout is not None
     json.loads(process.stdout.readline())  # what was there before: it follows from here on
     with daemon.client() as client:
-        before = len(client.events(after=0, limit=1000).events if what[0] == "events" else client.logs("acme", 1000))
+        events, lines = client.events(after=0, limit=1000).events, client.logs("acme", 1000).lines
+    before = len(events if what[0] == "events" else lines)
     shell.json("restart", "acme")
     for _ in range(before):  # the first was read above, so the last of these is new
         json.loads(process.stdout.readline())

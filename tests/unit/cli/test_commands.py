@@ -28,7 +28,7 @@ SAME_AS_API: dict[str, tuple[list[str], str, Any]] = {
     "events": (["events"], "GET /v1/events", {"events": [answers.EVENT], "next": 1}),
     "usage": (["usage"], "GET /v1/usage", answers.USAGE),
     "usage of one": (["usage", "acme"], f"GET {T}/usage", answers.USAGE),
-    "openapi": (["openapi"], "GET /openapi.json", {"openapi": "3.1.0"}),
+    "openapi": (["openapi"], "GET /openapi.json", answers.OPENAPI),
     "start": (["start", "acme", "--no-wait"], f"POST {T}/start", answers.operation()),
     "stop": (["stop", "acme"], f"POST {T}/stop", answers.operation("done")),
     "restart": (["restart", "acme"], f"POST {T}/restart", answers.operation("done")),

@@ -23,8 +23,8 @@ CALLS: dict[str, tuple[Call, str, Any, str, Any]] = {
     "health": (lambda c: c.health(), "GET /v1/health", answers.HEALTH, "", None),
     "info": (lambda c: c.info(), "GET /v1/info", answers.INFO, "", None),
     "gpus": (lambda c: c.gpus(), "GET /v1/gpus", {"gpus": [], "note": "no GPU on this host"}, "", None),
-    "openapi": (lambda c: c.openapi(), "GET /openapi.json", {"openapi": "3.1.0"}, "", None),
-    "usage": (lambda c: c.usage("acme"), f"GET {T}/usage", {"queries": 3}, "", None),
+    "openapi": (lambda c: c.openapi(), "GET /openapi.json", answers.OPENAPI, "", None),
+    "usage": (lambda c: c.usage("acme"), f"GET {T}/usage", answers.USAGE, "", None),
     "audit": (
         lambda c: c.audit(5, 2, "acme"),
         "GET /v1/audit",

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from daemon.core import wire
 from daemon.core.errors import BadBackup
 
-MEDIA_TYPE = "application/x-tar"
+MEDIA_TYPE = wire.BACKUP_MEDIA_TYPE
 FORMAT_VERSION = 1
 _MANIFEST, _DATABASE = "manifest.json", "knowledge.db"
 _BLOCK = tarfile.BLOCKSIZE
