@@ -1,24 +1,46 @@
-"""Pages of the repository (README.md and the like), as tests read them."""
+"""Pages, folders and files of the repository, as the tests of documentation read them."""
 
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CONTRACT = CHECKOUT / "daemon" / "README.md"
+ROOMS = ("daemon", "console", "tests")
+_TOP = (*ROOMS, "deploy", "tenants.d")
+_TEXT = {".py", ".md", ".yaml", ".toml", ".sh", ".css", ".js", ".html", ".c", ".sql"}
 
 _CITED = re.compile(r'daemon/README\.md,\s+(?:#\s+)?"([^"]+)"')
 _QUOTED = re.compile(r"`([^`\n]+)`")
 
 
-def tracked() -> list[Path]:
-    """Files of the checkout, relative to it: those that git has, and new ones that it does not ignore."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True).stdout.decode().split("\0")
-    return [Path(name) for name in sorted(set(names)) if name and (CHECKOUT / name).is_file()]
+def folders(top: Path) -> Iterator[Path]:
+    """A folder and all below it; caches and hidden ones are none."""
+    yield top
+    for path in sorted(top.iterdir()):
+        if path.is_dir() and path.name != "__pycache__" and not path.name.startswith("."):
+            yield from folders(path)
+
+
+def things(folder: Path) -> list[str]:
+    """Names that one sees on entering a folder: empty `__init__.py` and `py.typed` say nothing, caches are no part."""
+    return sorted(path.name for path in folder.iterdir() if _is_seen(path))
+
+
+def _is_seen(path: Path) -> bool:
+    if path.name.startswith(".") or path.name == "__pycache__":
+        return False
+    return path.is_dir() or path.stat().st_size > 0
+
+
+def files() -> Iterator[Path]:
+    """Text files of the repository."""
+    yield from (path for path in sorted(CHECKOUT.iterdir()) if path.suffix in _TEXT and path.is_file())
+    for top in _TOP:
+        for folder in folders(CHECKOUT / top):
+            yield from (path for path in sorted(folder.iterdir()) if path.suffix in _TEXT and path.is_file())
 
 
 def sections(page: Path) -> dict[str, str]:
@@ -34,7 +56,7 @@ def quoted(text: str) -> set[str]:
 
 def citations() -> Iterator[tuple[Path, str]]:
     """Each citation of the contract, with the file that it stands in."""
-    for path in tracked():
-        if path.suffix in (".py", ".md", ".yaml", ".toml", ".sh") and path != CONTRACT.relative_to(CHECKOUT):
-            for heading in _CITED.findall((CHECKOUT / path).read_text()):
-                yield path, heading
+    for path in files():
+        if path != CONTRACT:
+            for heading in _CITED.findall(path.read_text()):
+                yield path.relative_to(CHECKOUT), heading

@@ -18,6 +18,8 @@ _CLAUSE_WORDS = """
     since because before after beside besides between behind beyond about above below against through than then
     never not no only also too even still yet just always whether though although unless despite during
     is are was were be been has have had does do did can could may might must shall should will would
+    inside outside around over off out up like such really once neither wherever longer
+    used taken told sent opened counted held loaded said built called asked given
     raises
 """
 NOT_FIRST = frozenset(_CLAUSE_WORDS.split())
@@ -26,7 +28,7 @@ _DESIGN = re.compile(r"design(\.md)?, section \d|shared/(design|house|style)")
 
 
 def docstrings(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and text of each docstring in a file."""
+    """The docstrings of a file, each with its line."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             text = ast.get_docstring(node)
@@ -35,10 +37,10 @@ def docstrings(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def complaint(text: str) -> str | None:
-    """What is wrong with a docstring, or None."""
+    """The rule that a docstring breaks, in words; None: it breaks none."""
     lines = text.split("\n")
     first = lines[0].strip()
-    word = re.match(r"[A-Za-z']+", first)
+    word = re.match(r"[A-Za-z'-]+", first)
     if word and word.group().lower() in NOT_FIRST:
         return f"begins with '{word.group()}'"
     if not first.endswith((".", "!", "?", ":")):
