@@ -5,28 +5,43 @@ from __future__ import annotations
 import gradio as gr
 from gradio.themes.utils import colors, sizes
 
-# Whatever the reader's system has: no font is loaded from anywhere.
+# Fonts of the reader's own system: none is loaded from anywhere.
 FONT = [
-    "system-ui", "-apple-system", "Segoe UI", "Noto Sans", "PingFang SC", "Hiragino Sans GB", "Microsoft YaHei",
-    "Noto Sans CJK SC", "sans-serif",
-]  # fmt: skip
+    "system-ui",
+    "-apple-system",
+    "Segoe UI",
+    "Noto Sans",
+    "PingFang SC",
+    "Hiragino Sans GB",
+    "Microsoft YaHei",
+    "Noto Sans CJK SC",
+    "sans-serif",
+]
 MONO = ["ui-monospace", "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", "Noto Sans Mono CJK SC", "monospace"]
 
-INK = colors.Color(
-    name="ink", c50="#eef3f8", c100="#dbe6f0", c200="#bccfe0", c300="#92b0ca", c400="#648bae", c500="#456f95",
-    c600="#35597b", c700="#2c4964", c800="#273e54", c900="#1f2f40", c950="#141f2b",
-)  # fmt: skip
-PAPER = colors.Color(
-    name="paper", c50="#faf9f7", c100="#f3f1ed", c200="#e6e2db", c300="#d3cdc3", c400="#a8a196", c500="#7b756c",
-    c600="#5c5750", c700="#3b3a38", c800="#262729", c900="#1b1d20", c950="#131518",
-)  # fmt: skip
+
+def _color(name: str, shades: str) -> colors.Color:
+    """Name a colour's shades, from the lightest (50) to the darkest (950)."""
+    steps = ("c50", "c100", "c200", "c300", "c400", "c500", "c600", "c700", "c800", "c900", "c950")
+    return colors.Color(name=name, **dict(zip(steps, shades.split(), strict=True)))
+
+
+INK = _color("ink", "#eef3f8 #dbe6f0 #bccfe0 #92b0ca #648bae #456f95 #35597b #2c4964 #273e54 #1f2f40 #141f2b")
+PAPER = _color("paper", "#faf9f7 #f3f1ed #e6e2db #d3cdc3 #a8a196 #7b756c #5c5750 #3b3a38 #262729 #1b1d20 #131518")
 
 
 def theme() -> gr.themes.Base:
+    """Make the theme, light and dark."""
     made: gr.themes.Base = gr.themes.Base(
-        primary_hue=INK, secondary_hue=INK, neutral_hue=PAPER, font=FONT, font_mono=MONO,
-        radius_size=sizes.radius_lg, spacing_size=sizes.spacing_md, text_size=sizes.text_md,
-    )  # fmt: skip
+        primary_hue=INK,
+        secondary_hue=INK,
+        neutral_hue=PAPER,
+        font=FONT,
+        font_mono=MONO,
+        radius_size=sizes.radius_lg,
+        spacing_size=sizes.spacing_md,
+        text_size=sizes.text_md,
+    )
     return made.set(
         body_background_fill="*neutral_100",
         body_background_fill_dark="*neutral_950",

@@ -7,8 +7,8 @@ from typing import Any
 
 from console.components.markup import Html, el, join, show_controls
 from console.components.notices import notice
-from console.i18n import Words
-from console.view_models.tenants import moment
+from console.messages import Words
+from console.view_models.status import moment
 from daemon.core import wire
 
 _COLUMNS = ("at", "principal", "tenant", "action", "outcome")

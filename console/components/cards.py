@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from console.components.markup import Html, el, link_target, user_text
 from console.components.notices import notice, warning
-from console.i18n import Words
-from console.view_models.tenants import Card, Results
+from console.messages import Words
+from console.view_models.search import Card, Results
 
 _LINKED = frozenset({"source", "url"})
 

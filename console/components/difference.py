@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from console.components.markup import Html, el, user_text
 from console.components.notices import notice, warning
-from console.i18n import Words, known
-from console.view_models.tenants import LISTED, Difference, RefusedLine
+from console.messages import Words, known
+from console.view_models.lines import LISTED, Difference, RefusedLine
 from daemon.core import wire
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from console.components.cards import detail
 from console.components.markup import Html, el, user_text
 from console.components.notices import notice
-from console.i18n import Words
-from console.view_models.tenants import one_line, scalar_text
+from console.messages import Words
+from console.view_models.metadata import scalar_text
+from console.view_models.status import one_line
 from daemon.core import wire
 
 

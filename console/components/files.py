@@ -8,9 +8,9 @@ from urllib.parse import quote
 from console.components.difference import refused_lines
 from console.components.markup import Html, el
 from console.components.notices import notice
-from console.i18n import Words, known
+from console.messages import Words, known
 from console.view_models.formats import format_title, import_hint
-from console.view_models.tenants import LISTED, RefusedLine
+from console.view_models.lines import LISTED, RefusedLine
 from daemon.core import formats, wire
 
 

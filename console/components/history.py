@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from console.components.markup import Html, el
 from console.components.notices import notice
-from console.i18n import Words, known
-from console.view_models.tenants import moment
+from console.messages import Words, known
+from console.view_models.status import moment
 from daemon.core import wire
 
 

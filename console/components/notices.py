@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from console.components.markup import Html, el
-from console.i18n import Words, known
+from console.messages import Words, known
 from daemon.core.errors import Unauthenticated, VecwardError
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from console.components.markup import Html, el, join
 from console.components.notices import warning
-from console.i18n import Language, Words, known
-from console.view_models.tenants import actions, duration, log_text, megabytes, moment, title_of, tone
+from console.messages import Language, Words, known
+from console.view_models.status import actions, duration, log_text, megabytes, moment, tone
+from console.view_models.tenants import title_of
 from daemon.core import wire
 
 

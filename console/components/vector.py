@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from console.components.markup import Html, el
-from console.i18n import Words
-from console.view_models.tenants import Bar, VectorView
+from console.messages import Words
+from console.view_models.vectors import Bar, VectorView
 
 
 def vector(view: VectorView, t: Words) -> Html:

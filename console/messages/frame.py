@@ -23,7 +23,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "用户名或密码不正确，请检查后重试。",
     ),
     "signin.wait": (
-        "Too many attempts. Please wait {seconds} seconds, then try again.",
+        "Too many attempts. Please wait {seconds} s, then try again.",
         "尝试次数过多，请等待 {seconds} 秒后再试。",
     ),
     "signin.ended": ("Your session has ended. Please sign in again.", "会话已结束，请重新登录。"),

@@ -72,7 +72,7 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "文本过长，只能按开头部分检索到。",
     ),
     "refused.duplicate": ("is there already", "已存在"),
-    "refused.too-short": ("is too short: {min} characters or more are needed", "太短：至少需要 {min} 个字符"),
+    "refused.too-short": ("is too short: it needs {min} or more characters", "太短：至少需要 {min} 个字符"),
     "refused.too-long": ("is too long", "太长"),
     # try-out beside the knowledge
     "try.title": ("Try it out", "试一试"),

@@ -1,4 +1,4 @@
-"""The part of the knowledge tab that takes files in and gives them out."""
+"""Files: the part of the knowledge tab that takes files in and gives them out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import gradio as gr
 from console.components.files import encoding_note, ended, progress, refusal
 from console.components.markup import Html, join
 from console.components.notices import problem
-from console.page import Page, clicked
+from console.tabs.page import Page, clicked
 from daemon.client import AsyncClient
 from daemon.core.errors import VecwardError
 from daemon.core.wire import Operation, OperationState
@@ -38,28 +38,31 @@ element.addEventListener('change', async (event) => {
 
 @dataclass(frozen=True)
 class Files:
+    """Parts of the page that others fill."""
+
     group: gr.Accordion
     links: gr.HTML
-    said: gr.HTML
+    message: gr.HTML
 
 
 def files_part(page: Page) -> Files:
+    """Build the part; the knowledge tab fills its links for the chosen tenant."""
     t = page.t
     with gr.Accordion(t("file.title"), open=False, elem_id="files", visible=False) as group:
         links = gr.HTML("", js_on_load=_UPLOAD, elem_id="file-links", apply_default_css=False)
-        said = gr.HTML("", elem_id="file-said", elem_classes="vw-slot", apply_default_css=False)
-    return Files(group, links, said)
+        message = gr.HTML("", elem_id="file-said", elem_classes="vw-slot", apply_default_css=False)
+    return Files(group, links, message)
 
 
 async def follow(page: Page, request: gr.Request, event: gr.EventData) -> AsyncIterator[Html]:
-    """How far the import is, until it has ended."""
+    """Draw the progress of an import until it has ended."""
     data = clicked(event)
     tenant, id_ = data.get("tenant"), data.get("operation")
     if tenant is None or id_ is None:
         yield refusal(data.get("kind", ""), data.get("detail", data.get("error", "")), page.t)
         return
     try:
-        async with page.backend.as_user(request) as client:
+        async with page.daemon.as_user(request) as client:
             min_chars = (await client.tenant(tenant)).min_chars
             async for operation in _operations(client, tenant, id_):
                 if operation.state is OperationState.RUNNING:
@@ -72,7 +75,7 @@ async def follow(page: Page, request: gr.Request, event: gr.EventData) -> AsyncI
 
 
 async def _operations(client: AsyncClient, tenant: str, id_: str) -> AsyncIterator[Operation]:
-    """The operation as it goes on; the last one has ended."""
+    """Give the operation as it goes on; the last one has ended."""
     operation = await client.operation(tenant, id_)
     yield operation
     while operation.state is OperationState.RUNNING:

@@ -1,4 +1,4 @@
-"""Status: every tenant that the user looks after, what it does, and the buttons to change that."""
+"""Status: the state of every tenant that the user looks after, and the buttons that change it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import gradio as gr
 from console.components.markup import Html, el, join
 from console.components.notices import notice, problem
 from console.components.status_cards import host, more, tenant_cards
-from console.i18n import Words
-from console.messages import MESSAGES
-from console.page import BUSY, CLICKS, QUIET, Page, clicked
+from console.messages import MESSAGES, Words
+from console.tabs.page import BUSY, CLICKS, QUIET, Page, clicked
 from console.view_models.tenants import title_of
 from console.web.daemon_access import MAX_TENANTS
 from daemon.client import AsyncClient
@@ -23,19 +22,19 @@ from daemon.core.roles import Role
 EVERY_S = 2.5
 FIRST = 24  # cards; the reader asks for more
 FEW = 6  # tenants that need no filter
-ORDERS = ("name", "state", "-memory_mb", "-entries", "-restarts", "-uptime_s")
 _ACTIONS = ("start", "stop", "restart")
+ORDERS = ("name", "state", "-memory_mb", "-entries", "-restarts", "-uptime_s")
 
 
 def status_tab(page: Page, tab: gr.Tab) -> gr.Timer:
-    """The timer by which it looks; `rest_on` ends that where another tab is looked at."""
-    t, watching = page.t, Watching(page)
+    """Build the tab, and answer the timer by which it refreshes itself."""
+    t, handlers = page.t, StatusHandlers(page)
     gr.HTML(el("p", t("status.intro"), class_="vw-hint vw-intro"), apply_default_css=False)
     with gr.Row(visible=False, equal_height=True, elem_id="status-filter") as row:
         find = gr.Textbox(label=t("status.find"), elem_id="status-find", max_lines=1, max_length=200, min_width=160)
         state = gr.Dropdown(_states(t), value="", label=t("status.state"), elem_id="status-state", min_width=140)
         order = gr.Dropdown(_orders(t), value="name", label=t("status.order"), elem_id="status-order", min_width=140)
-    said = gr.HTML("", elem_id="status-said", elem_classes="vw-slot", apply_default_css=False)
+    message = gr.HTML("", elem_id="status-said", elem_classes="vw-slot", apply_default_css=False)
     cards = gr.HTML(
         "", js_on_load=f"{CLICKS} window.vecward.keepFocus(element);", elem_id="status-cards", apply_default_css=False
     )
@@ -43,10 +42,10 @@ def status_tab(page: Page, tab: gr.Tab) -> gr.Timer:
     timer = gr.Timer(EVERY_S, active=False)
     asked = [find, state, order, shown]
 
-    tab.select(watching.arrive, asked, [row, cards, timer], **QUIET)
-    timer.tick(watching.look, asked, cards, **QUIET, trigger_mode="once")
-    gr.on([find.submit, state.input, order.input], watching.look_anew, asked[:3], [cards, shown], **QUIET)
-    cards.click(watching.act, asked, [said, cards, shown], **BUSY)
+    tab.select(handlers.arrive, asked, [row, cards, timer], **QUIET)
+    timer.tick(handlers.look, asked, cards, **QUIET, trigger_mode="once")
+    gr.on([find.submit, state.input, order.input], handlers.look_anew, asked[:3], [cards, shown], **QUIET)
+    cards.click(handlers.act, asked, [message, cards, shown], **BUSY)
     return timer
 
 
@@ -59,25 +58,17 @@ def _orders(t: Words) -> list[tuple[str, str]]:
     return [(t(f"order.{order.removeprefix('-')}"), order) for order in ORDERS]
 
 
-def rest_on(others: list[gr.Tab], timer: gr.Timer) -> None:
-    for other in others:
-        other.select(_rest, None, timer, **QUIET)
+class StatusHandlers:
+    """Handlers of the status tab."""
 
-
-async def _rest() -> Any:
-    """Nobody looks: nothing is asked."""
-    return gr.Timer(active=False)
-
-
-class Watching:
     def __init__(self, page: Page) -> None:
         self._page = page
         self._t = page.t
 
     async def arrive(self, find: str, state: str, order: str, shown: int, request: gr.Request) -> tuple[Any, Any, Any]:
-        """The filter is drawn where there is something to filter."""
+        """Draw the cards, and the filter where there are enough tenants to filter; begin to refresh."""
         try:
-            async with self._page.backend.as_user(request) as client:
+            async with self._page.daemon.as_user(request) as client:
                 mine = await client.tenants(limit=1, role=Role.TENANT_ADMIN)
         except VecwardError as error:
             return gr.skip(), problem(error, self._t), gr.skip()
@@ -89,7 +80,7 @@ class Watching:
 
     async def look(self, find: str, state: str, order: str, shown: int, request: gr.Request) -> Html:
         try:
-            async with self._page.backend.as_user(request) as client:
+            async with self._page.daemon.as_user(request) as client:
                 tenants, info, gpus = await asyncio.gather(
                     client.tenants(
                         limit=shown, q=find or None, state=state or None, role=Role.TENANT_ADMIN, sort=order
@@ -111,7 +102,7 @@ class Watching:
     async def act(
         self, find: str, state: str, order: str, shown: int, request: gr.Request, event: gr.EventData
     ) -> tuple[Any, Any, Any]:
-        """Start, stop or restart, of which the daemon decides whether this user may; or more cards."""
+        """Start, stop or restart a tenant where the daemon lets this user; or draw more cards."""
         data = clicked(event)
         action, tenant = data.get("action"), data.get("tenant")
         said = gr.skip()
@@ -125,16 +116,16 @@ class Watching:
 
     async def _do(self, request: gr.Request, action: str, tenant: str) -> Html:
         try:
-            async with self._page.backend.as_user(request) as client:
+            async with self._page.daemon.as_user(request) as client:
                 title = title_of(await client.tenant(tenant), self._page.language)
                 await {"start": client.start, "stop": client.stop, "restart": client.restart}[action](tenant)
         except VecwardError as error:
             return problem(error, self._t)
-        return notice(self._t("status.asked", title=title, action=self._t(f"status.{action}")), "good")
+        return notice(self._t(f"asked.{action}", title=title), "good")
 
 
 async def _gpus(client: AsyncClient) -> wire.GpuList | None:
-    """None where the user is no admin of the host: GPUs belong to the host."""
+    """Ask for the GPUs; None where the user is no admin of the host, to which they belong."""
     try:
         return await client.gpus()
     except Forbidden:

@@ -1,4 +1,4 @@
-"""Any base as a table: find, edit, delete and add entries one by one, with their metadata."""
+"""A base as a table: find, edit, delete and add entries one by one, with their metadata."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import gradio as gr
 from console.components.entry_table import Shown, entry_table
 from console.components.markup import Html, el
 from console.components.notices import notice, problem, warning
-from console.page import BUSY, CLICKS, Page, clicked, number
-from console.tabs.lines import status
-from console.view_models.tenants import BadMetadata, metadata_of, metadata_text
+from console.components.status_line import status_line
+from console.tabs.page import BUSY, CLICKS, Page, clicked, number
+from console.view_models.metadata import BadMetadata, metadata_of, metadata_text
 from daemon.client import AsyncClient
 from daemon.core import wire
 from daemon.core.errors import Invalid, RevisionChanged, UnknownEntry, VecwardError, all_kinds
@@ -21,8 +21,11 @@ PAGE = 25
 
 
 @dataclass(frozen=True)
-class Browsing:
-    """Where in the table somebody is. `starts` are the `after` of the pages up to this one."""
+class TableState:
+    """The page of the table that is shown, and the entry that is edited, kept by Gradio between calls.
+
+    `starts` are the `after` of the pages up to this one; `following` is the next page's, None on the last.
+    """
 
     tenant: str | None = None
     revision: int | None = None
@@ -34,16 +37,20 @@ class Browsing:
 
 @dataclass(frozen=True)
 class Table:
+    """Parts of the page that others fill."""
+
     group: gr.Column
-    browsing: gr.State
+    state: gr.State
     find: gr.Textbox
     rows: gr.HTML
-    said: gr.HTML
+    message: gr.HTML
     status: gr.HTML
 
 
 @dataclass(frozen=True)
 class Form:
+    """The form of one entry, new or edited."""
+
     group: gr.Column
     title: gr.HTML
     text: gr.Textbox
@@ -52,20 +59,25 @@ class Form:
     cancel: gr.Button
 
 
-def entries_table(page: Page, status_line: gr.HTML) -> Table:
+def entries_table(page: Page, status: gr.HTML) -> Table:
+    """Build the search field, the rows, and the form of one entry."""
     t = page.t
-    browsing = gr.State(Browsing())
+    state = gr.State(TableState())
     with gr.Column(visible=False) as group:
         with gr.Row(elem_classes="vw-query-row", equal_height=True):
             find = gr.Textbox(
-                label=t("table.find"), placeholder=t("table.find_placeholder"), elem_id="table-find", max_lines=1,
-                max_length=1000, scale=8,
-            )  # fmt: skip
+                label=t("table.find"),
+                placeholder=t("table.find_placeholder"),
+                elem_id="table-find",
+                max_lines=1,
+                max_length=1000,
+                scale=8,
+            )
             new = gr.Button(t("table.new"), elem_id="table-new", scale=1, min_width=120)
-        said = gr.HTML("", elem_id="table-said", elem_classes="vw-slot", apply_default_css=False)
+        message = gr.HTML("", elem_id="table-said", elem_classes="vw-slot", apply_default_css=False)
         form = _form(page)
         rows = gr.HTML("", js_on_load=CLICKS, elem_id="table-rows", apply_default_css=False)
-    table = Table(group, browsing, find, rows, said, status_line)
+    table = Table(group, state, find, rows, message, status)
     _wire(page, table, form, new)
     return table
 
@@ -85,91 +97,89 @@ def _form(page: Page) -> Form:
 
 
 def _wire(page: Page, table: Table, form: Form, new: gr.Button) -> None:
-    handlers = Handlers(page)
+    handlers = TableHandlers(page)
     fields = [form.group, form.title, form.text, form.metadata]
-    after = [table.browsing, table.rows, table.said, table.status]
-    gr.on([table.find.submit], handlers.find, [page.tenant, table.find, table.browsing], after, **BUSY)
-    table.rows.click(handlers.clicked, [page.tenant, table.browsing], [*after, *fields], **BUSY)
-    new.click(handlers.new, [table.browsing], [table.browsing, *fields], **BUSY)
-    form.cancel.click(handlers.cancel, [table.browsing], [table.browsing, form.group], **BUSY)
-    form.save.click(
-        handlers.save, [page.tenant, table.browsing, form.text, form.metadata], [*after, form.group], **BUSY
-    )
+    after = [table.state, table.rows, table.message, table.status]
+    gr.on([table.find.submit], handlers.find, [page.tenant, table.find, table.state], after, **BUSY)
+    table.rows.click(handlers.clicked, [page.tenant, table.state], [*after, *fields], **BUSY)
+    new.click(handlers.new, [table.state], [table.state, *fields], **BUSY)
+    form.cancel.click(handlers.cancel, [table.state], [table.state, form.group], **BUSY)
+    form.save.click(handlers.save, [page.tenant, table.state, form.text, form.metadata], [*after, form.group], **BUSY)
 
 
-async def show(client: AsyncClient, page: Page, browsing: Browsing) -> tuple[Browsing, Html, Html]:
-    """The page of entries where `browsing` is: what it is now, its rows, and the line above them."""
-    found = await client.entries(browsing.tenant or "", after=browsing.starts[-1], limit=PAGE, q=browsing.q or None)
-    browsing = replace(browsing, revision=found.revision, following=found.next)
-    rows = entry_table(Shown(found, len(browsing.starts)), page.t)
-    return browsing, rows, status(found.total, found.revision, page.t, clean=True)
+async def show(client: AsyncClient, page: Page, state: TableState) -> tuple[TableState, Html, Html]:
+    """Read the page of entries that `state` is at: the state now, the rows, and the line above them."""
+    found = await client.entries(state.tenant or "", after=state.starts[-1], limit=PAGE, q=state.q or None)
+    state = replace(state, revision=found.revision, following=found.next)
+    rows = entry_table(Shown(found, len(state.starts)), page.t)
+    return state, rows, status_line(found.total, found.revision, page.t, clean=True)
 
 
 _KEEP = (gr.skip(), gr.skip(), gr.skip(), gr.skip())
 
 
-class Handlers:
-    """Each answers in the order of its outputs: browsing, rows, message, status line; then the form's parts."""
+class TableHandlers:
+    """Handlers of the table; each answers state, rows, message and status line, then the form's parts."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
         self._t = page.t
 
-    async def find(self, tenant: str | None, q: str, browsing: Browsing, request: gr.Request) -> tuple[object, ...]:
-        return await self._show(Browsing(tenant, q=q.strip(), editing=browsing.editing), "", request)
+    async def find(self, tenant: str | None, q: str, state: TableState, request: gr.Request) -> tuple[object, ...]:
+        return await self._show(TableState(tenant, q=q.strip(), editing=state.editing), "", request)
 
     async def clicked(
-        self, tenant: str | None, browsing: Browsing, request: gr.Request, event: gr.EventData
+        self, tenant: str | None, state: TableState, request: gr.Request, event: gr.EventData
     ) -> tuple[object, ...]:
         data = clicked(event)
         action, entry = data.get("action"), number(data.get("id"))
-        browsing = browsing if browsing.tenant == tenant else Browsing(tenant)
-        if action == "next" and browsing.following is not None:
-            forward = replace(browsing, starts=(*browsing.starts, browsing.following))
+        state = state if state.tenant == tenant else TableState(tenant)
+        if action == "next" and state.following is not None:
+            forward = replace(state, starts=(*state.starts, state.following))
             return *await self._show(forward, "", request), *_KEEP
-        if action == "previous" and len(browsing.starts) > 1:
-            return *await self._show(replace(browsing, starts=browsing.starts[:-1]), "", request), *_KEEP
+        if action == "previous" and len(state.starts) > 1:
+            return *await self._show(replace(state, starts=state.starts[:-1]), "", request), *_KEEP
         if action == "delete" and entry is not None:
-            return *await self._delete(browsing, entry, request), *_KEEP
+            return *await self._delete(state, entry, request), *_KEEP
         if action == "edit" and entry is not None:
-            return await self._edit(browsing, entry, request)
+            return await self._edit(state, entry, request)
         return *_KEEP, *_KEEP
 
-    async def new(self, browsing: Browsing) -> tuple[object, ...]:
+    async def new(self, state: TableState) -> tuple[object, ...]:
         opened = gr.update(visible=True), self._title(self._t("table.new"))
-        return replace(browsing, editing=None), *opened, "", ""
+        return replace(state, editing=None), *opened, "", ""
 
-    async def cancel(self, browsing: Browsing) -> tuple[object, ...]:
-        return replace(browsing, editing=None), gr.update(visible=False)
+    async def cancel(self, state: TableState) -> tuple[object, ...]:
+        return replace(state, editing=None), gr.update(visible=False)
 
     async def save(
-        self, tenant: str | None, browsing: Browsing, text: str, metadata: str, request: gr.Request
+        self, tenant: str | None, state: TableState, text: str, metadata: str, request: gr.Request
     ) -> tuple[object, ...]:
-        """Adds or changes one entry. Whatever goes wrong, the form keeps what was typed."""
-        browsing = browsing if browsing.tenant == tenant else Browsing(tenant)
+        """Add or change one entry; where that goes wrong, the form keeps what was typed."""
+        state = state if state.tenant == tenant else TableState(tenant)
         try:
-            said = await self._write(browsing, text, metadata_of(metadata), request)
+            said = await self._write(state, text, metadata_of(metadata), request)
         except BadMetadata as error:
             said = notice(self._t("table.bad_metadata", line=error.line), "bad")
-            return browsing, gr.skip(), said, gr.skip(), gr.skip()
+            return state, gr.skip(), said, gr.skip(), gr.skip()
         except RevisionChanged:
             said = notice(self._t("table.changed"), "warn")
-            return *await self._show(browsing, said, request), gr.skip()
+            return *await self._show(state, said, request), gr.skip()
         except VecwardError as error:
-            return browsing, gr.skip(), problem(error, self._t), gr.skip(), gr.skip()
-        return *await self._show(replace(browsing, editing=None), said, request), gr.update(visible=False)
+            return state, gr.skip(), problem(error, self._t), gr.skip(), gr.skip()
+        return *await self._show(replace(state, editing=None), said, request), gr.update(visible=False)
 
-    async def _write(self, browsing: Browsing, text: str, metadata: wire.Metadata, request: gr.Request) -> Html:
-        if browsing.tenant is None or browsing.revision is None:
+    async def _write(self, state: TableState, text: str, metadata: wire.Metadata, request: gr.Request) -> Html:
+        if state.tenant is None or state.revision is None:
             raise RevisionChanged("cannot save: this page was idle for too long; look at the table again")
-        async with self._page.backend.as_user(request) as client:
-            if browsing.editing is not None:
+        async with self._page.daemon.as_user(request) as client:
+            if state.editing is not None:
                 entry = await client.edit(
-                    browsing.tenant, browsing.editing, text=text, metadata=metadata, if_match=browsing.revision
+                    state.tenant, state.editing, text=text, metadata=metadata, if_match=state.revision
                 )
                 return self._done(notice(self._t("table.saved", id=entry.id), "good"), entry.warnings)
             new = wire.NewEntry(text=text, metadata=metadata)
-            added = await client.add(browsing.tenant, [new], if_match=browsing.revision)
+            added = await client.add(state.tenant, [new], if_match=state.revision)
         if added.refused:
             raise refusal(added.refused[0])
         return self._done(notice(self._t("table.added", id=added.added[0]), "good"), added.warnings)
@@ -177,48 +187,48 @@ class Handlers:
     def _done(self, said: Html, warnings: Mapping[str, str]) -> Html:
         return el("div", said, [warning(kind, words, self._t) for kind, words in warnings.items()])
 
-    async def _delete(self, browsing: Browsing, entry: int, request: gr.Request) -> tuple[object, ...]:
-        if browsing.tenant is None or browsing.revision is None:
-            return await self._show(browsing, notice(self._t("table.changed_delete"), "warn"), request)
+    async def _delete(self, state: TableState, entry: int, request: gr.Request) -> tuple[object, ...]:
+        if state.tenant is None or state.revision is None:
+            return await self._show(state, notice(self._t("table.changed_delete"), "warn"), request)
         try:
-            async with self._page.backend.as_user(request) as client:
-                await client.delete(browsing.tenant, [entry], if_match=browsing.revision)
+            async with self._page.daemon.as_user(request) as client:
+                await client.delete(state.tenant, [entry], if_match=state.revision)
         except RevisionChanged:
-            return await self._show(browsing, notice(self._t("table.changed_delete"), "warn"), request)
+            return await self._show(state, notice(self._t("table.changed_delete"), "warn"), request)
         except VecwardError as error:
-            return browsing, gr.skip(), problem(error, self._t), gr.skip()
-        return await self._show(browsing, notice(self._t("table.deleted", id=entry), "good"), request)
+            return state, gr.skip(), problem(error, self._t), gr.skip()
+        return await self._show(state, notice(self._t("table.deleted", id=entry), "good"), request)
 
-    async def _edit(self, browsing: Browsing, entry: int, request: gr.Request) -> tuple[object, ...]:
+    async def _edit(self, state: TableState, entry: int, request: gr.Request) -> tuple[object, ...]:
         try:
-            found = await self._entry(browsing, entry, request)
+            found = await self._entry(state, entry, request)
         except VecwardError as error:
-            return browsing, gr.skip(), problem(error, self._t), gr.skip(), *_KEEP
-        kept = replace(browsing, editing=entry), gr.skip(), "", gr.skip()
+            return state, gr.skip(), problem(error, self._t), gr.skip(), *_KEEP
+        kept = replace(state, editing=entry), gr.skip(), "", gr.skip()
         title = self._title(self._t("table.editing", id=entry))
         return *kept, gr.update(visible=True), title, found.text, metadata_text(found.metadata)
 
-    async def _entry(self, browsing: Browsing, entry: int, request: gr.Request) -> wire.Entry:
-        async with self._page.backend.as_user(request) as client:
-            page = await client.entries(browsing.tenant or "", after=entry - 1, limit=1)
+    async def _entry(self, state: TableState, entry: int, request: gr.Request) -> wire.Entry:
+        async with self._page.daemon.as_user(request) as client:
+            page = await client.entries(state.tenant or "", after=entry - 1, limit=1)
         if not page.entries or page.entries[0].id != entry:
             raise UnknownEntry(f"cannot edit the entry {entry}: it does not exist any more; load the table again")
         return page.entries[0]
 
-    async def _show(self, browsing: Browsing, said: str, request: gr.Request) -> tuple[object, ...]:
-        if browsing.tenant is None:
-            return browsing, "", notice(self._t("frame.no_tenants")), gr.skip()
+    async def _show(self, state: TableState, said: str, request: gr.Request) -> tuple[object, ...]:
+        if state.tenant is None:
+            return state, "", notice(self._t("frame.no_tenants")), gr.skip()
         try:
-            async with self._page.backend.as_user(request) as client:
-                browsing, rows, line = await show(client, self._page, browsing)
+            async with self._page.daemon.as_user(request) as client:
+                state, rows, line = await show(client, self._page, state)
         except VecwardError as error:
-            return browsing, gr.skip(), problem(error, self._t), gr.skip()
-        return browsing, rows, said, line
+            return state, gr.skip(), problem(error, self._t), gr.skip()
+        return state, rows, said, line
 
     def _title(self, text: str) -> Html:
         return el("h3", text)
 
 
 def refusal(one: wire.Refused) -> VecwardError:
-    """The error that a refused entry would have been, had it been alone."""
+    """Make the error of a refused entry."""
     return all_kinds().get(one.kind, Invalid)(one.reason)

@@ -1,9 +1,8 @@
-"""The words for file formats: of each row in `daemon/core/formats.py`, known to the messages or not."""
+"""Words for file formats: for each row in `daemon/core/formats.py`, known to the messages or not."""
 
 from __future__ import annotations
 
-from console.i18n import Words
-from console.messages import MESSAGES
+from console.messages import MESSAGES, Words
 from daemon.core import formats
 
 

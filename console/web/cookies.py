@@ -1,7 +1,7 @@
-"""Who has signed in: a signed cookie that holds the user's name and the daemon's session string.
+"""The session cookie: signed, it holds the user's name and the daemon's session string.
 
-The daemon checks passwords, counts attempts and ends sessions (the string changes with the password). The
-cookie only carries what the daemon said; the daemon checks it again on every call.
+The daemon checks passwords, counts attempts and ends sessions (the string changes with the password). The cookie
+only carries the daemon's answer; the daemon checks it again on every call.
 """
 
 from __future__ import annotations
@@ -20,19 +20,24 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 MAX_AGE_S = 12 * 3600  # a working day
 KEY_BYTES = 32
-_MAX_ENDED = 10_000
+MAX_ENDED = 10_000  # sessions that are remembered as signed out
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class User:
+    """A user who has signed in, and the session that the daemon gave out for that."""
+
     name: str
     session: str
 
 
 class Cookies:
-    """Makes and reads the session cookie. `name` differs by port: cookies do not know ports."""
+    """Makes and reads the session cookie.
+
+    `name` differs by port: a browser sends a cookie to every port of a host.
+    """
 
     def __init__(self, key: bytes, port: int) -> None:
         self.name = f"vecward_session_{port}"
@@ -43,31 +48,31 @@ class Cookies:
         self._ended: OrderedDict[str, float] = OrderedDict()
 
     def issue(self, user: User) -> str:
-        """A new cookie's value; no two are the same, so that signing out ends this one alone."""
+        """Make a cookie's value; no two are the same, so that signing out ends this one alone."""
         made = self._serializer.dumps([user.name, user.session, secrets.token_hex(8)])
         return made if isinstance(made, str) else made.decode()
 
     def user_of(self, cookies: Mapping[str, str]) -> User | None:
-        """None: no cookie, not ours, too old, or signed out."""
+        """Answer the cookie's user; None where there is no cookie, or it is not ours, too old or signed out."""
         found = self._read(cookies)
         if found is None or found[2] in self._ended:
             return None
         return User(found[0], found[1])
 
     def end(self, cookies: Mapping[str, str]) -> None:
-        """From now on this cookie is worth nothing, also in a copy of it. Forgotten by a restart.
+        """End a cookie, and every copy of it, until the console restarts.
 
-        Known by the number inside: its signature can be written in more than one way.
+        It is remembered by the number inside: the same signature can be written in more than one way.
         """
         found, now = self._read(cookies), time.monotonic()
         if found is None:
             return
-        while self._ended and (len(self._ended) >= _MAX_ENDED or next(iter(self._ended.values())) < now - MAX_AGE_S):
+        while self._ended and (len(self._ended) >= MAX_ENDED or next(iter(self._ended.values())) < now - MAX_AGE_S):
             self._ended.popitem(last=False)
         self._ended[found[2]] = now
 
     def _read(self, cookies: Mapping[str, str]) -> tuple[str, str, str] | None:
-        """Name, session and number of a cookie that was made here and is not too old."""
+        """Read name, session and number of a cookie that was made here and is not too old."""
         value = cookies.get(self.name)
         if value is None:
             return None
@@ -79,9 +84,9 @@ class Cookies:
 
 
 def load_key(path: Path) -> bytes:
-    """The key that signs cookies: kept in a file of mode 0600, so that a restart signs nobody out.
+    """Read the key that signs cookies, or make it: a file of mode 0600, so that a restart signs nobody out.
 
-    Where the file can't be kept the key lives as long as this process; the log says so.
+    Where the file can't be written the key lives as long as this process; the log says so.
     """
     try:
         return _read_or_make(path)

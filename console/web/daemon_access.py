@@ -1,4 +1,4 @@
-"""The one way from a page to the daemon: always as the user whose cookie came with this very request."""
+"""The way from a page to the daemon: always as the user whose cookie came with this very request."""
 
 from __future__ import annotations
 
@@ -16,48 +16,54 @@ from daemon.core.errors import Unauthenticated, Unavailable
 
 CALL_S = 90.0  # longer than the daemon lets a request wait for a tenant that wakes up (wake_wait_s)
 MAX_TENANTS = 1000
-AT_ONCE = 64  # calls of the daemon at a time; the others wait for their turn
+MAX_CALLS = 64  # calls of the daemon at a time; the others wait for their turn
 
 OpenClient = Callable[[User | None, str | None], AsyncClient]
 
 
 @dataclass(frozen=True)
-class Backend:
-    """`open_client` makes a client of the console socket for a user (None: for signing in from that address)."""
+class DaemonAccess:
+    """Connections to the daemon, each made for one call of one user.
+
+    `open_client(user, address)` makes a client of the console socket. For signing in there is no user yet; the
+    address is then the browser's, by which the daemon counts attempts.
+    """
 
     cookies: Cookies
     open_client: OpenClient
-    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CALLS))
 
     def user_of(self, request: gr.Request) -> User:
-        """Raises Unauthenticated; the daemon decides what the user may do."""
-        return self._need(self.cookies.user_of(_cookies_of(request)))
+        """Answer who has signed in, else raise Unauthenticated; the daemon decides what the user may do."""
+        return self.signed_in(_cookies_of(request))
 
-    @asynccontextmanager
-    async def as_user(self, request: gr.Request) -> AsyncIterator[AsyncClient]:
-        """Raises VecwardError of the problem's kind."""
-        async with self.as_(self.user_of(request)) as client:
-            yield client
-
-    @asynccontextmanager
-    async def as_(
-        self, user: User | None, seconds: float = CALL_S, *, address: str | None = None
-    ) -> AsyncIterator[AsyncClient]:
-        try:
-            async with asyncio.timeout(seconds), self._room, self.open_client(user, address) as client:
-                yield client
-        except TimeoutError:
-            raise Unavailable(f"cannot wait any longer: no answer within {seconds:.0f} s; try again") from None
-
-    @staticmethod
-    def _need(user: User | None) -> User:
+    def signed_in(self, cookies: Mapping[str, str]) -> User:
+        """Answer whose session these cookies hold, else raise Unauthenticated."""
+        user = self.cookies.user_of(cookies)
         if user is None:
             raise Unauthenticated("cannot answer: you are not signed in (any more); sign in again")
         return user
 
+    @asynccontextmanager
+    async def as_user(self, request: gr.Request) -> AsyncIterator[AsyncClient]:
+        """Connect as the user of a page's request; raises the VecwardError of what goes wrong."""
+        async with self.connect(self.user_of(request)) as client:
+            yield client
+
+    @asynccontextmanager
+    async def connect(
+        self, user: User | None, seconds: float = CALL_S, *, address: str | None = None
+    ) -> AsyncIterator[AsyncClient]:
+        """Connect as `user`; Unavailable when the work inside takes longer than `seconds`."""
+        try:
+            async with asyncio.timeout(seconds), self._slots, self.open_client(user, address) as client:
+                yield client
+        except TimeoutError:
+            raise Unavailable(f"cannot wait any longer: no answer within {seconds:.0f} s; try again") from None
+
 
 async def all_tenants(client: AsyncClient) -> list[wire.TenantView]:
-    """Every tenant that the user may search, at most MAX_TENANTS."""
+    """List every tenant that the user may search, at most MAX_TENANTS."""
     page = await client.tenants(limit=MAX_TENANTS)
     found = list(page.tenants)
     while page.next is not None and len(found) < MAX_TENANTS:

@@ -1,4 +1,4 @@
-"""Gradio's page made ours on its way out, and the headers that keep browsers careful."""
+"""Gradio's page with our own style and script, and the security headers of every answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _POLICY = (
 
 
 def security_headers(secure: bool) -> tuple[str, list[tuple[bytes, bytes]]]:
-    """A nonce for the scripts of one answer, and its headers."""
+    """Make a nonce for the scripts of one answer, and the answer's headers."""
     nonce = secrets.token_urlsafe(16)
     headers = [
         (b"content-security-policy", _POLICY.format(nonce=nonce).encode()),
@@ -41,7 +41,10 @@ def security_headers(secure: bool) -> tuple[str, list[tuple[bytes, bytes]]]:
 
 
 class PageRewriter:
-    """A `send` that adds the headers, and rewrites Gradio's page; `language` is the page's, None for others."""
+    """A `send` that adds the security headers, and rewrites Gradio's page.
+
+    `language` is the page's; None for every other answer.
+    """
 
     def __init__(self, send: Send, language: str | None, secure: bool) -> None:
         self._send = send
@@ -80,9 +83,9 @@ class PageRewriter:
 
 
 def rewrite(page: str, nonce: str, language: str) -> str:
-    """Own style and script first, scripts with the nonce, nothing that points at other hosts.
+    """Put our own style and script first, give scripts the nonce, and remove what points at other hosts.
 
-    The page's scripts are all Gradio's: what people typed stands in them as JSON, with `<` escaped.
+    The page's scripts are all Gradio's: what people typed is in them as JSON, with `<` escaped.
     """
     page = _FOREIGN_META.sub("", page).replace(_MANIFEST, "")
     page = page.replace('lang="en"', f'lang="{language}"', 1).replace("<head>", f"<head>{_HEAD}", 1)

@@ -1,4 +1,4 @@
-"""The console's side of a browser's connection: bounded, and one address can't take them all."""
+"""Connections of browsers: bounded in all, and for one address."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ MAX_PER_ADDRESS = 512
 
 
 class BrowserProtocol(BoundedProtocol):
+    """A browser's connection."""
+
     def share_of(self, transport: asyncio.Transport) -> tuple[Hashable, int, str]:
-        """A proxy on this host stands for everybody."""
+        """Answer the connection's address and how many it may have; a proxy on this host stands for everybody."""
         peer = transport.get_extra_info("peername")
         if not peer:
-            raise OSError("no peer: it has gone")
+            raise OSError("cannot serve: the browser has gone")
         address = str(peer[0])
         own = ipaddress.ip_address(address.partition("%")[0]).is_loopback
         return ("console", address), MAX_CONNECTIONS if own else MAX_PER_ADDRESS, address

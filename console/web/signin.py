@@ -11,12 +11,14 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from console.components.markup import Html, el, join
+from console.components.language_switch import language_links
+from console.components.markup import Html, el
 from console.components.notices import notice, problem
-from console.i18n import LANGUAGES, Language, Words, choose_language, words
+from console.messages import Language, Words, words
 from console.web.cookies import MAX_AGE_S, User
-from console.web.daemon_access import Backend
-from console.web.gate import browser_address, is_secure
+from console.web.daemon_access import DaemonAccess
+from console.web.language import choose_language
+from console.web.origin import browser_address, is_secure
 from daemon.core.errors import TooManyAttempts, Unauthenticated, VecwardError
 
 _YEAR_S = 365 * 86_400
@@ -25,8 +27,9 @@ _SIGN_IN_S = 30.0
 log = logging.getLogger(__name__)
 
 
-def router(backend: Backend, title: str) -> APIRouter:
-    pages = _Pages(backend, title)
+def router(daemon: DaemonAccess, title: str) -> APIRouter:
+    """Make the routes of signing in and out; `title` is the console's."""
+    pages = _Pages(daemon, title)
     routes = APIRouter(include_in_schema=False)
     routes.add_api_route("/", pages.home)
     routes.add_api_route("/signin", pages.form)
@@ -37,9 +40,9 @@ def router(backend: Backend, title: str) -> APIRouter:
 
 
 class _Pages:
-    def __init__(self, backend: Backend, title: str) -> None:
-        self._backend = backend
-        self._cookies = backend.cookies
+    def __init__(self, daemon: DaemonAccess, title: str) -> None:
+        self._daemon = daemon
+        self._cookies = daemon.cookies
         self._title = title
 
     async def home(self, request: Request) -> Response:
@@ -60,7 +63,7 @@ class _Pages:
         name, password = _fields(await request.body())
         address = browser_address(request.scope, request.headers)
         try:
-            async with self._backend.as_(None, _SIGN_IN_S, address=address) as client:
+            async with self._daemon.connect(None, _SIGN_IN_S, address=address) as client:
                 found = await client.sign_in(name, password)
         except VecwardError as error:
             return self._refused(request, error, name)
@@ -98,7 +101,7 @@ class _Pages:
 
 
 def _fields(body: bytes) -> tuple[str, str]:
-    """Name and password of a urlencoded form; what is missing is empty, and the daemon refuses that."""
+    """Read name and password from a urlencoded form; a missing one is empty, which the daemon refuses."""
     try:
         fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=8)
     except ValueError:
@@ -148,18 +151,3 @@ def _field(key: str, label: str, **attributes: str | bool) -> Html:
 
 def _languages(current: Language) -> Html:
     return el("nav", language_links(current), class_="vw-languages")
-
-
-def language_links(current: Language) -> Html:
-    """The switch: each language under its own name."""
-    return join(
-        el(
-            "a",
-            words(one)("language.own"),
-            href=f"/language/{one}",
-            lang=one,
-            hreflang=one,
-            aria_current="true" if one == current else None,
-        )
-        for one in LANGUAGES
-    )

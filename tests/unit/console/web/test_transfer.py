@@ -5,12 +5,7 @@ from __future__ import annotations
 import pytest
 
 from console.web.transfer import to_utf8
-from tests.unit.console.test_gate import Site, make_site
-
-
-@pytest.fixture(scope="module")
-def site() -> Site:
-    return make_site()
+from tests.support.console_site import Site
 
 
 @pytest.mark.parametrize(
@@ -45,7 +40,6 @@ def test_bytes_that_are_no_text_stay_what_they_are() -> None:
     ],
 )
 async def test_an_import_goes_to_the_daemon_as_the_user(site: Site, name: str, media_type: str) -> None:
-    site.daemon.acted.clear()
     async with site.client("editor") as client:
         answer = await client.post("/import/acme", params={"name": name}, content=b"a first line\n")
     assert (answer.status_code, answer.json()) == (202, {"operation": "e-1", "encoding": ""})
@@ -54,7 +48,6 @@ async def test_an_import_goes_to_the_daemon_as_the_user(site: Site, name: str, m
 
 @pytest.mark.parametrize("name", ["", "a", "a.exe", "a.txt.png", "../a"])
 async def test_other_files_are_refused_in_words(site: Site, name: str) -> None:
-    site.daemon.acted.clear()
     async with site.client("editor") as client:
         answer = await client.post(
             "/import/acme", params={"name": name}, content=b"x", headers={"accept-language": "zh"}

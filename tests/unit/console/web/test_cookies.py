@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from console.web import cookies as auth
+from console.web import cookies as cookies_module
 from console.web.cookies import MAX_AGE_S, Cookies, User, load_key
 
 KEY = b"k" * 32
@@ -56,7 +56,7 @@ def test_signing_out_ends_this_one_alone() -> None:
 
 
 def test_ended_sessions_are_remembered_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(auth, "_MAX_ENDED", 3)
+    monkeypatch.setattr(cookies_module, "MAX_ENDED", 3)
     cookies = Cookies(KEY, 7860)
     for _ in range(10):
         cookies.end(_jar(cookies, cookies.issue(USER)))

@@ -22,8 +22,10 @@ from console.components import (
     vector,
 )
 from console.components.markup import Html, el, join, link_target, show_controls, user_text
-from console.i18n import LANGUAGES, Language, words
-from console.view_models.tenants import Difference, RefusedLine, results_of, vector_view
+from console.messages import LANGUAGES, Language, words
+from console.view_models.lines import Difference, RefusedLine
+from console.view_models.search import results_of
+from console.view_models.vectors import vector_view
 from daemon.core import errors, wire
 from tests.support.console_fakes import NOW
 

@@ -1,4 +1,4 @@
-"""What every tab gets: the language, the way to the daemon, and the tenant that is chosen at the top."""
+"""The page as every tab sees it: its language, the way to the daemon, and the tenant that is chosen at the top."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 import gradio as gr
 
-from console.i18n import Language, Words
-from console.web.daemon_access import Backend
+from console.messages import Language, Words
+from console.web.daemon_access import DaemonAccess
 
-# A handler: one POST, one answer. Gradio's queue would answer over an event stream that it opens and drops per
-# event, and lost an answer now and then on a busy host; only what tells its progress needs it (`STREAMED`).
-# Private protects nothing: whoever has signed in may call any handler, so each calls the daemon as that user.
+# How a handler is called: one POST, one answer. Gradio's queue would answer over an event stream that it opens and
+# drops per event, and lost an answer now and then on a busy host; only a handler that reports progress needs the
+# queue (`STREAMED`). "private" hides a handler and protects nothing: whoever has signed in may call any of them, so
+# each handler calls the daemon as that user.
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
 BUSY: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", "queue": False}
 STREAMED: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_limit": 16}
@@ -20,7 +21,9 @@ STREAMED: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidde
 
 @dataclass(frozen=True)
 class Page:
-    backend: Backend
+    """A page under construction; `tenant` is the choice at its top."""
+
+    daemon: DaemonAccess
     language: Language
     t: Words
     tenant: gr.Dropdown
@@ -38,11 +41,11 @@ element.addEventListener('click', (event) => {
 
 
 def clicked(event: gr.EventData) -> dict[str, str]:
-    """The data-… attributes of what was clicked; whoever calls by hand may send anything, so only text passes."""
+    """Read the data-… attributes of a click; a call by hand may send anything, so only text passes."""
     data = event._data if isinstance(event._data, dict) else {}
     return {str(key): value for key, value in data.items() if isinstance(value, str)}
 
 
 def number(text: str | None) -> int | None:
-    """An entry's id as a click brings it; None: it is none."""
+    """Read an id or a revision of a click; None where it is no such number."""
     return int(text) if text is not None and text.isascii() and text.isdecimal() and len(text) < 19 else None

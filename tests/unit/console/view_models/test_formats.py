@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from console.components.files import files
-from console.i18n import words
+from console.messages import words
 from console.view_models.formats import bad_type, import_hint
 from daemon.core import formats
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 import console
-from console.i18n import LANGUAGES, choose_language, words
-from console.messages import MESSAGES, PARTS
+from console.messages import LANGUAGES, MESSAGES, PARTS, words
 from daemon.core.errors import all_kinds
 from daemon.core.wire import OperationState
 from daemon.supervisor.configuration import reload
@@ -91,25 +90,3 @@ def test_placeholders_are_filled() -> None:
     assert words("zh")("search.found", n=3) == "3 条结果"
     with pytest.raises(KeyError):
         words("en")("search.found")
-
-
-@pytest.mark.parametrize(
-    ("cookie", "header", "language"),
-    [
-        (None, None, "en"),
-        (None, "", "en"),
-        (None, "zh-CN,zh;q=0.9,en;q=0.8", "zh"),
-        (None, "en-US,en;q=0.9,zh;q=0.8", "en"),
-        (None, "en;q=0.2, zh-TW;q=0.7", "zh"),
-        (None, "fr, de;q=0.9, zh;q=0.1", "zh"),
-        (None, "fr", "en"),
-        (None, "zh;q=0", "en"),
-        (None, "zh;q=nonsense", "en"),
-        (None, "zhx", "en"),
-        ("en", "zh", "en"),
-        ("zh", "en", "zh"),
-        ("klingon", "zh", "zh"),
-    ],
-)
-def test_the_switch_then_the_browser_then_english(cookie: str | None, header: str | None, language: str) -> None:
-    assert choose_language(cookie, header) == language
