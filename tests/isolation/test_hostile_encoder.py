@@ -252,10 +252,12 @@ say("written")
 
 
 def test_an_unsealed_page_could_be_cut_off() -> None:
-    """The control of the test above."""
+    """The control of the test above: without its seals, the page's size is anybody's who holds it."""
     fd = os.memfd_create("page")
     os.ftruncate(fd, PAGE_BYTES)
+    assert os.fstat(fd).st_size == PAGE_BYTES
     os.ftruncate(fd, 0)
+    assert os.fstat(fd).st_size == 0
     os.close(fd)
 
 

@@ -168,6 +168,8 @@ def test_a_port_that_was_just_given_back() -> None:
         port = taken.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)):
             taken.accept()[0].close()  # leaves TIME_WAIT behind
+    with socket.socket() as plain, pytest.raises(OSError, match="in use"):
+        plain.bind(("127.0.0.1", port))
     check_port("127.0.0.1", port)
 
 

@@ -17,10 +17,11 @@ from daemon.api.rights.connection import SCOPE_KEY
 from daemon.core.http import bounded
 
 waits_for_its_end: list[tuple[asyncio.Event, asyncio.Event]] = []
+holds_up: list[asyncio.Event] = []  # what the next requests of /slow wait for, each for one
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answers which socket it was asked on; /slow first takes its time, /upload reads its body."""
+    """Answers which socket it was asked on; /slow first waits to be let go, /upload reads its body."""
     if scope["path"] == "/until-gone":
         waiting, told = waits_for_its_end.pop()
         waiting.set()
@@ -36,7 +37,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             pass
         return
     if scope["path"] == "/slow":
-        await asyncio.sleep(0.5)
+        await holds_up.pop().wait()
     while scope["path"] == "/upload" and (await receive()).get("more_body"):
         pass
     body = scope[SCOPE_KEY].socket.encode()
@@ -60,6 +61,21 @@ async def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     yield tmp_path
     for server in servers:
         server.close()
+
+
+@pytest.fixture
+def looked_late(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Set once a connection was looked at that had been silent for too long, and was not closed."""
+    looked, look = asyncio.Event(), protocol.ServerProtocol._close_if_stalled
+
+    def watched(connection: protocol.ServerProtocol) -> None:
+        look(connection)
+        silent_s = connection.loop.time() - connection._heard_at
+        if silent_s > bounded.STALLED_S and not connection.transport.is_closing():
+            looked.set()
+
+    monkeypatch.setattr(protocol.ServerProtocol, "_close_if_stalled", watched)
+    return looked
 
 
 async def talk(path: Path, *parts: bytes) -> bytes:
@@ -90,7 +106,8 @@ async def test_what_does_not_go_on_is_closed(folder: Path, start: bytes) -> None
     assert await talk(folder / "daemon.sock", start) == b""
 
 
-async def test_a_slow_answer_is_not_the_callers_fault(folder: Path) -> None:
+async def test_a_slow_answer_is_not_the_callers_fault(folder: Path, looked_late: asyncio.Event) -> None:
+    holds_up.append(looked_late)
     answer = await talk(folder / "daemon.sock", b"GET /slow HTTP/1.1\r\nConnection: close\r\n\r\n")
     assert answer.endswith(b"daemon")
 
@@ -139,9 +156,11 @@ async def test_a_body_in_the_smallest_chunks_is_taken(folder: Path, monkeypatch:
     assert answer.endswith(b"daemon")
 
 
-async def test_requests_sent_ahead_are_few(folder: Path) -> None:
+async def test_requests_sent_ahead_are_few(folder: Path, looked_late: asyncio.Event) -> None:
     few = b"GET /slow HTTP/1.1\r\n\r\n" + b"GET / HTTP/1.1\r\n\r\n" * 2 + b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n"
+    holds_up.append(looked_late)
     assert (await talk(folder / "daemon.sock", few)).count(b"HTTP/1.1 200") == 4
+    holds_up.append(asyncio.Event())
     many = b"GET /slow HTTP/1.1\r\n\r\n" + b"GET / HTTP/1.1\r\n\r\n" * 1000
     assert (await talk(folder / "daemon.sock", many)).startswith(b"HTTP/1.1 400 ")
 
@@ -155,7 +174,7 @@ async def test_all_requests_of_a_lost_connection_are_told(folder: Path) -> None:
     async with asyncio.timeout(5):
         await waiting.wait()
         writer.close()
-        await told.wait()
+        assert await told.wait()
 
 
 async def test_nothing_follows_an_answer_that_is_cut_off(folder: Path) -> None:

@@ -118,7 +118,8 @@ def test_the_wait_outlives_the_daemon(tmp_path: Path, clock: Clock) -> None:
 def test_a_clock_set_back_locks_nobody_out_for_ever(attempts: Attempts, clock: Clock) -> None:
     fail(attempts, 5)
     clock.now -= 10 * FORGOTTEN_AFTER_S
-    fail(attempts, 1)
+    fail(attempts, 5)
+    assert wait_of(attempts) == 5, "counted anew by the clock as it is now"
 
 
 def test_failures_are_forgotten_after_a_day(attempts: Attempts, clock: Clock) -> None:

@@ -56,4 +56,5 @@ def test_the_umask_is_left_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) 
         raise AssertionError("the umask was changed")
 
     monkeypatch.setattr(os, "umask", touched)
-    sockets.bind(folder / "s", 0o600).close()
+    with sockets.bind(folder / "s", 0o600):
+        assert mode_of(folder / "s") == 0o600

@@ -196,7 +196,11 @@ async def test_stop_finishes_what_is_queued() -> None:
         await b.queued()
         stopping = asyncio.create_task(b.worker.stop())
         b.backend.open()
-        await asyncio.gather(first, bulk, stopping)
+        found, encoded, _ = await asyncio.gather(first, bulk, stopping)
+        assert len(found.ids) == 1
+        assert sum(text.startswith("import") for texts in b.calls for text in texts) == 20
+        np.testing.assert_allclose(np.linalg.norm(encoded.vectors, axis=1), np.ones(20), rtol=1e-5)
+        assert not b.worker._thread.is_alive()
 
 
 async def test_the_idle_step_runs_when_nothing_waits() -> None:

@@ -54,5 +54,8 @@ async def test_a_slow_start_gives_its_turn_back(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(turns_module, "HOLD_S", 0.01)
     turns = Turns(1)
     await turns.take(lambda: 0)
+    assert not turns.free
     async with asyncio.timeout(5):
-        await turns.take(lambda: 0)
+        second = await turns.take(lambda: 0)
+    second.release()
+    assert turns.free
