@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daemon.core.config.daemon_config import DaemonConfig, load_config
-from daemon.core.config.tenant_config import TenantConfig, check_name, load_tenant
+from daemon.core.config.tenant_config import TenantConfig
+from daemon.core.config.tenant_file import check_name, load_tenant
 from daemon.core.errors import InternalError, StartRefused, UnknownTenant, VecwardError, all_kinds
 from daemon.core.paths import Paths
 

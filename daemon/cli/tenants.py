@@ -145,14 +145,11 @@ def check(
         raise typer.Exit(1)
 
 
-def _problem(error: InvalidConfig) -> str:
-    """The message from the field on: "field: problem; allowed: …"."""
-    details = error.details
-    return error.message.removeprefix(f"cannot use {details.get('file')}, line {details.get('line')}: ")
-
-
 def _problem_line(path: Path, error: InvalidConfig) -> str:
-    return f"{clean(path)}:{error.details.get('line', 1)}: {clean(_problem(error))}"
+    """Return "file:line: field: problem; allowed: …", which editors can jump to."""
+    found = error.details
+    words = f"{found['field']}: {found['problem']}; allowed: {found['allowed']}"
+    return f"{clean(path)}:{found['line']}: {clean(words)}"
 
 
 def _verdict(path: Path, error: InvalidConfig | None) -> dict[str, Any]:

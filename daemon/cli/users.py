@@ -58,7 +58,7 @@ def list_users(ctx: typer.Context, as_json: Json = False) -> None:
 
 def _password(from_stdin: bool) -> str:
     """The password, without its line end; whether it is good is for daemon.core.config.users to say."""
-    from daemon.core.config.users import MIN_PASSWORD_CHARS
+    from daemon.core.config.passwords import MIN_PASSWORD_CHARS
 
     if from_stdin:
         return sys.stdin.buffer.read().decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")

@@ -1,4 +1,4 @@
-"""Every error that vecward answers with, one class a kind.
+"""The errors that vecward answers with, one class a kind.
 
 ::
 
@@ -37,8 +37,8 @@
     ├── DaemonUnreachable          the client's own: nobody answers on the socket
     └── InternalError
 
-Messages start "cannot …", name the thing and say the way out. `http_status.py` maps each class to
-its status; a test fails when one is missing there.
+Messages start "cannot …", name the thing and say the way out. `daemon/core/http/problems.py` maps each class to its
+status; a test fails when one is missing there.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class BodyTooLarge(BadRequest):
 
 
 class Invalid(VecwardError):
-    """Details: field, value (shortened), allowed."""
+    """A value that is not allowed. Details: field, value (shortened), allowed."""
 
     kind = "invalid"
 
@@ -86,7 +86,7 @@ class TooShort(Invalid):
 
 
 class InvalidConfig(Invalid):
-    """Details: file, line, field, value, allowed."""
+    """A file's field that is not allowed. Details: file, line, field, value, allowed, problem."""
 
     kind = "invalid-config"
 
@@ -143,7 +143,7 @@ class Conflict(VecwardError):
 
 
 class Duplicate(Conflict):
-    """Details: id, the entry that has this text already."""
+    """A text that the base has already. Details: id, the entry that has it."""
 
     kind = "duplicate"
 
@@ -161,7 +161,7 @@ class NothingToUndo(Conflict):
 
 
 class RevisionChanged(VecwardError):
-    """Details: revision, the one in force."""
+    """A base that changed since the caller read it. Details: revision, the one in force."""
 
     kind = "revision-changed"
 
@@ -214,7 +214,7 @@ class InternalError(VecwardError):
 
 
 def all_kinds() -> dict[str, type[VecwardError]]:
-    """Every error class by its kind."""
+    """Return every error class by its kind."""
     found: dict[str, type[VecwardError]] = {}
     pending: list[type[VecwardError]] = [VecwardError]
     while pending:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from daemon.core.config.daemon_config import DaemonConfig
-from daemon.core.config.tenant_config import TenantConfig, TenantFile, check_name, check_seed, parse_tenant
+from daemon.core.config.tenant_config import TenantConfig
+from daemon.core.config.tenant_file import TenantFile, check_name, check_seed, parse_tenant
 from daemon.core.config.tenant_files import TenantFolder, check_beside, settle
 from daemon.core.encoder_protocol.bench import BenchRequest
 from daemon.core.encoder_protocol.reembed import Plan

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
-from daemon.core.config import users
+from daemon.core.config import passwords, users
 from daemon.core.roles import Role
 from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon
 from tests.support.raw_http import Answer, ask
@@ -30,7 +30,7 @@ def host_with_roles() -> Iterator[RunningDaemon]:
     acme = fake_tenant(access=ACCESS, search={"wait_s": 0, "wake_wait_s": 0})
     globex = fake_tenant(access=OTHER_ACCESS)
     with running_daemon({"acme": acme, "globex": globex}, start=False, admins=["user:chief"]) as daemon:
-        stored = {name: users.hash_password(PASSWORD) for name in [*NAMES.values(), "rival", "rival-admin", "root"]}
+        stored = {name: passwords.hash_password(PASSWORD) for name in [*NAMES.values(), "rival", "rival-admin", "root"]}
         users.save(daemon.paths.users_yaml, stored)
         yield daemon.start().ready("acme", "globex")
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Query, Request, Response
 
 from daemon.api.context import C, Call, S, Services, T
-from daemon.core.config.tenant_config import check_name
+from daemon.core.config.tenant_file import check_name
 from daemon.core.encoder_protocol.bench import BenchRequest
 from daemon.core.encoder_protocol.reembed import Plan
 from daemon.core.errors import Invalid

@@ -14,7 +14,7 @@ from daemon.api.rights.access import Caller
 from daemon.api.rights.connection import Connection
 from daemon.api.rights.identity import HasTenants, Identity
 from daemon.api.rights.linux import LinuxIdentities
-from daemon.core.config import users
+from daemon.core.config import passwords, users
 from daemon.core.config.daemon_config import DaemonConfig
 from daemon.core.errors import Forbidden, InvalidConfig, Unauthenticated
 
@@ -134,7 +134,7 @@ class Authenticator:
         if stored is None:
             raise Unauthenticated("cannot answer: this user does not exist (any more); sign in again")
         session = _one(headers, SESSION)
-        if session is not None and not hmac.compare_digest(session, users.session_of(name, stored).encode()):
+        if session is not None and not hmac.compare_digest(session, passwords.session_of(name, stored).encode()):
             raise Unauthenticated("cannot answer: the session has ended; sign in again")
         return self._users.identity(name)
 

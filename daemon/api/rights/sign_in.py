@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from daemon.api.rights.authenticate import UserBase
 from daemon.api.rights.lockout import Attempts, keys_of
-from daemon.core.config import users
+from daemon.core.config import passwords
 from daemon.core.errors import TooManyAttempts, Unauthenticated
 from daemon.core.wire import SignIn
 
@@ -34,16 +34,16 @@ class SignIns:
         keys = keys_of(name.encode("utf-8", "replace").decode(), address)
         stored = self._users.hash_of(name)
         self._attempts.begin(keys)
-        right = await self._verify(stored or users.NO_USER_HASH, asked.password)
+        right = await self._verify(stored or passwords.NO_USER_HASH, asked.password)
         if not right or stored is None or self._users.hash_of(name) != stored:
             raise Unauthenticated("cannot sign in: the name or the password is wrong")
         self._attempts.succeeded(keys)
-        return name, users.session_of(name, stored)
+        return name, passwords.session_of(name, stored)
 
     async def _verify(self, stored: str, password: str) -> bool:
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, users.verify, stored, password)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, passwords.verify, stored, password)
         finally:
             self._waiting -= 1
 

@@ -25,7 +25,7 @@ from daemon.cli.attacks.host import HostThings
 from daemon.cli.attacks.table import Place
 from daemon.client import Client
 from daemon.core.config.daemon_config import DaemonConfig
-from daemon.core.config.tenant_config import load_tenant
+from daemon.core.config.tenant_file import load_tenant
 from daemon.core.errors import InternalError, VecwardError
 from daemon.core.paths import Paths, TenantPaths
 from daemon.supervisor import launcher

@@ -1,4 +1,4 @@
-"""Checks a YAML document against a pydantic model, so that each refusal names file, line and field."""
+"""The check of a YAML document against a pydantic model; each refusal names file, line and field."""
 
 from __future__ import annotations
 
@@ -14,38 +14,47 @@ class ConfigModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
 
 
+class NotAllowed(ValueError):
+    """A validator's refusal of a value: `problem` goes on after the field's name, `allowed` says the way out."""
+
+    def __init__(self, problem: str, allowed: str) -> None:
+        super().__init__(f"{problem}; allowed: {allowed}")
+        self.problem = problem
+        self.allowed = allowed
+
+
 C = TypeVar("C", bound=ConfigModel)
 
 
 def check(model: type[C], document: Document) -> C:
-    """The document as a model; raises InvalidConfig with file, line, field, value, allowed."""
+    """Return the document as a model; raises InvalidConfig about the first field that is wrong."""
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        location: Location = tuple(part for part in first["loc"])
+        location: Location = first["loc"]
         name = ".".join(map(str, location)) or "file"
-        line = document.line_of(location)
         problem, allowed = _explain(first, _fields_at(model, location[:-1]))
-        refuse(document.path, line, name, first["input"], allowed, problem)
+        refuse(document.path, document.line_of(location), name, first["input"], allowed, problem)
 
 
 def _explain(first: Any, fields: list[str]) -> tuple[str, str]:
+    """Return the problem and what is allowed, of one error of pydantic's."""
     ctx = first.get("ctx") or {}
     if first["type"] == "extra_forbidden":
         key = str(first["loc"][-1])
         near = difflib.get_close_matches(key, fields, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
         return f"is not a known field{hint}", ", ".join(fields)
-    if first["type"] == "value_error":
-        problem, _, allowed = str(ctx.get("error", first["msg"])).partition("; allowed: ")
-        return problem, allowed or "see README, How to add a tenant"
+    if isinstance(refusal := ctx.get("error"), NotAllowed):
+        return refusal.problem, refusal.allowed
     bounds = [f"{word} {ctx[k]}" for k, word in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<")) if k in ctx]
     allowed = str(ctx.get("expected") or " and ".join(bounds) or first["msg"].removeprefix("Input should be "))
     return first["msg"], allowed
 
 
 def _fields_at(model: type[BaseModel], location: Location) -> list[str]:
+    """Return the names of the fields that a mapping at this place may have."""
     current: type[BaseModel] = model
     for part in location:
         info = current.model_fields.get(str(part))

@@ -1,4 +1,4 @@
-"""YAML read strictly: no aliases, no repeated keys, and each value's line is kept for messages."""
+"""A strict reader of YAML: no aliases, no repeated keys, and each value's line is kept for messages."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ Location = tuple[str | int, ...]
 
 @dataclass
 class Document:
-    """`lines` maps the location of each value, such as ("limits", "cpus"), to its line, from 1."""
+    """A file's mapping; `lines` has the line, from 1, of each value by its location, such as ("limits", "cpus")."""
 
     path: Path
     data: dict[str, Any]
     lines: dict[Location, int] = field(default_factory=dict)
 
     def line_of(self, location: Location) -> int:
+        """Return the line of what stands there, else of the nearest thing around it, else 1."""
         while location and location not in self.lines:
             location = location[:-1]
         return self.lines.get(location, 1)
 
 
 def refuse(path: Path, line: int, name: str, value: object, allowed: str, problem: str) -> NoReturn:
+    """Raise InvalidConfig about the field `name` in this line of a file."""
     raise InvalidConfig(
         f"cannot use {path}, line {line}: {name}: {problem}; allowed: {allowed}",
         file=str(path),
@@ -41,14 +43,12 @@ def refuse(path: Path, line: int, name: str, value: object, allowed: str, proble
         field=name,
         value=shorten(value),
         allowed=allowed,
+        problem=problem,
     )
 
 
 def load(path: Path) -> Document:
-    """Reads one YAML file that holds a mapping; an empty file is an empty mapping.
-
-    Raises InvalidConfig, which names file, line, field, value and what is allowed.
-    """
+    """Read a YAML file that holds a mapping; an empty file is an empty mapping. Raises InvalidConfig."""
     try:
         raw = plain_file.read_at_most(path, MAX_FILE_BYTES + 1)
     except OSError as error:
@@ -57,7 +57,7 @@ def load(path: Path) -> Document:
 
 
 def parse(raw: bytes, path: Path) -> Document:
-    """As `load`, of bytes that stand in, or would stand in, the file `path`."""
+    """Read the mapping from bytes that stand, or would stand, in the file `path`. Raises InvalidConfig."""
     if len(raw) > MAX_FILE_BYTES:
         refuse(path, 1, "file", f"{len(raw)} bytes or more", f"at most {MAX_FILE_BYTES} bytes", "is too large")
     try:
@@ -87,15 +87,15 @@ def _line(node: yaml.Node | yaml.Event) -> int:
 
 
 def _compose(text: str, path: Path) -> yaml.Node | None:
-    """Looks before it builds: what nests deep takes the builder's time by the square, and its stack."""
+    """Build the tree of nodes once its depth is known: a deep one takes time by the square of it, and the stack."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             refuse(path, _line(event), "syntax", "…", f"at most {MAX_DEPTH} levels", "is nested too deep")
         if isinstance(event, yaml.AliasEvent):
-            refuse(path, _line(event), f"*{event.anchor}", f"*{event.anchor}",
-                   "the value written out", "aliases are not allowed")  # fmt: skip
+            alias = f"*{event.anchor}"
+            refuse(path, _line(event), alias, alias, "the value written out", "aliases are not allowed")
     return yaml.compose(text, Loader=yaml.SafeLoader)
 
 

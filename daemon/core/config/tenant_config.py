@@ -1,44 +1,29 @@
-"""A tenant's file, `tenants.d/<name>.yaml`: the whole truth about that tenant."""
+"""The fields of a tenant's file, `tenants.d/<name>.yaml`.
+
+A new field is a line here and its explanation in `tenants.d/life-zh.yaml`; `effects.py` says whether a change of it
+restarts the encoder (it does unless listed there).
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from daemon.core.config import strict_yaml
-from daemon.core.config.strict_model import ConfigModel, check
-from daemon.core.config.strict_yaml import Document, Location
-from daemon.core.errors import Invalid, InvalidConfig
-from daemon.core.wire import MAX_ENTRY_BYTES, MAX_K, shorten
+from daemon.core.config.strict_model import ConfigModel, NotAllowed
+from daemon.core.wire import MAX_ENTRY_BYTES, MAX_K
 
-NAME = re.compile(r"[a-z][a-z0-9-]{0,27}")  # "vw-" and 28 more fit Linux's 31 characters for a user name
-NAME_ALLOWED = "1 to 28 of a-z, 0-9 and -, beginning with a letter"
 _PRINCIPAL = re.compile(r"uid:[0-9]{1,10}|(linux|group|user):[^\s:/\x00]{1,64}")
-DEVICE: Location = ("encoder", "device")
-SEED: Location = ("knowledge", "seed")
 _DEVICE = re.compile(r"auto|cpu|cuda:(\d{1,3}|GPU-[0-9a-f-]{8,40}|MIG-[0-9a-f-]{8,40})")
 
 THRESHOLDS = {"use-multilingual": 0.3, "sentence-transformers": 0.4, "fake": 0.3}
 
 
-def check_name(name: str) -> str:
-    """Raises Invalid when `name` can't name a tenant."""
-    if not NAME.fullmatch(name):
-        raise Invalid(
-            f"cannot use {shorten(name, 40)!r} as a tenant's name; allowed: {NAME_ALLOWED}",
-            field="name", value=shorten(name, 40), allowed=NAME_ALLOWED,
-        )  # fmt: skip
-    return name
-
-
 def _principal(text: str) -> str:
     if not _PRINCIPAL.fullmatch(text):
-        raise ValueError("is not a principal; allowed: uid:N, linux:NAME, group:NAME or user:NAME")
+        raise NotAllowed("is not a principal", "uid:N, linux:NAME, group:NAME or user:NAME")
     return text
 
 
@@ -51,7 +36,7 @@ class TitleConfig(ConfigModel):
 
 
 class FakeConfig(ConfigModel):
-    """The shipped fake encoder's behaviour (tests): what goes wrong, with queries or documents, and after how many."""
+    """The behaviour of the shipped fake encoder: the fault, whether queries or documents meet it, after how many."""
 
     mode: Literal[
         "ok", "slow", "never-ready", "crash-at-start", "crash-on-request", "hang", "spin", "leak", "drift"
@@ -84,26 +69,24 @@ class EncoderConfig(ConfigModel):
     @classmethod
     def _known_device(cls, device: str) -> str:
         if not _DEVICE.fullmatch(device):
-            raise ValueError("is not a device; allowed: auto, cpu, cuda:N or cuda:GPU-UUID")
+            raise NotAllowed("is not a device", "auto, cpu, cuda:N or cuda:GPU-UUID")
         return device
 
     @model_validator(mode="after")
     def _fits_backend(self) -> EncoderConfig:
         if self.backend == "sentence-transformers" and not self.model:
-            raise ValueError(
-                "encoder.model is missing; allowed: a model id such as Qwen/Qwen3-Embedding-0.6B or a path"
-            )
+            raise NotAllowed("encoder.model is missing", "a model id such as Qwen/Qwen3-Embedding-0.6B or a path")
         if not self.can_use_gpu and self.device not in ("auto", "cpu"):
-            raise ValueError(f"the backend {self.backend} runs on the CPU only; allowed: device auto or cpu")
+            raise NotAllowed(f"the backend {self.backend} runs on the CPU only", "device auto or cpu")
         if self.query_prompt is not None and self.query_instruction is not None:
-            raise ValueError("encoder.query_prompt and encoder.query_instruction exclude each other; allowed: one")
+            raise NotAllowed("encoder.query_prompt and encoder.query_instruction exclude each other", "one")
         if self.fake and self.backend != "fake":
-            raise ValueError("encoder.fake needs backend fake; allowed: remove it")
+            raise NotAllowed("encoder.fake needs backend fake", "remove it")
         return self
 
     @property
     def can_use_gpu(self) -> bool:
-        """The fake only says so: it takes the GPU it is given, and the CPU where it may choose."""
+        """Whether it may be given a GPU; the fake computes nothing there, and takes the CPU where it may choose."""
         return self.backend == "sentence-transformers" or (self.backend == "fake" and self.device != "auto")
 
 
@@ -132,7 +115,7 @@ class KnowledgeConfig(ConfigModel):
     @classmethod
     def _beside_the_yaml(cls, seed: str | None) -> str | None:
         if seed is not None and (Path(seed).name != seed or seed in (".", "..")):
-            raise ValueError("is not a plain file name; allowed: a file beside the tenant's YAML")
+            raise NotAllowed("is not a plain file name", "a file beside the tenant's YAML")
         return seed
 
 
@@ -170,80 +153,6 @@ class TenantConfig(ConfigModel):
 
     @property
     def threshold(self) -> float:
-        """The score above which a hit is shown as good; the backend's default unless the file says one."""
+        """The score above which a hit is shown as good: the file's, else the backend's default."""
         chosen = self.search.threshold
         return THRESHOLDS[self.encoder.backend] if chosen is None else chosen
-
-
-@dataclass(frozen=True)
-class TenantFile:
-    """One file in tenants.d: its configuration, or the error that keeps this tenant alone from running.
-
-    `lines` holds those of DEVICE and SEED, which other tenants' files have a say in.
-    """
-
-    name: str
-    path: Path
-    config: TenantConfig | None = None
-    error: InvalidConfig | None = None
-    lines: Mapping[Location, int] = field(default_factory=dict)
-
-    @property
-    def gpu(self) -> str | None:
-        """The GPU that it names, as it is written; None: none, or `auto`."""
-        device = self.config.encoder.device if self.config is not None else ""
-        return device if device.startswith("cuda:") else None
-
-    @property
-    def shares_gpu(self) -> bool:
-        return self.config is not None and self.config.limits.gpu_sharing == "allowed"
-
-    @property
-    def seed(self) -> Path | None:
-        if self.config is None or self.config.knowledge.seed is None:
-            return None
-        return self.path.parent / self.config.knowledge.seed
-
-    def refuse(self, location: Location, value: object, allowed: str, problem: str) -> NoReturn:
-        """Raises InvalidConfig about what stands there."""
-        strict_yaml.refuse(
-            self.path, self.lines.get(location, 1), ".".join(map(str, location)), value, allowed, problem
-        )
-
-
-def parse_tenant(raw: bytes, path: Path) -> TenantFile:
-    """A tenant's file from YAML bytes that stand, or would stand, in `path`. Raises InvalidConfig."""
-    return _checked(strict_yaml.parse(raw, path))
-
-
-def load_tenant(path: Path) -> TenantFile:
-    """Reads one tenant file; what is wrong with it is in the answer, not raised."""
-    name = path.stem
-    try:
-        if not NAME.fullmatch(name):
-            strict_yaml.refuse(path, 1, "file name", name, NAME_ALLOWED, "can't name a tenant")
-        file = _checked(strict_yaml.load(path))
-        check_seed(file)
-    except InvalidConfig as error:
-        return TenantFile(name, path, error=error)
-    return file
-
-
-def _checked(document: Document) -> TenantFile:
-    lines = {location: document.line_of(location) for location in (DEVICE, SEED)}
-    return TenantFile(document.path.stem, document.path, config=check(TenantConfig, document), lines=lines)
-
-
-def check_seed(file: TenantFile) -> None:
-    """Raises InvalidConfig when the seed that the file names can't be used."""
-    if file.seed is not None and (problem := _seed_problem(file.seed)):
-        file.refuse(SEED, file.seed.name, "a file beside the YAML", problem)
-
-
-def _seed_problem(path: Path) -> str | None:
-    """Root opens it and hands it to the tenant: a link could lead to another's file."""
-    if path.is_symlink():
-        return "is a link"
-    if not path.exists():
-        return "is not there"
-    return None if path.is_file() else "is not a regular file"

@@ -1,7 +1,7 @@
-"""tenants.d as a whole: every tenant's file, and what no single file can tell.
+"""The folder tenants.d as a whole: every tenant's file, and the checks that need more than one file.
 
-Of two that name one GPU, one is refused; so is one whose seed is another tenant's, which would read the other's texts
-into its own base.
+Of two files that name one GPU, one is refused. A file whose seed is another tenant's is refused, too: it would read
+the other's texts into its own base.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from daemon.core.config.tenant_config import DEVICE, SEED, TenantFile, load_tenant
+from daemon.core.config.tenant_file import DEVICE, SEED, TenantFile, load_tenant
 from daemon.core.errors import InvalidConfig
 
 Stamp = tuple[int, int, int]  # inode, size, time of change: what tells a changed file from an unchanged one
@@ -20,7 +20,7 @@ _GPUS = "a GPU that no other tenant's file names, auto, or limits.gpu_sharing: a
 
 
 def read_tenants(folder: Path) -> dict[str, TenantFile]:
-    """Every `*.yaml` in `folder`, by tenant name, each checked alone."""
+    """Read every `*.yaml` in `folder`, each checked alone; by tenant name."""
     if not folder.is_dir():
         return {}
     found = [load_tenant(path) for path in sorted(folder.glob("*.yaml"))]
@@ -28,18 +28,21 @@ def read_tenants(folder: Path) -> dict[str, TenantFile]:
 
 
 class TenantFolder:
-    """tenants.d, each file checked alone; what has not changed is not read again."""
+    """The folder, each file checked alone; a file that has not changed is not read again."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._known: dict[str, tuple[Stamp, TenantFile]] = {}
 
     def changed(self) -> bool:
-        """Whether a file came, went or changed since the last `read`."""
+        """Tell whether a file came, went or changed since the last `read`."""
         return self._stamps() != {name: stamp for name, (stamp, _) in self._known.items()}
 
     def read(self, *, everything: bool = False) -> dict[str, TenantFile]:
-        """By tenant name. A file that was refused is read again, too: what it lacked may lie beside it (its seed)."""
+        """Return the files by tenant name.
+
+        A file that was refused is read again although it has not changed: the seed that it lacked may be there now.
+        """
         before = {} if everything else self._known
         self._known = {name: (stamp, self._load(name, stamp, before)) for name, stamp in self._stamps().items()}
         return {file.name: file for _, file in self._known.values()}
@@ -49,7 +52,7 @@ class TenantFolder:
         return file if file is not None and known == stamp and file.error is None else load_tenant(self.path / name)
 
     def _stamps(self) -> dict[str, Stamp]:
-        """Taken before files are read: what is written meanwhile is found the next time."""
+        """Return each file's stamp; taken before the files are read, so that a later write is found the next time."""
         found = {}
         for path in sorted(self.path.glob("*.yaml")):
             try:
@@ -61,12 +64,12 @@ class TenantFolder:
 
 
 def load_tenants(folder: Path) -> dict[str, TenantFile]:
-    """As `read_tenants`, checked beside each other: of two files that name one GPU, the first by name is good."""
+    """Read every file and check it beside the others: of two that name one GPU, the first by name is good."""
     return {file.name: file for file in check_together(read_tenants(folder).values())}
 
 
 def check_files(paths: Sequence[Path]) -> list[TenantFile]:
-    """Each of these files, checked beside the others and beside what lies in their folders already."""
+    """Read these files, and check each beside the others and beside what lies in their folders already."""
     folders = {path.parent for path in paths}
     named = {path.absolute() for path in paths}
     beside = [file for folder in sorted(folders) for file in read_tenants(folder).values()]
@@ -75,10 +78,11 @@ def check_files(paths: Sequence[Path]) -> list[TenantFile]:
 
 
 def check_together(files: Iterable[TenantFile]) -> list[TenantFile]:
-    """The files in their order; where one can't stand beside the others, with an error: a GPU is an earlier file's.
+    """Return the files in their order, with an error in each that can't stand beside the earlier ones.
 
-    Files of one tenant are no doubles. `cuda:0` and a UUID are compared as they are written: that they are the same
-    GPU only the driver knows, and its lock (`supervisor.gpu_lock`) refuses the second to start.
+    Two files of one tenant do not exclude each other. `cuda:0` and a UUID are compared as they are written: that they
+    are one GPU only the driver knows, and the lock of the GPU (`supervisor/gpu/locks.py`) keeps the second from
+    starting.
     """
     files = list(files)
     names = {file.name for file in files}
@@ -97,7 +101,7 @@ def check_together(files: Iterable[TenantFile]) -> list[TenantFile]:
 
 
 def settle(files: Mapping[str, TenantFile], in_force: Mapping[str, TenantFile], had: Had) -> dict[str, TenantFile]:
-    """As `check_together`: of files that name one GPU, the tenant that has it keeps it, else the first by name.
+    """Check the files together: of those that name one GPU, the tenant that has it keeps it, else the first by name.
 
     Args:
         in_force: the configurations that tenants run on; where a file is bad the tenant stays on that one, and so
@@ -116,22 +120,20 @@ def settle(files: Mapping[str, TenantFile], in_force: Mapping[str, TenantFile], 
 
 
 def check_beside(file: TenantFile, others: Iterable[TenantFile]) -> None:
-    """Raises InvalidConfig when `file` can't stand beside the others, which came first."""
+    """Refuse a file that can't stand beside the others, which came first: raises InvalidConfig."""
     *_, checked = check_together([*others, file])
     if checked.error is not None:
         raise checked.error
 
 
 def _check_seed(file: TenantFile, names: set[str]) -> None:
-    """A file's owner is the tenant that its name begins with: acme.entries.txt is acme's, and acme.yaml, too."""
+    """Refuse a seed of another tenant's; acme.entries.txt and acme.yaml are acme's by the beginning of their names."""
     if file.seed is None:
         return
     owner = file.seed.name.partition(".")[0]
     if owner in names and owner != file.name:
-        file.refuse(
-            SEED, file.seed.name, f"a file whose name begins with {file.name}., or with no other tenant's",
-            f"belongs to tenant {owner}",
-        )  # fmt: skip
+        allowed = f"a file whose name begins with {file.name}., or with no other tenant's"
+        file.refuse(SEED, file.seed.name, allowed, f"belongs to tenant {owner}")
 
 
 def _check_gpu(file: TenantFile, earlier: Iterable[TenantFile]) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from daemon.core.config.effects import needs_restart
-from daemon.core.config.tenant_config import TenantConfig, TenantFile
+from daemon.core.config.tenant_config import TenantConfig
+from daemon.core.config.tenant_file import TenantFile
 from daemon.supervisor.records.events import EventName
 from daemon.supervisor.states import Goal, Trigger
 

@@ -16,7 +16,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from daemon.core.config.effects import may_reembed
-from daemon.core.config.tenant_config import TenantConfig, TenantFile
+from daemon.core.config.tenant_config import TenantConfig
+from daemon.core.config.tenant_file import TenantFile
 from daemon.core.encoder_protocol import reembed
 from daemon.core.encoder_protocol.reembed import Done, Loaded, Problem, Step
 from daemon.core.errors import Conflict, InternalError, StartRefused, VecwardError

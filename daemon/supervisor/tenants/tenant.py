@@ -13,7 +13,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from daemon.core import logs
-from daemon.core.config.tenant_config import TenantConfig, TenantFile
+from daemon.core.config.tenant_config import TenantConfig
+from daemon.core.config.tenant_file import TenantFile
 from daemon.core.encoder_protocol.control import SELF_REFUSED_EXIT, Changed, FromEncoder, Ready, Refused, Warming
 from daemon.core.http.connection import Pool
 from daemon.core.paths import TenantPaths

@@ -6,14 +6,14 @@ import json
 import stat
 from typing import Any
 
-from daemon.core.config import users
+from daemon.core.config import passwords, users
 from tests.support.daemons import fake_tenant, running_daemon, wait_for
 from tests.support.rights import ACCESS, NAMES, PASSWORD, as_me, as_user, sign_in
 
 
 def test_changes_refusals_and_sign_ins_are_audited() -> None:
     with running_daemon({"acme": fake_tenant(access=ACCESS)}, start=False, admins=["user:chief"]) as daemon:
-        users.save(daemon.paths.users_yaml, {name: users.hash_password(PASSWORD) for name in NAMES.values()})
+        users.save(daemon.paths.users_yaml, {name: passwords.hash_password(PASSWORD) for name in NAMES.values()})
         daemon.start().ready("acme")
         added = as_user(daemon, "editor", "POST", "/v1/tenants/acme/entries", {"entries": [{"text": "a new entry"}]})
         for _ in range(10):
@@ -51,7 +51,7 @@ def test_changes_refusals_and_sign_ins_are_audited() -> None:
 def test_changes_of_files_are_audited() -> None:
     """Rights can be given past the API, by whoever may write the files: that is seen, though not by whom."""
     with running_daemon({"acme": fake_tenant(access=ACCESS)}, start=False) as daemon:
-        users.save(daemon.paths.users_yaml, {"old": users.hash_password(PASSWORD)})
+        users.save(daemon.paths.users_yaml, {"old": passwords.hash_password(PASSWORD)})
         daemon.start().ready("acme")
 
         def line(action: str) -> dict[str, Any]:

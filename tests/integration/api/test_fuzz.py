@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from daemon.api.routes import ROUTES, Route
-from daemon.core.config import users
+from daemon.core.config import passwords, users
 from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon, wait_for
 from tests.support.raw_http import UnixConnection
 
@@ -31,7 +31,9 @@ def host() -> Iterator[RunningDaemon]:
     quick = {"wait_s": 0.2, "wake_wait_s": 0.2}
     tenants = {name: fake_tenant(access={"searchers": ["user:searcher"]}, search=quick) for name in ("acme", "prey")}
     with running_daemon(tenants, start=False, admins=["user:chief", f"uid:{os.getuid()}"]) as daemon:
-        users.save(daemon.paths.users_yaml, {n: users.hash_password("correct horse") for n in ("chief", "searcher")})
+        users.save(
+            daemon.paths.users_yaml, {n: passwords.hash_password("correct horse") for n in ("chief", "searcher")}
+        )
         daemon.start().ready("acme")
         with daemon.client() as client:
             client.set_texts("acme", [f"entry number {number} of the fuzzed base" for number in range(20)])

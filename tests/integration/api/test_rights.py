@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from daemon.api.routes import ROUTES, By, Route
-from daemon.core.config import users
+from daemon.core.config import passwords, users
 from daemon.core.roles import Role
 from tests.support.daemons import CHECKOUT, RunningDaemon, fake_tenant, running_daemon, wait_for
 from tests.support.raw_http import Answer, UnixConnection, ask
@@ -265,7 +265,7 @@ def test_another_linux_user_is_a_stranger_until_granted(host: RunningDaemon) -> 
 def test_a_name_used_again_brings_nothing_back() -> None:
     """Neither the knowledge, log and events of the tenant that was destroyed, nor the rights on it."""
     with running_daemon({"acme": fake_tenant(access=ACCESS)}, start=False, admins=["user:chief"]) as daemon:
-        users.save(daemon.paths.users_yaml, {n: users.hash_password(PASSWORD) for n in [*NAMES.values(), "heir"]})
+        users.save(daemon.paths.users_yaml, {n: passwords.hash_password(PASSWORD) for n in [*NAMES.values(), "heir"]})
         daemon.start()
         wait_for(lambda: as_user(daemon, "chief", "GET", "/v1/tenants/acme").json()["state"] == "ready")
         added = as_user(daemon, "editor", "POST", "/v1/tenants/acme/entries", {"entries": [{"text": "an old secret"}]})

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from daemon.client import Client
-from daemon.core.config import users
+from daemon.core.config import passwords, users
 from daemon.core.errors import Invalid
 from daemon.core.roles import Role
 from daemon.core.wire import NewEntry
@@ -33,7 +33,7 @@ def daemon() -> Iterator[RunningDaemon]:
     large = fake_tenant(access={"admins": ["user:ann", f"uid:{os.getuid()}"]})
     tenants = {**parked, "small": small, "large": large, "wrong": "encoder: {backend: none}\n"}
     with running_daemon(tenants, start=False) as daemon:
-        users.save(daemon.paths.users_yaml, {"ann": users.hash_password("correct horse")})
+        users.save(daemon.paths.users_yaml, {"ann": passwords.hash_password("correct horse")})
         with daemon.start().client() as client:
             daemon.ready("small", "large")
             client.add("large", [NewEntry(text=f"entry number {number}") for number in range(5)])

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from daemon.core.config import users
+from daemon.core.config import passwords, users
 from daemon.core.wire import Metadata, NewEntry
 from tests.support.daemons import CHECKOUT, RunningDaemon, fake_tenant, running_daemon, wait_for
 from tests.support.raw_http import ask
@@ -33,7 +33,7 @@ TITLE = "Sales <b>\u202egnp.exe\u2066</b> [red]x[/]"
 def host() -> Iterator[RunningDaemon]:
     tenant = fake_tenant(title={"en": TITLE, "zh": TITLE}, log={"queries": True})
     with running_daemon({"acme": tenant}, start=False) as daemon:
-        users.save(daemon.paths.users_yaml, {"demo": users.hash_password("correct horse")})
+        users.save(daemon.paths.users_yaml, {"demo": passwords.hash_password("correct horse")})
         daemon.start().ready("acme")
         with daemon.client() as client:
             client.add("acme", [NewEntry(text=TYPED, metadata=METADATA)])

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from daemon.core.config import users
+from daemon.core.config import passwords, users
 from tests.support.console import Page, running_console, signed_in
 from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon, wait_for
 
@@ -43,7 +43,9 @@ def site() -> Iterator[Site]:
         "globex": globex(),
     }
     with running_daemon(tenants, start=False, admins=["uid:0", "user:chief"]) as daemon:
-        users.save(daemon.paths.users_yaml, {n: users.hash_password(PASSWORD) for n in ("searcher", "rival", "chief")})
+        users.save(
+            daemon.paths.users_yaml, {n: passwords.hash_password(PASSWORD) for n in ("searcher", "rival", "chief")}
+        )
         daemon.start().ready("acme", "globex")
         with daemon.client() as client:
             client.set_texts("acme", [MINE, "lunch is at noon"])

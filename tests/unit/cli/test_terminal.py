@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.core.config import users
+from daemon.core.config import passwords, users
 from daemon.core.paths import Paths
 from tests.support import answers
 from tests.support.api_stub import Stub, Told, serving_in_thread
@@ -52,9 +52,9 @@ def test_a_password_is_asked_for_twice_and_never_shown(tmp_path: Path) -> None:
     say = {"characters): ": "correct horse", "The same again: ": "correct horse"}
     code, shown = talk("--root", tmp_path, "user", "add", "demo", say=say)
     assert code == 0, shown
-    assert f"at least {users.MIN_PASSWORD_CHARS} characters" in shown
+    assert f"at least {passwords.MIN_PASSWORD_CHARS} characters" in shown
     assert "correct horse" not in shown
-    assert users.verify(users.load(Paths.under(tmp_path).users_yaml)["demo"], "correct horse")
+    assert passwords.verify(users.load(Paths.under(tmp_path).users_yaml)["demo"], "correct horse")
 
 
 @pytest.mark.parametrize(("answer", "code", "changes"), [("y", 0, 1), ("n", 1, 0)])

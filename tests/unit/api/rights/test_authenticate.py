@@ -14,7 +14,7 @@ import pytest
 from daemon.api.rights.authenticate import Authenticator, Headers, UserBase
 from daemon.api.rights.connection import Connection
 from daemon.api.rights.identity import HasConfig
-from daemon.core.config import users
+from daemon.core.config import passwords, users
 from daemon.core.config.daemon_config import ConsoleConfig, DaemonConfig
 from daemon.core.errors import Forbidden, Unauthenticated
 from daemon.core.http.sockets import Peer
@@ -88,7 +88,7 @@ def test_on_console_sock_without_a_known_user_nobody_gets_in(authenticator: Auth
 
 
 def test_a_session_ends_with_its_password(authenticator: Authenticator, path: Path) -> None:
-    session = users.session_of("demo", users.load(path)["demo"]).encode()
+    session = passwords.session_of("demo", users.load(path)["demo"]).encode()
     assert actor(authenticator, (b"vecward-user", b"demo"), (b"vecward-session", session)) == "user:demo"
     users.set_password(path, "demo", "another password")
     with pytest.raises(Unauthenticated):

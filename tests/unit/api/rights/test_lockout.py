@@ -12,7 +12,7 @@ import pytest
 from daemon.api.rights.authenticate import UserBase
 from daemon.api.rights.lockout import FORGOTTEN_AFTER_S, LONGEST_WAIT_S, Attempts, keys_of, wait_after
 from daemon.api.rights.sign_in import MAX_WAITING, SignIns
-from daemon.core.config import users
+from daemon.core.config import passwords, users
 from daemon.core.errors import TooManyAttempts, Unauthenticated
 from daemon.core.wire import SignIn
 
@@ -159,7 +159,7 @@ def sign_ins(path: Path, attempts: Attempts) -> Iterator[SignIns]:
 
 async def test_the_right_password_gives_the_session(sign_ins: SignIns, path: Path) -> None:
     found = await sign_ins.check(SignIn(name="demo", password=PASSWORD), None)
-    assert found == ("demo", users.session_of("demo", users.load(path)["demo"]))
+    assert found == ("demo", passwords.session_of("demo", users.load(path)["demo"]))
 
 
 async def test_wrong_password_and_unknown_user_answer_alike(sign_ins: SignIns) -> None:
@@ -178,10 +178,10 @@ async def test_an_unknown_name_costs_a_password_check_too(sign_ins: SignIns, mon
         checked.append(stored)
         return password == "right for nobody"  # even if it fitted: there is no such user
 
-    monkeypatch.setattr(users, "verify", verify)
+    monkeypatch.setattr(passwords, "verify", verify)
     with pytest.raises(Unauthenticated, match="wrong"):
         await sign_ins.check(SignIn(name="nobody", password="right for nobody"), None)
-    assert checked == [users.NO_USER_HASH]
+    assert checked == [passwords.NO_USER_HASH]
 
 
 async def test_unknown_users_are_locked_out_alike(sign_ins: SignIns) -> None:

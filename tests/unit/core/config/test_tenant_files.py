@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.config.tenant_config import TenantFile, parse_tenant
+from daemon.core.config.tenant_file import TenantFile, parse_tenant
 from daemon.core.config.tenant_files import TenantFolder, check_beside, check_files, load_tenants, settle
 from daemon.core.errors import InvalidConfig
 from daemon.supervisor.records.state_db import StateDb

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from daemon.core.config.tenant_config import TenantConfig, TenantFile
+from daemon.core.config.tenant_config import TenantConfig
+from daemon.core.config.tenant_file import TenantFile
 from daemon.core.paths import Paths
 from daemon.supervisor.gpu.placement import Gpus
 from daemon.supervisor.health import checks as health_module

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from daemon.core.config.tenant_config import TenantConfig, TenantFile
+from daemon.core.config.tenant_config import TenantConfig
+from daemon.core.config.tenant_file import TenantFile
 from daemon.core.encoder_protocol.control import Ready, Refused, Warming
 from daemon.core.errors import StartRefused
 from daemon.core.paths import Paths
