@@ -1,1 +1,1 @@
-"""What the pages draw: HTML from view models, everything in it escaped."""
+"""Parts of the page: HTML made from view models, everything in it escaped."""

@@ -1,4 +1,4 @@
-"""Lines of the audit log as a table. What stands in them was partly typed by strangers: all of it is text."""
+"""Lines of the audit log as a table; strangers typed some of it, so all of it is text."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _MAX_DETAIL = 2000
 
 
 def audit_lines(page: wire.AuditPage, t: Words) -> Html:
+    """Draw a page of the log, and a button for the page before it."""
     older = None
     if page.next is not None:
         older = el(
@@ -37,7 +38,7 @@ def _cell(name: str, line: dict[str, Any], t: Words) -> Html:
 
 
 def _labelled(name: str, said: str, t: Words) -> Html:
-    """On a phone each cell is a line of its own, with its column's name before it."""
+    """Draw a cell with its column's name: on a phone each cell is a line of its own."""
     return el("td", el("bdi", said), data_label=t(f"audit.{name}"))
 
 

@@ -13,6 +13,7 @@ _LINKED = frozenset({"source", "url"})
 
 
 def results(found: Results, t: Words) -> Html:
+    """Draw the hits of a search, best first, with the times below."""
     if not found.cards:
         return el("div", notice(t("search.no_hits")), class_="vw-results")
     return el(
@@ -26,6 +27,7 @@ def results(found: Results, t: Words) -> Html:
 
 
 def card(one: Card, t: Words) -> Html:
+    """Draw a hit: its rank, text and metadata, and its score as a bar."""
     strength = t("search.strong" if one.strong else "search.weak")
     return el(
         "li",
@@ -55,7 +57,7 @@ def _details(metadata: tuple[tuple[str, str], ...]) -> Html | None:
 
 
 def detail(key: str, value: str) -> Html:
-    """One metadata pair; `source` and `url` are links where they are http or https."""
+    """Draw a metadata pair; `source` and `url` are links where they are http or https."""
     target = link_target(value) if key in _LINKED else None
     shown = user_text(value, "bdi")
     if target is not None:
@@ -80,7 +82,7 @@ def _footer(found: Results, t: Words) -> Html:
 
 
 def empty(examples: Sequence[str], t: Words) -> Html:
-    """Before the first search: what this is, and questions to click."""
+    """Draw the place of the results before the first search: an explanation, and questions to click."""
     chips = (el("button", text, type="button", data_query=text, class_="vw-chip", dir="auto") for text in examples)
     return el(
         "div",

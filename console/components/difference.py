@@ -1,4 +1,4 @@
-"""The difference that saving would make, as a list that one can read before deciding."""
+"""The difference that saving makes, as a list to read before deciding."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from daemon.core import wire
 
 
 def difference(found: Difference, t: Words, min_chars: int) -> Html:
+    """Draw what saving changes; `min_chars` is the least length of an entry."""
     if found.nothing:
         return notice(t("knowledge.same"))
     return el(
@@ -27,7 +28,7 @@ def difference(found: Difference, t: Words, min_chars: int) -> Html:
 
 
 def saved(found: Difference, result: wire.SetResult, t: Words, min_chars: int) -> Html:
-    """After saving: what was done, and what was not."""
+    """Draw the outcome of saving: the counts, and the lines that were not accepted."""
     done = notice(t("knowledge.saved", revision=result.revision), "good")
     return el(
         "section",
@@ -40,6 +41,7 @@ def saved(found: Difference, result: wire.SetResult, t: Words, min_chars: int) -
 
 
 def refused_lines(lines: Sequence[RefusedLine], t: Words, min_chars: int) -> Html | None:
+    """Draw the first LISTED lines that were not accepted, each with its reason; None where there are none."""
     if not lines:
         return None
     return el(

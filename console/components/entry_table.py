@@ -23,6 +23,7 @@ class Shown:
 
 
 def entry_table(shown: Shown, t: Words) -> Html:
+    """Draw a page of entries and the buttons that turn it."""
     page = shown.page
     if not page.entries and shown.number == 1:
         return notice(t("table.none"))
@@ -54,12 +55,17 @@ def _row(entry: wire.Entry, t: Words) -> Html:
             "div",
             el("button", t("table.edit"), type="button", class_="vw-button", data_action="edit", data_id=entry.id),
             el(
-                "button", t("table.delete"), type="button", class_="vw-button vw-danger", data_action="delete",
-                data_id=entry.id, data_sure=f"{t('table.delete_sure')}\n\n{entry.text[:200]}",
+                "button",
+                t("table.delete"),
+                type="button",
+                class_="vw-button vw-danger",
+                data_action="delete",
+                data_id=entry.id,
+                data_sure=f"{t('table.delete_sure')}\n\n{entry.text[:200]}",
             ),
             class_="vw-row-buttons",
         ),
-    )  # fmt: skip
+    )
 
 
 def _turn(action: str, label: str, *, enabled: bool) -> Html:
@@ -67,7 +73,7 @@ def _turn(action: str, label: str, *, enabled: bool) -> Html:
 
 
 def entry_list(entries: Sequence[wire.Entry], chosen: int | None, t: Words) -> Html:
-    """Entries to choose one from."""
+    """Draw entries to choose one from."""
     if not entries:
         return notice(t("table.none"))
     return el("ul", (_choice(entry, entry.id == chosen) for entry in entries), class_="vw-choices")

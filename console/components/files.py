@@ -15,6 +15,7 @@ from daemon.core import formats, wire
 
 
 def files(tenant: str, t: Words) -> Html:
+    """Draw the links for downloads and the file field."""
     export = f"/export/{quote(tenant, safe='')}?format="
     links = (
         el("a", format_title(row, t), href=f"{export}{row.name}", class_="vw-button", download=True)
@@ -37,6 +38,7 @@ def files(tenant: str, t: Words) -> Html:
 
 
 def progress(operation: wire.Operation, t: Words) -> Html:
+    """Draw how far an import is."""
     done = operation.progress.done if operation.progress else 0
     total = operation.progress.total if operation.progress else None
     if not total:
@@ -47,6 +49,7 @@ def progress(operation: wire.Operation, t: Words) -> Html:
 
 
 def ended(operation: wire.Operation, t: Words, min_chars: int) -> Html:
+    """Draw the outcome of an import."""
     if operation.state is not wire.OperationState.DONE:
         state = t(f"operation.{operation.state.value}")
         detail = str((operation.error or {}).get("detail", ""))
@@ -76,14 +79,16 @@ def _line(one: dict[str, Any]) -> RefusedLine:
 
 
 def encoding_note(encoding: str, t: Words) -> Html | None:
-    """Said only where it was not UTF-8: a wrong guess should be seen."""
+    """Name the encoding of a file that was not UTF-8: a wrong guess should be seen."""
     return notice(t("file.encoding", encoding=encoding)) if encoding else None
 
 
 def refusal(kind: str, detail: str, t: Words) -> Html:
+    """Draw why a file was not taken."""
     return el(
         "div",
         el("p", t(known(f"error.{kind}", "error.error")), class_="vw-notice-title"),
         el("p", detail, class_="vw-notice-detail", dir="auto"),
-        class_="vw-notice vw-bad", role="alert",
-    )  # fmt: skip
+        class_="vw-notice vw-bad",
+        role="alert",
+    )

@@ -1,4 +1,4 @@
-"""The last changes of a knowledge base, newest first; the last one that can be taken back has a button for it."""
+"""The last changes of a knowledge base, newest first, with a button on the last one that can be taken back."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from daemon.core import wire
 
 
 def history(page: wire.HistoryPage, tenant: str, t: Words) -> Html:
+    """Draw a page of changes."""
     if not page.changes:
         return notice(t("history.none"))
     last = next((one for one in page.changes if one.kind != "undo" and not one.undone), None)
@@ -40,8 +41,14 @@ def _counts(change: wire.Change, t: Words) -> Html:
 
 
 def _button(change: wire.Change, tenant: str, newest: int, t: Words) -> Html:
-    """`data-revision` is the base's: what somebody else changes before the click is not taken back instead."""
+    """Draw the button; its revision is the base's, so that no later change of somebody else is taken back."""
     return el(
-        "button", t("history.undo"), type="button", class_="vw-button", data_action="undo", data_tenant=tenant,
-        data_revision=newest, data_sure=t("history.undo_sure", what=_what(change, t), at=moment(change.at)),
-    )  # fmt: skip
+        "button",
+        t("history.undo"),
+        type="button",
+        class_="vw-button",
+        data_action="undo",
+        data_tenant=tenant,
+        data_revision=newest,
+        data_sure=t("history.undo_sure", what=_what(change, t), at=moment(change.at)),
+    )

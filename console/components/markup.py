@@ -1,54 +1,51 @@
-"""The only place where HTML is put together. `gr.HTML` escapes nothing, so this does, always.
+"""HTML, put together here alone: `gr.HTML` escapes nothing, so this does, always.
 
-Control characters are made visible on the way, and direction overrides are named: neither may act or hide.
-
-``el("p", "1 < 2", class_="note")`` gives ``<p class="note">1 &lt; 2</p>``. What is HTML already has the type
-`Html`, which only this module makes.
+``el("p", "1 < 2", class_="note")`` gives ``<p class="note">1 &lt; 2</p>``. Text that is HTML already has the type
+`Html`, markupsafe's, which only this module makes. Control characters are made visible on the way, and direction
+overrides are named: neither may act or hide.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 from urllib.parse import urlsplit
+
+from markupsafe import Markup as Html
+from markupsafe import escape
+
+__all__ = ["Html", "el", "join", "link_target", "show_controls", "user_text"]
 
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
 _KEPT_CONTROLS = "\n\t"
-_OVERRIDES = {0x202D: "⟨LRO⟩", 0x202E: "⟨RLO⟩"}  # they turn whatever follows around, which only misleads
-
-
-class Html(str):
-    """Text that is HTML already."""
-
-    __slots__ = ()
-
+_OVERRIDES = {0x202D: "⟨LRO⟩", 0x202E: "⟨RLO⟩"}  # they reverse the text after them, which only misleads
 
 Child = str | int | None | Iterable["Child"]
 Attribute = str | int | float | bool | None
 
 
 def el(tag: str, /, *children: Child, **attributes: Attribute) -> Html:
-    """One element. Attributes: `class_` is class, `data_key` is data-key, None and False are left out."""
+    """Make an element. Attributes: `class_` is class, `data_key` is data-key, None and False are left out."""
     opening = f"<{tag}{''.join(_attribute(name, value) for name, value in attributes.items())}>"
-    return Html(opening if tag in _VOID else f"{opening}{join(*children)}</{tag}>")
+    return Html(opening if tag in _VOID else f"{opening}{join(*children)}</{tag}>")  # noqa: S704
 
 
 def join(*children: Child) -> Html:
-    return Html("".join(_child(child) for child in children))
+    """Put parts one after the other; text among them is escaped."""
+    return Html("").join(map(_child, children))
 
 
 def user_text(text: str, tag: str = "div", **attributes: Attribute) -> Html:
-    """What somebody typed, in its own direction."""
+    """Show text that somebody typed, in its own direction."""
     return el(tag, text, dir="auto", **attributes)
 
 
 def show_controls(text: str) -> str:
-    """Control characters as the pictures that Unicode has for them (U+2400…), direction overrides by name."""
-    return "".join(_picture(character) for character in text)
+    """Write control characters as the pictures that Unicode has for them (U+2400…), direction overrides by name."""
+    return "".join(map(_picture, text))
 
 
 def link_target(value: object) -> str | None:
-    """The address if a browser may follow it: http and https only, so that no script hides in a link."""
+    """Answer an address that a browser may follow: http and https only, so that no script hides in a link."""
     if not isinstance(value, str):
         return None
     try:
@@ -66,11 +63,11 @@ def _attribute(name: str, value: Attribute) -> str:
     return f" {name}" if value is True else f' {name}="{escape(show_controls(str(value)))}"'
 
 
-def _child(child: Child) -> str:
+def _child(child: Child) -> Html:
     if child is None:
-        return ""
+        return Html("")
     if isinstance(child, Html):
-        return str(child)
+        return child
     if isinstance(child, str | int):
         return escape(show_controls(str(child)))
     return join(*child)

@@ -1,4 +1,4 @@
-"""Short messages: what went well, what did not, and in which words."""
+"""Notices: boxes with a sentence, of a colour that says how good the news is."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from daemon.core.errors import Unauthenticated, VecwardError
 
 
 def notice(text: str, tone: str = "info") -> Html:
-    """`tone`: info, good, warn or bad; those who listen instead of look are told bad news at once."""
+    """Draw a notice; `tone` is info, good, warn or bad, and a screen reader tells bad news at once."""
     return el("div", el("p", text), class_=f"vw-notice vw-{tone}", role="alert" if tone == "bad" else "status")
 
 
 def warning(kind: str, words: str, t: Words) -> Html:
-    """What the daemon warns of: a sentence in the reader's language, then what the daemon says."""
+    """Draw a warning of the daemon: a sentence in the reader's language, then the daemon's words."""
     key = f"warning.{kind}"
     title = el("p", t(key), class_="vw-notice-title") if key == known(key, "") else None
     return el("div", title, el("p", words, class_="vw-notice-detail", dir="auto"), class_="vw-notice vw-warn")
 
 
 def problem(error: VecwardError, t: Words) -> Html:
-    """An error: a sentence in the reader's language, then what the daemon says."""
+    """Draw an error: a sentence in the reader's language, then the daemon's words."""
     sign_in = None
     if isinstance(error, Unauthenticated):
         sign_in = el("a", t("signin.again"), href="/signin", class_="vw-button")

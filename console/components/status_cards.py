@@ -1,4 +1,4 @@
-"""Tenants as their admins see them, and the host they run on."""
+"""Tenants as their admins see them, and the host that they run on."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from daemon.core import wire
 
 
 def tenant_cards(tenants: Sequence[wire.TenantView], language: Language, t: Words) -> Html:
+    """Draw a card for each tenant."""
     return el("ul", (_card(tenant, language, t) for tenant in tenants), class_="vw-tenants")
 
 
@@ -33,7 +34,7 @@ def _card(tenant: wire.TenantView, language: Language, t: Words) -> Html:
 
 
 def more(page: wire.TenantPage, t: Words) -> Html | None:
-    """How many of all are shown, and a button for more; None: these are all."""
+    """Draw how many of all tenants are shown, and a button for more; None where these are all."""
     shown = len(page.tenants)
     if shown >= page.total:
         return None
@@ -43,7 +44,7 @@ def more(page: wire.TenantPage, t: Words) -> Html | None:
 
 
 def _why(tenant: wire.TenantView, t: Words) -> Html:
-    """The state's reason, and the last crash; said once where they are the same."""
+    """Draw the state's reason and the last crash, once where they are the same."""
     crash = tenant.crash
     reason = tenant.reason if crash is None or crash.reason != tenant.reason else None
     return join(
@@ -128,7 +129,7 @@ def _button(action: str, tenant: wire.TenantView, language: Language, t: Words) 
 
 
 def host(memory: wire.HostMemory | None, gpus: wire.GpuList | None, t: Words) -> Html | None:
-    """What only admins of the whole host are told; None: the reader is not one."""
+    """Draw the host's memory and GPUs; None for readers to whom the daemon does not tell them."""
     if memory is None and gpus is None:
         return None
     rows = []
@@ -141,7 +142,7 @@ def host(memory: wire.HostMemory | None, gpus: wire.GpuList | None, t: Words) ->
 
 
 def _no_gpu(note: str | None, t: Words) -> Html:
-    """A driver in trouble is told in its own words: that is not a host without a GPU."""
+    """Say that there is no GPU, or in the driver's words that the driver is in trouble."""
     if note is None or note == wire.NO_GPU:
         return el("p", t("status.no_gpu"), class_="vw-hint")
     return el("p", f"GPU: {note}", class_="vw-warning", dir="auto")

@@ -1,4 +1,4 @@
-"""A vector: what it is made of, as facts, bars and numbers."""
+"""A vector as facts, bars and numbers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from console.view_models.vectors import Bar, VectorView
 
 
 def vector(view: VectorView, t: Words) -> Html:
+    """Draw a vector."""
     facts = [
         ("vector.dimension", str(view.dimension)),
         ("vector.norm", view.norm),
@@ -25,7 +26,7 @@ def vector(view: VectorView, t: Words) -> Html:
 
 
 def _chart(view: VectorView) -> Html:
-    """The same values at a glance; who reads the numbers below needs no description of it."""
+    """Draw the numbers as a chart; a screen reader skips it, since the numbers follow."""
     return el("div", (_column(bar) for bar in view.bars), class_="vw-chart", aria_hidden="true")
 
 

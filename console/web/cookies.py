@@ -18,6 +18,8 @@ from pathlib import Path
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
+from daemon.core.files.replace import replacing
+
 MAX_AGE_S = 12 * 3600  # a working day
 KEY_BYTES = 32
 MAX_ENDED = 10_000  # sessions that are remembered as signed out
@@ -113,9 +115,6 @@ def _read_or_make(path: Path) -> bytes:
 
 def _make(path: Path) -> bytes:
     key = secrets.token_bytes(KEY_BYTES)
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with replacing(path) as file:
         file.write(key)
-    new.replace(path)
     return key

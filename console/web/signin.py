@@ -120,7 +120,8 @@ def _document(title: str, language: Language, said: Html | None, name: str = "")
         el("link", rel="stylesheet", href="/static/console.css"),
     )
     main = el("main", _card(title, t, said, name), _languages(language), class_="vw-signin")
-    return "<!doctype html>" + el("html", head, el("body", main, class_="vw-plain"), lang=language)
+    page = el("html", head, el("body", main, class_="vw-plain"), lang=language)
+    return f"<!doctype html>{page}"
 
 
 def _card(title: str, t: Words, said: Html | None, name: str) -> Html:

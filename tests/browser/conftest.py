@@ -19,15 +19,20 @@ PASSWORD = "correct horse battery"
 USERS = ("demo", "editor", "admin")
 _CHROMIUM = next((path for path in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if path), None)
 _ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 _DEADLINE_MS = 20_000
 
 
 @dataclass
 class Console:
-    """A console; `url` is where it listens."""
+    """A console in front of its daemon; `url` is where it listens."""
 
     daemon: RunningDaemon
     url: str
@@ -55,7 +60,7 @@ class Visitor:
         return self
 
     def arrive(self, name: str, tenant: str | None = None) -> Visitor:
-        """Signs in and waits for the page; chooses the tenant by its title."""
+        """Sign in and wait for the page; choose the tenant by its title."""
         self.sign_in(name)
         self.page.wait_for_selector("#sign-out")
         self.page.wait_for_function("document.querySelector('#tenant input')?.value")
@@ -72,7 +77,7 @@ class Visitor:
         self.page.get_by_role("tab", name=name, exact=True).click()
 
     def search(self, query: str, box: str = "search") -> list[str]:
-        """Types, presses Enter, and answers the texts of the cards for this query."""
+        """Type, press Enter, and answer the texts of the cards for this query."""
         self.page.eval_on_selector_all(f"#{box}-results .vw-cards", "all => all.forEach(one => one.remove())")
         self.page.fill(f"#{box}-query textarea, #{box}-query input", query)
         self.page.press(f"#{box}-query textarea, #{box}-query input", "Enter")
@@ -84,7 +89,7 @@ class Visitor:
         self.page.screenshot(path=self.shots / f"{name}.png", full_page=True)
 
     def foreign(self) -> list[str]:
-        """What was asked of anybody but the console."""
+        """List requests to any host but the console's."""
         own = (f"{self.console.url}/", "data:", f"blob:{self.console.url}/")
         return [url for url in self.requests if not url.startswith(own)]
 

@@ -21,7 +21,7 @@ def play(console: Console) -> Iterator[Console]:
 
 
 def _reset(console: Console) -> None:
-    """By way of an empty base: entries that stay would keep their place."""
+    """Fill the base anew after emptying it: an entry that stays would keep its place."""
     with console.daemon.client() as client:
         client.set_texts("play", [])
         client.set_texts("play", START)
@@ -55,7 +55,7 @@ def test_the_difference_then_saving_then_trying(visit: Visit, play: Console) -> 
     assert "1 new" in said
     assert "1 removed" in said
     assert "2 not accepted" in said
-    assert "line 4: is too short: 5 characters or more are needed" in said
+    assert "line 4: is too short: it needs 5 or more characters" in said
     assert "line 5: is there already" in said
     assert _texts(play) == START
     visitor.shot("knowledge-difference-en")

@@ -50,7 +50,7 @@ def test_low_scores_come_with_help_and_grey_bars(visit: Visit) -> None:
 
 
 def test_what_people_typed_is_shown_as_text(visit: Visit) -> None:
-    """No tag, Markdown, control character or link scheme of an entry does anything."""
+    """Tags, Markdown, control characters and link schemes of an entry do nothing."""
     visitor = visit()
     hostile = 'hostile <img src=x onerror="window.hit=1"> <script>window.hit=1</script> **b** ${1} {{x}} \x01‮txt'
     metadata = {"source": "javascript:window.hit=1", "url": 'https://example.org/?a=1&b="2"', "<b>k</b>": "<i>v</i>"}

@@ -38,7 +38,7 @@ def test_pages_filters_and_order(visit: Visit) -> None:
     page, cards = visitor.page, visitor.page.locator(".vw-tenant")
     visitor.tab("Status")
     expect(cards).to_have_count(24)
-    expect(page.locator(".vw-more")).to_contain_text(f"24 of {COUNT + 1} are shown.")
+    expect(page.locator(".vw-more")).to_contain_text(f"Shown: 24 of {COUNT + 1}.")
     page.get_by_role("button", name="Show more").click()
     expect(cards).to_have_count(COUNT + 1)
     expect(page.locator(".vw-more")).to_have_count(0)

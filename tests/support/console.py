@@ -24,8 +24,11 @@ def running_console(daemon: RunningDaemon) -> Iterator[str]:
     with output.open("wb") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "console", "--root", str(daemon.root), "--port", "0"],
-            cwd=CHECKOUT, stdout=stream, stderr=stream, env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-        )  # fmt: skip
+            cwd=CHECKOUT,
+            stdout=stream,
+            stderr=stream,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        )
 
     def port() -> int | None:
         assert process.poll() is None, f"the console has ended:\n{output.read_text()}"

@@ -60,9 +60,18 @@ class FakeDaemon:
 
     def add(self, name: str, title: wire.Title, texts: Iterable[str], **fields: Any) -> FakeBase:
         view = wire.TenantView(
-            name=name, title=title, state="ready", goal="up", threshold=0.4, restarts=0, uptime_s=4000.0, device="cpu",
-            isolation="process", memory_mb=210.5, **fields,
-        )  # fmt: skip
+            name=name,
+            title=title,
+            state="ready",
+            goal="up",
+            threshold=0.4,
+            restarts=0,
+            uptime_s=4000.0,
+            device="cpu",
+            isolation="process",
+            memory_mb=210.5,
+            **fields,
+        )
         self.bases[name] = FakeBase(view, texts)
         for user, role in (("demo", "searcher"), ("editor", "editor"), ("admin", "admin")):
             self.roles[user][name] = role
@@ -253,13 +262,19 @@ class FakeClient:
                 base.put(text)
         base.revision += 1
         result = {
-            "added": len(texts) - len(refused), "refused": [one.model_dump() for one in refused],
-            "refused_total": len(refused), "revision": base.revision,
-        }  # fmt: skip
+            "added": len(texts) - len(refused),
+            "refused": [one.model_dump() for one in refused],
+            "refused_total": len(refused),
+            "revision": base.revision,
+        }
         start = wire.Operation(
-            id="e-1", kind="import", tenant=tenant, state=wire.OperationState.RUNNING, started_at=NOW,
+            id="e-1",
+            kind="import",
+            tenant=tenant,
+            state=wire.OperationState.RUNNING,
+            started_at=NOW,
             progress=wire.Progress(done=1, total=len(texts), unit="entries"),
-        )  # fmt: skip
+        )
         end = start.model_copy(update={"state": wire.OperationState.DONE, "result": result})
         self._daemon.operations["e-1"] = [start, end]
         return start

@@ -28,8 +28,11 @@ def start(tmp_path: Path) -> Iterator[Start]:
         with (tmp_path / "stderr").open("w") as stderr:
             process = subprocess.Popen(
                 [sys.executable, "-m", "console", "--root", str(tmp_path), *arguments],
-                cwd=CHECKOUT, env={**os.environ, "PYTHONPATH": str(CHECKOUT)}, text=True, stderr=stderr,
-            )  # fmt: skip
+                cwd=CHECKOUT,
+                env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+                text=True,
+                stderr=stderr,
+            )
         started.append(process)
         return process
 

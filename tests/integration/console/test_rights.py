@@ -30,7 +30,7 @@ class Site:
     address: str
 
     def state(self) -> list[tuple[str, int | None, int | None, int | None, str]]:
-        """What nobody but an editor or admin could have changed."""
+        """List facts that nobody but an editor or admin could have changed."""
         with self.daemon.client() as client:
             found = client.tenants().tenants
         return [(one.name, one.revision, one.entries, one.pid, one.state) for one in found]
@@ -62,7 +62,7 @@ def globex(*searchers: str) -> dict[str, Any]:
 
 
 def call_everything(page: Page, tenant: str) -> str:
-    """Each handler with each click that a page could have, and some that none has."""
+    """Call each handler with each click that a page could have, and some that none has."""
     said = ""
     for event in page.events:
         clicks = [(target, kind) for target, kind in event["targets"] if kind == "click"]
@@ -95,7 +95,7 @@ def test_no_handler_gives_a_searcher_more_than_the_daemon_does(site: Site) -> No
 
 
 def test_an_open_page_ends_with_the_grant(site: Site) -> None:
-    """Here Gradio knows the tenant and lets it pass: the daemon alone refuses."""
+    """End a grant while a page is open: Gradio knows the tenant and lets it pass, the daemon alone refuses."""
     site.daemon.write_tenant("globex", globex("user:searcher"))
     with signed_in(site.address, "searcher", PASSWORD) as client:
         page = Page(client)
@@ -144,10 +144,10 @@ _NEEDED = re.compile(
 
 
 def gradio_routes() -> list[tuple[str, str]]:
-    """Method and path of each route that Gradio makes, with parameters filled in as an attacker would."""
+    """List method and path of each route that Gradio makes, with parameters filled in as an attacker would."""
 
     async def make() -> FastAPI:
-        """In a loop: without one, Gradio makes its own and leaves it open."""
+        """Make Gradio's application inside a loop: without one, Gradio makes its own and leaves it open."""
         with gr.Blocks() as blocks:
             gr.Textbox()
         return gr.routes.App.create_app(blocks)

@@ -57,7 +57,7 @@ def test_no_message_is_left_over() -> None:
 
 
 def test_no_message_is_missing() -> None:
-    """What looks like a key (a known first part, a dot, a word) is one."""
+    """Every string that looks like a key (a known first part, a dot, a word) is one."""
     parts = {key.partition(".")[0] for key in MESSAGES}
     looks = {
         text

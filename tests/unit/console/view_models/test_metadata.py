@@ -11,9 +11,12 @@ from daemon.core import wire
 
 _names = st.text(st.characters(exclude_characters="\n\r:：", exclude_categories=["C", "Z"]), min_size=1, max_size=8)
 _scalars = st.one_of(
-    st.none(), st.booleans(), st.integers(-(10**9), 10**9), st.floats(allow_nan=False, allow_infinity=False),
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**9), 10**9),
+    st.floats(allow_nan=False, allow_infinity=False),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
-)  # fmt: skip
+)
 
 
 @given(st.dictionaries(_names, _scalars, max_size=4))
@@ -26,9 +29,13 @@ def test_metadata_comes_back_as_it_was(metadata: dict[str, wire.Scalar]) -> None
 def test_metadata_as_people_write_it() -> None:
     written = 'team: kitchen\n\nsource: https://example.org:8080/a\n部门：厨房\nfloor: 3\nopen: true\nroom: "12"'
     assert vm.metadata_of(written) == {
-        "team": "kitchen", "source": "https://example.org:8080/a", "部门": "厨房", "floor": 3, "open": True,
+        "team": "kitchen",
+        "source": "https://example.org:8080/a",
+        "部门": "厨房",
+        "floor": 3,
+        "open": True,
         "room": "12",
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("written", ["no colon", ": value", "a: 1\nno colon"])

@@ -20,9 +20,16 @@ def test_every_state_has_a_tone_and_a_way_out() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0, ("unit.seconds", 0)), (59.9, ("unit.seconds", 59)), (60, ("unit.minutes", 1)), (3599, ("unit.minutes", 59)),
-     (3600, ("unit.hours", 1)), (100_000, ("unit.hours", 27)), (200_000, ("unit.days", 2))],
-)  # fmt: skip
+    [
+        (0, ("unit.seconds", 0)),
+        (59.9, ("unit.seconds", 59)),
+        (60, ("unit.minutes", 1)),
+        (3599, ("unit.minutes", 59)),
+        (3600, ("unit.hours", 1)),
+        (100_000, ("unit.hours", 27)),
+        (200_000, ("unit.days", 2)),
+    ],
+)
 def test_durations_are_coarse(seconds: float, said: tuple[str, int]) -> None:
     assert vm.duration(seconds) == said
 

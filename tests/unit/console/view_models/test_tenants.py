@@ -30,9 +30,15 @@ def test_two_tenants_with_one_title_can_be_told_apart() -> None:
 
 @pytest.mark.parametrize(
     ("role", "editor", "admin"),
-    [(None, False, False), ("searcher", False, False), ("editor", True, False), ("tenant-admin", True, True),
-     ("admin", True, True), ("something-newer", False, False)],
-)  # fmt: skip
+    [
+        (None, False, False),
+        ("searcher", False, False),
+        ("editor", True, False),
+        ("tenant-admin", True, True),
+        ("admin", True, True),
+        ("something-newer", False, False),
+    ],
+)
 def test_what_is_drawn_follows_the_role(role: str | None, editor: bool, admin: bool) -> None:
     tenant = _tenant("a", role=role)
     assert (vm.may(tenant, Role.EDITOR), vm.may(tenant, Role.TENANT_ADMIN)) == (editor, admin)

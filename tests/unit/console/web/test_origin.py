@@ -11,11 +11,14 @@ from tests.support.console_site import ORIGIN, Site
 @pytest.mark.parametrize(
     "headers",
     [
-        {"origin": "https://evil.test"}, {"origin": "null"}, {"origin": "http://console.test:81"},
-        {"origin": ORIGIN, "sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"},
+        {"origin": "https://evil.test"},
+        {"origin": "null"},
+        {"origin": "http://console.test:81"},
+        {"origin": ORIGIN, "sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
         {"origin": "https://evil.test", "x-forwarded-host": "evil.test"},
     ],
-)  # fmt: skip
+)
 async def test_other_sites_can_send_nothing(site: Site, headers: dict[str, str]) -> None:
     async with site.client("demo", **headers) as client:
         for path in ("/en/gradio_api/run/predict", "/import/acme?name=a.txt", "/signout"):
