@@ -24,7 +24,7 @@ _CLAUSE_WORDS = """
 """
 NOT_FIRST = frozenset(_CLAUSE_WORDS.split())
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
-_DESIGN = re.compile(r"design(\.md)?, section \d|shared/(design|house|style)")
+OUTSIDE = re.compile(r"design(\.md)?, section \d|shared/(design|house|style)")
 
 
 def docstrings(path: Path) -> Iterator[tuple[int, str]]:
@@ -58,7 +58,7 @@ def complaints(paths: list[Path]) -> Iterator[str]:
             if why := complaint(text):
                 yield f"{where}:{line}: docstring {why}: {text.splitlines()[0][:90]!r}"
         for number, line_text in enumerate(path.read_text().splitlines(), 1):
-            if _DESIGN.search(line_text):
+            if OUTSIDE.search(line_text):
                 yield f"{where}:{number}: cites a page outside the repository"
             if _CHINESE.search(line_text) and not _may_be_chinese(where):
                 yield f"{where}:{number}: Chinese words outside console/messages"

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
+import typer
 import yaml
 
 from daemon.api.routes import ROUTES
+from daemon.cli.app import app
 from daemon.core.config.daemon_config import DaemonConfig
+from daemon.core.config.effects import DAEMONS_OWN, FINGERPRINTED
+from daemon.core.config.tenant_config import EncoderConfig, TenantConfig
 from daemon.core.errors import all_kinds
 from daemon.core.http.problems import STATUS
 from daemon.core.wire import OperationState
@@ -74,3 +78,28 @@ def test_defaults_of_the_daemon(contract: dict[str, str]) -> None:
     assert block is not None
     written = yaml.safe_load(block.group(1))
     assert written == DaemonConfig().model_dump()
+
+
+def test_backends_and_their_thresholds(contract: dict[str, str]) -> None:
+    items = re.split(r"^- ", contract["Encoding"], flags=re.MULTILINE)[1:]
+    listed = {item.split("`")[1]: float(re.findall(r"threshold\s+([0-9.]+)\.", item)[0]) for item in items}
+    assert sorted(listed) == sorted(EncoderConfig.model_json_schema()["properties"]["backend"]["enum"])
+    for name, threshold in listed.items():
+        assert TenantConfig(encoder=EncoderConfig(backend=name, model="of/any")).threshold == threshold
+
+
+def test_commands(contract: dict[str, str]) -> None:
+    rows = re.findall(r"^\| (`.*) \|(.*)\| .* \|$", contract["Command line"], flags=re.MULTILINE)
+    groups = dict(re.findall(r"`(\w+)` (.*)", "\n".join(group for _, group in rows)))
+    click = typer.main.get_command(app)
+    listed = {name: set(words.strip().split(", ")) for name, words in groups.items()}
+    listed |= {name: set() for commands, _ in rows for name in quoted(commands)}
+    assert listed == {name: set(getattr(command, "commands", {})) for name, command in click.commands.items()}
+
+
+def test_cost_of_a_changed_field(contract: dict[str, str]) -> None:
+    last = contract["Configuration"].rstrip().rpartition("\n\n")[2]
+    free, _, rest = last.partition("take effect")
+    own = {name for section, names in DAEMONS_OWN.items() for name in ({section} if names is True else names)}
+    assert quoted(free) == own
+    assert quoted(rest) == set(FINGERPRINTED)
