@@ -53,7 +53,7 @@ _STAY = "\ntime.sleep(60)\n"
 class Heard:
     """What came of an evil encoder."""
 
-    encoder_process: EncoderProcess
+    process: EncoderProcess
     messages: list[FromEncoder] = field(default_factory=list)
     ended: Ended | None = None
 
@@ -99,12 +99,16 @@ async def evil(code: str, *, sandboxed: bool = True) -> AsyncIterator[Heard]:
                 launch.log.close()
 
 
-async def longest_wait(seconds: float) -> float:
-    """How late this event loop is at most, in seconds: what other tenants' requests would feel."""
+async def longest_turn(seconds: float) -> float:
+    """The longest that this event loop works in one go, which is how late it is for the other tenants' requests.
+
+    In seconds of this thread's processor time: what else the machine does counts for nothing.
+    """
     worst, end = 0.0, time.monotonic() + seconds
-    while (now := time.monotonic()) < end:
+    while time.monotonic() < end:
+        before = time.thread_time()
         await asyncio.sleep(0.005)
-        worst = max(worst, time.monotonic() - now - 0.005)
+        worst = max(worst, time.thread_time() - before)
     return worst
 
 
@@ -176,12 +180,12 @@ async def test_malformed_messages_end_the_encoder(packet: str, caplog: pytest.Lo
 @needs_root
 async def test_a_flood_of_messages_does_not_starve_others() -> None:
     code = 'packet = b\'{"type":"changed","entries":1,"revision":1}\'\nwhile True:\n    control.send(packet)\n'
+    began = time.monotonic()
     async with evil(code) as heard:
         await heard.until(lambda: heard.messages)
-        began = time.monotonic()
-        worst = await longest_wait(2.0)
+        worst = await longest_turn(2.0)
         took = time.monotonic() - began
-        assert len(heard.messages) <= encoder_process._CONTROL_BURST + encoder_process._CONTROL_RATE * (took + 0.5)
+        assert len(heard.messages) <= encoder_process._CONTROL_BURST + encoder_process._CONTROL_RATE * took
         assert all(isinstance(message, Changed) for message in heard.messages)
         assert worst < 0.25
 
@@ -191,7 +195,7 @@ async def test_a_flood_of_messages_does_not_starve_others() -> None:
 async def test_an_endless_log_does_not_starve_others(line: str) -> None:
     async with evil(f"raw = {line} * 30000\nsay()\nwhile True:\n    os.write(2, raw)\n") as heard:
         await heard.until(lambda: heard.messages)
-        assert await longest_wait(2.0) < 0.25
+        assert await longest_turn(2.0) < 0.25
         path = heard.process.launch.data.parent.parent / "log" / "l"
         assert path.stat().st_size < 64 << 20
 

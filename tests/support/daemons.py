@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -203,10 +203,22 @@ def running_daemon(
 
 @contextmanager
 def page_of(pid: int) -> Iterator[ProgressReader]:
-    """The progress page of the encoder, which keeps it open."""
-    folder = Path(f"/proc/{pid}/fd")
-    link, *_ = [link for link in folder.iterdir() if str(link.readlink()).startswith("/memfd:vecward-progress")]
-    fd = os.open(link, os.O_RDONLY)
+    """The progress page of the encoder, which keeps it open under the number that its command line names."""
+    command = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    number = command[command.index("--progress-fd") + 1]
+    fd = os.open(f"/proc/{pid}/fd/{number}", os.O_RDONLY)
     with closing(ProgressReader(fd)) as page:
         os.close(fd)
         yield page
+
+
+def after_steps(pid: int, steps: int, deadline_s: float = 10.0) -> None:
+    """Returns once the encoder has begun or ended so many more pieces of work, and has something half done.
+
+    Ends early where it has ended, and after `deadline_s` where it has nothing to do.
+    """
+    end = time.monotonic() + deadline_s
+    with suppress(OSError, ValueError, psutil.NoSuchProcess), page_of(pid) as page:
+        wanted, process = page.read().counter + steps, psutil.Process(pid)
+        while page.read().counter < wanted and alive(process) and time.monotonic() < end:
+            time.sleep(0.0005)

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from daemon.encoder.knowledge import Knowledge
-from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon, wait_for
+from tests.support.daemons import RunningDaemon, after_steps, fake_tenant, running_daemon, wait_for
 from tests.support.durability import Tally, Writer, base_of, check_history, history_of
 
 KILLS = int(os.environ.get("VECWARD_KILLS", "200"))
@@ -48,11 +48,10 @@ class Killer:
             self._daemon.start()
 
     def _wait_for_writes(self) -> None:
-        """Some changes, then a random moment."""
+        """Returns after some changes, or after a while without that many."""
         before, wanted = self._acknowledged(), self._chance.randrange(1, 12)
         end = time.monotonic() + self._chance.uniform(0.2, 0.8)
         wait_for(lambda: self._acknowledged() >= before + wanted or time.monotonic() > end, what="writes")
-        threading.Event().wait(self._chance.uniform(0, 0.03))
 
     def _acknowledged(self) -> int:
         return sum(writer.tally.acknowledged for writer in self._writers)
@@ -62,6 +61,7 @@ class Killer:
         children = self._daemon.children()
         if children:
             victim = self._chance.choice(sorted(children, key=lambda child: child.pid))
+            after_steps(victim.pid, self._chance.randrange(8), deadline_s=self._chance.uniform(0, 0.03))
             try:
                 victim.send_signal(signal.SIGKILL)
             except psutil.NoSuchProcess:

@@ -16,12 +16,13 @@ from daemon.client import Client
 from daemon.core.errors import DaemonUnreachable, TenantStarting
 from daemon.core.wire import Operation, OperationState
 from tests.conftest import StartDaemon
-from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon, wait_for
+from tests.support.daemons import RunningDaemon, after_steps, fake_tenant, running_daemon, wait_for
 from tests.support.durability import base_of
 
 LINES = [f"line number {number} of the file" for number in range(4000)]
 FILE = "\n".join(LINES).encode()
 KILLS = 8
+MOST_STEPS = 56  # a little more than an import of 2000 lines has
 
 
 @pytest.fixture
@@ -41,10 +42,17 @@ def import_(client: Client, file: bytes = FILE, mode: str = "add") -> Operation:
     return client.import_entries("acme", file, "text/plain", mode)  # type: ignore[arg-type]
 
 
-def kill(daemon: RunningDaemon) -> None:
+def pid_of(daemon: RunningDaemon) -> int:
     pid = daemon.wait_state("acme", "ready").pid
     assert pid is not None
+    return pid
+
+
+def kill(daemon: RunningDaemon, pid: int, steps: int) -> None:
+    """Kills the encoder after so many steps of its work; returns when the daemon knows it."""
+    after_steps(pid, steps, deadline_s=1)
     os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: daemon.tenant("acme").pid != pid, what="the daemon to see the encoder's end")
 
 
 def told(operation: Operation) -> int:
@@ -65,8 +73,7 @@ def test_a_killed_import_leaves_exactly_its_result(daemon: RunningDaemon, client
         started = import_(client)
         wanted = chance.randrange(0, len(LINES) // 2)
         seen = wait_for(lambda wanted=wanted, id_=started.id: _beyond(client, id_, wanted), what="progress")
-        threading.Event().wait(chance.uniform(0, 0.05))
-        kill(daemon)
+        kill(daemon, pid_of(daemon), chance.randrange(8))
         ended = client.wait("acme", started.id, timeout=60)
         assert ended.state is OperationState.INTERRUPTED
         added = check_exact(client, ended)
@@ -87,9 +94,9 @@ def test_a_killed_import_in_place_of_everything_is_whole_or_nothing(daemon: Runn
     for _ in range(KILLS // 2):
         before = set(base_of(client, "acme").values())
         lines = [f"{line} and {chance.randrange(10**9)}" for line in LINES[:2000]]
+        pid = pid_of(daemon)
         started = import_(client, "\n".join(lines).encode(), "set")
-        threading.Event().wait(chance.uniform(0, 0.6))
-        kill(daemon)
+        kill(daemon, pid, chance.randrange(MOST_STEPS))
         ended = client.wait("acme", started.id, timeout=60)
         after = set(lines) if ended.state is OperationState.DONE else before
         assert ended.state in (OperationState.DONE, OperationState.INTERRUPTED)
@@ -212,9 +219,7 @@ def test_waiting_goes_on_over_a_restart(start_daemon: StartDaemon) -> None:
         waiting.start()
         wait_for(lambda: time.monotonic() > began + 5.5, what="more than wait_s")
         assert waiting.is_alive()
-        pid = daemon.wait_state("acme", "ready").pid
-        assert pid is not None
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid_of(daemon), signal.SIGKILL)
         waiting.join(60)
         assert [operation.state for operation in ended] == [OperationState.INTERRUPTED]
         assert other.operation("acme", started.id) == ended[0]
@@ -224,10 +229,9 @@ def test_an_import_that_a_kill_interrupts_at_its_start_begins_once(daemon: Runni
     """The request is sent again by the daemon: it means the same operation."""
     chance = random.Random(7)  # noqa: S311 - a test's dice
     for _ in range(KILLS):
-        pid = daemon.wait_state("acme", "ready").pid
-        assert pid is not None
+        pid = pid_of(daemon)
         client.set_texts("acme", [])
-        killer = threading.Timer(chance.uniform(0, 0.08), os.kill, (pid, signal.SIGKILL))
+        killer = threading.Thread(target=kill, args=(daemon, pid, chance.randrange(8)))
         killer.start()
         try:
             started = import_(client)
