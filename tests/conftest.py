@@ -9,10 +9,16 @@ from typing import Any
 
 import pytest
 
+from tests.support import signals
 from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon
 from tests.support.models import needs_torch, tiny_qwen3
 
 StartDaemon = Callable[..., RunningDaemon]
+
+
+def pytest_configure() -> None:
+    """Make the tests pass however they are started."""
+    signals.reset_in_children()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -19,6 +19,7 @@ from daemon.cli.up import check_port
 from daemon.core.errors import Conflict, Invalid
 from tests.support.cli import Vecward
 from tests.support.daemons import wait_for
+from tests.support.signals import signals_of
 
 # Runs `up` with other commands in the parts' places: argv is a JSON object from part to Python source.
 RUN = """
@@ -40,8 +41,8 @@ Up = Callable[..., subprocess.Popen[str]]
 def up() -> Iterator[Up]:
     started: list[subprocess.Popen[str]] = []
 
-    def start(daemon: str = DRAINS, console: str = DRAINS) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", RUN, json.dumps({"daemon": daemon, "console": console})]
+    def start(daemon: str = DRAINS, console: str = DRAINS, before: Sequence[str] = ()) -> subprocess.Popen[str]:
+        command = [*before, sys.executable, "-c", RUN, json.dumps({"daemon": daemon, "console": console})]
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         return started[-1]
 
@@ -65,10 +66,8 @@ def gone(pid: int) -> bool:
 
 
 def handles_term(pid: int) -> bool:
-    """Whether the child got as far as setting its handler (SigCgt or SigIgn of proc(5))."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    masks = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigCgt", "SigIgn"))]
-    return any(mask >> (signal.SIGTERM - 1) & 1 for mask in masks)
+    """Tell whether the child got as far as setting its handler."""
+    return signal.SIGTERM in signals_of(pid, "SigCgt") | signals_of(pid, "SigIgn")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
@@ -77,6 +76,18 @@ def test_a_signal_ends_both(up: Up, number: signal.Signals) -> None:
     children = pids(process)
     wait_for(lambda: all(map(handles_term, children.values())), what="both handlers")
     process.send_signal(number)
+    assert process.wait(10) == 0
+    assert all(map(gone, children.values()))
+
+
+def test_an_ignored_hangup_ends_nothing(up: Up) -> None:
+    """nohup starts it so: a terminal that closes is to end nothing."""
+    process = up(before=["/bin/sh", "-c", "trap '' HUP; exec \"$@\"", "sh"])
+    children = pids(process)
+    wait_for(lambda: all(map(handles_term, children.values())), what="both handlers")
+    assert signal.SIGHUP in signals_of(process.pid, "SigIgn")
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGTERM)  # a second signal that counts would kill the parts
     assert process.wait(10) == 0
     assert all(map(gone, children.values()))
 
