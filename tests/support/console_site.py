@@ -11,6 +11,7 @@ from console.app import create_app
 from console.web.cookies import Cookies, User
 from daemon.client import AsyncClient
 from daemon.core.wire import Title
+from tests.support.console_fake_client import FakeClient
 from tests.support.console_fakes import FakeDaemon
 
 ORIGIN = "http://console.test"
@@ -34,8 +35,8 @@ class Site:
         for name in ("demo", "editor"):
             del self.daemon.roles[name]["globex"]
 
-    def _open(self, user: User | None, address: str | None) -> AsyncClient:
-        return cast(AsyncClient, self.daemon.open(user, address))
+    def _open(self, user: User | None, _address: str | None) -> AsyncClient:
+        return cast(AsyncClient, FakeClient(self.daemon, user))
 
     def client(self, user: str | None = None, peer: str = "203.0.113.9", **headers: str) -> httpx.AsyncClient:
         transport = httpx.ASGITransport(self.app, client=(peer, 4711))

@@ -42,3 +42,20 @@ def test_two_tenants_with_one_title_can_be_told_apart() -> None:
 def test_what_is_drawn_follows_the_role(role: str | None, editor: bool, admin: bool) -> None:
     tenant = _tenant("a", role=role)
     assert (vm.may(tenant, Role.EDITOR), vm.may(tenant, Role.TENANT_ADMIN)) == (editor, admin)
+
+
+@pytest.mark.parametrize(
+    ("role", "admin", "expected"),
+    [
+        (None, False, [Role.ANYONE]),
+        ("searcher", False, [Role.ANYONE]),
+        ("editor", False, [Role.ANYONE, Role.EDITOR]),
+        ("tenant-admin", False, [Role.ANYONE, Role.EDITOR, Role.TENANT_ADMIN]),
+        (None, True, [Role.ANYONE, Role.EDITOR, Role.TENANT_ADMIN, Role.ADMIN]),
+    ],
+)
+def test_a_role_on_one_tenant_or_on_the_host_opens_a_tab(role: str | None, admin: bool, expected: list[Role]) -> None:
+    tenants = [_tenant("a"), *([_tenant("b", role=role)] if role else [])]
+    info = wire.Info(version="0", isolation="process", admin=admin, caller=[])
+    asked = (Role.ANYONE, Role.EDITOR, Role.TENANT_ADMIN, Role.ADMIN)
+    assert [one for one in asked if vm.may_anywhere(tenants, info, one)] == expected
