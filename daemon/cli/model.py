@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from daemon.cli.output import clean, line, print_json
 from daemon.cli.settings import Json, TenantName, settings
+
+if TYPE_CHECKING:
+    from daemon.core.encoder_protocol.model import Verified
 
 app = typer.Typer(name="model", help="Models: fetch, verify.", no_args_is_help=True)
 
@@ -27,13 +30,13 @@ def fetch(
 
     found = model_children.fetch(settings(ctx).paths, tenant, source.resolve() if source else None)
     if as_json:
-        print_json(found)
+        print_json(found.model_dump(exclude={"type"}))
         return
-    commit = f" at {clean(found['commit'])}" if found["commit"] else ""
-    done = "fetched" if found["changed"] else "is there already"
-    line(f"{clean(found['model'])}{commit}: {done}, {found['files']} files, {_size(found['bytes'])}")
-    line(f"in {clean(found['folder'])}")
-    if found["changed"]:
+    commit = f" at {clean(found.commit)}" if found.commit else ""
+    done = "fetched" if found.changed else "is there already"
+    line(f"{clean(found.model)}{commit}: {done}, {found.files} files, {_size(found.bytes)}")
+    line(f"in {clean(found.folder)}")
+    if found.changed:
         line(f"`vecward start {tenant}` uses it from the next start on")
 
 
@@ -49,23 +52,24 @@ def verify(
 
     found = model_children.verify(settings(ctx).paths, tenant, files_only=files_only)
     if as_json:
-        print_json(found)
+        tried = () if found.fingerprint is not None else ("dimension", "fingerprint", "encode_ms")
+        print_json(found.model_dump(exclude={"type", *tried}))
     else:
         _tell(found)
-    if found["problems"]:
+    if found.problems:
         raise typer.Exit(1)
 
 
-def _tell(found: dict[str, Any]) -> None:
-    line(f"{clean(found['model'])} in {clean(found['folder'])}: {found['files']} files, {_size(found['bytes'])}")
-    if not found["manifest"]:
+def _tell(found: Verified) -> None:
+    line(f"{clean(found.model)} in {clean(found.folder)}: {found.files} files, {_size(found.bytes)}")
+    if not found.manifest:
         line("no manifest: it was not brought by `vecward model fetch`, so there are no checksums to compare")
-    for problem in found["problems"]:
+    for problem in found.problems:
         line(f"problem: {clean(problem)}")
-    if "fingerprint" in found:
-        line(f"a text encoded in {found['encode_ms']} ms on the CPU, {found['dimension']} dimensions")
-        line(f"fingerprint: {clean(found['fingerprint'])}")
-    if not found["problems"]:
+    if found.fingerprint is not None:
+        line(f"a text encoded in {found.encode_ms} ms on the CPU, {found.dimension} dimensions")
+        line(f"fingerprint: {clean(found.fingerprint)}")
+    if not found.problems:
         line("good")
 
 

@@ -1,4 +1,4 @@
-"""The children of `vecward model`, which read what a tenant owns or a hub sends: never in this process, never as root.
+"""Job processes of `vecward model`, which read what a tenant owns or a hub sends: never in this process, nor as root.
 
 In `isolation: process` they run as the caller. In `strict` they run with the tenant's uid in sandboxes like the
 encoder's, and fetching takes two: one has the network and an empty folder, and sees nothing of the tenant's; the other
@@ -7,27 +7,30 @@ sees the tenant's folder and what was downloaded, and has no network.
 
 from __future__ import annotations
 
-import json
+import asyncio
 import os
-import subprocess
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import TypeAdapter
 
 from daemon.core.config.daemon_config import DaemonConfig, load_config
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.config.tenant_file import check_name, load_tenant
+from daemon.core.encoder_protocol import model
+from daemon.core.encoder_protocol.model import Fetched, Unchanged, Verified
 from daemon.core.errors import InternalError, StartRefused, UnknownTenant, VecwardError, all_kinds
 from daemon.core.paths import Paths
 
 if TYPE_CHECKING:
     from daemon.supervisor.isolation.data_folders import Home
     from daemon.supervisor.isolation.sandbox import Sandbox
+    from daemon.supervisor.process.job_process import JobLaunch
 
-Answer = dict[str, Any]
+Message = TypeVar("Message")
 
-# What names the hub, the way to it, and whom it trusts.
+# The hub, the way to it, and whom it trusts.
 _HUB_VARIABLES = (
     "HF_ENDPOINT", "HF_TOKEN", "HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT", "SSL_CERT_FILE", "SSL_CERT_DIR",
     "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
@@ -51,23 +54,29 @@ class Tenant:
         return self.daemon.isolation == "strict"
 
 
-def fetch(paths: Paths, name: str, source: Path | None) -> Answer:
-    """Raises VecwardError, the child's or our own."""
+def fetch(paths: Paths, name: str, source: Path | None) -> Fetched:
+    """Bring the tenant's model to its place. Raises VecwardError, the job process's or our own."""
     tenant = _tenant(paths, name)
     arguments = [] if source is None else ["--from", str(source)]
     if not tenant.strict:
         tenant.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return _ask(tenant, "fetch", tenant.data, arguments, network=source is None)
+        return _fetched(_ask(tenant, "fetch", model.fetch, tenant.data, arguments, network=source is None))
     if source is None:
         return _download_then_take(tenant)
-    return _ask(tenant, "fetch", tenant.data, arguments, _sandbox(tenant, readable=source))
+    return _fetched(_ask(tenant, "fetch", model.fetch, tenant.data, arguments, _sandbox(tenant, readable=source)))
 
 
-def verify(paths: Paths, name: str, *, files_only: bool) -> Answer:
-    """Raises VecwardError, the child's or our own."""
+def verify(paths: Paths, name: str, *, files_only: bool) -> Verified:
+    """Compare the tenant's model with its manifest. Raises VecwardError, the job process's or our own."""
     tenant = _tenant(paths, name)
     arguments = ["--files-only"] if files_only else []
-    return _ask(tenant, "verify", tenant.data, arguments, _sandbox(tenant) if tenant.strict else None)
+    return _ask(tenant, "verify", model.verify, tenant.data, arguments, _sandbox(tenant) if tenant.strict else None)
+
+
+def _fetched(message: Fetched | Unchanged) -> Fetched:
+    if isinstance(message, Unchanged):  # only who says that it has a commit is answered so
+        raise InternalError("cannot fetch the model: the process that does it has none")
+    return message
 
 
 def _tenant(paths: Paths, name: str) -> Tenant:
@@ -91,30 +100,37 @@ def _tenant(paths: Paths, name: str) -> Tenant:
 # --- strict -------------------------------------------------------------------------------------------
 
 
-def _download_then_take(tenant: Tenant) -> Answer:
-    """The download is kept when something fails, and goes on the next time."""
+def _download_then_take(tenant: Tenant) -> Fetched:
+    """Download in a sandbox with the network, then take the files in one without.
+
+    The download is kept when something fails, and goes on the next time.
+    """
     inside = _sandbox(tenant)
     there = _there(tenant, inside)
     depot = _depot(tenant)
     depot.data.parent.mkdir(exist_ok=True, mode=0o700)
     depot.give_to(inside.uid)
     outside = replace(inside, data=depot.data, readable=(), network=True)
-    have = ["--have", there["commit"]] if there.get("commit") else []
-    found = _ask(tenant, "fetch", depot.data, have, outside, network=True)
-    if found["changed"] or "folder" in found:  # in the depot: just now, or by an attempt that failed later
+    have = ["--have", there.commit] if there is not None and there.commit is not None else []
+    found = _ask(tenant, "fetch", model.fetch, depot.data, have, outside, network=True)
+    if isinstance(found, Fetched):  # in the depot: just now, or by an attempt that failed later
         readable = replace(inside, readable=[*inside.readable, depot.data])
-        there = _ask(tenant, "fetch", tenant.data, ["--from", found["folder"]], readable)
+        there = _fetched(_ask(tenant, "fetch", model.fetch, tenant.data, ["--from", found.folder], readable))
+    assert there is not None
     depot.destroy()
-    return {**there, "revision": tenant.config.encoder.revision, "changed": there.get("changed", False)}
+    return there.model_copy(update={"revision": tenant.config.encoder.revision})
 
 
-def _there(tenant: Tenant, sandbox: Sandbox) -> Answer:
-    """What is there and whole; {} if it has to be fetched."""
+def _there(tenant: Tenant, sandbox: Sandbox) -> Fetched | None:
+    """The model that is there and whole; None if it has to be fetched."""
     try:
-        found = _ask(tenant, "verify", tenant.data, ["--files-only"], sandbox)
+        found = _ask(tenant, "verify", model.verify, tenant.data, ["--files-only"], sandbox)
     except VecwardError:
-        return {}
-    return {} if found["problems"] else found
+        return None
+    if found.problems or found.model is None:
+        return None
+    facts = found.model_dump(include={"model", "commit", "folder", "files", "bytes"})
+    return Fetched(**facts, revision=None, changed=False)
 
 
 def _depot(tenant: Tenant) -> Home:
@@ -157,28 +173,42 @@ def _uid(tenant: Tenant, accounts: Path) -> int:
     )
 
 
-# --- the child ----------------------------------------------------------------------------------------
+# --- the process --------------------------------------------------------------------------------------
 
 
 def _ask(
-    tenant: Tenant, chore: str, data: Path, arguments: list[str], sandbox: Sandbox | None = None, *,
+    tenant: Tenant,
+    job: str,
+    kind: TypeAdapter[Message],
+    data: Path,
+    arguments: list[str],
+    sandbox: Sandbox | None = None,
+    *,
     network: bool = False,
-) -> Answer:  # fmt: skip
-    """Runs one child and answers what it answered; its progress and its warnings go to our standard error."""
+) -> Message:
+    """The one message of a job process; its progress and its warnings go to our standard error."""
     from daemon.supervisor.isolation import seccomp
+    from daemon.supervisor.process.job_process import JobLaunch
 
     filter_fd = seccomp.memfd() if sandbox is not None and seccomp.supported() else None
-    prefix = [] if sandbox is None else sandbox.prefix(filter_fd)
-    try:
-        ended = subprocess.run(  # noqa: S603  (our own interpreter and module)
-            [*prefix, sys.executable, "-P", "-m", f"daemon.encoder.models.{chore}", "--data", str(data), *arguments],
-            input=tenant.config.model_dump_json().encode(), stdout=subprocess.PIPE, check=False, umask=0o077,
-            env=_environment(data, network=network), pass_fds=[] if filter_fd is None else [filter_fd], cwd="/",
-        )  # fmt: skip
-    finally:
-        if filter_fd is not None:
-            os.close(filter_fd)
-    return _answer(ended.returncode, ended.stdout, chore)
+    launch = JobLaunch(
+        tenant=tenant.name,
+        data=data,
+        config_json=tenant.config.model_dump_json().encode(),
+        log=None,
+        prefix=[] if sandbox is None else sandbox.prefix(filter_fd),
+        environment=_environment(data, network=network),
+        pass_fds=[] if filter_fd is None else [filter_fd],
+        believed=all_kinds(),
+    )
+    return asyncio.run(_message(launch, f"daemon.encoder.jobs.{job}", arguments, kind))
+
+
+async def _message(launch: JobLaunch, module: str, arguments: list[str], kind: TypeAdapter[Message]) -> Message:
+    from daemon.supervisor.process.job_process import running
+
+    async with running(launch, module, arguments) as job:
+        return await job.message(kind)
 
 
 def _environment(data: Path, *, network: bool) -> dict[str, str]:
@@ -188,24 +218,9 @@ def _environment(data: Path, *, network: bool) -> dict[str, str]:
     made = {
         "PATH": "/usr/bin:/bin", "HOME": str(data), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8",
         "PYTHONPATH": str(Path(daemon.__file__).resolve().parent.parent), "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONNOUSERSITE": "1", "TOKENIZERS_PARALLELISM": "false", "CUDA_VISIBLE_DEVICES": "",
+        "PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false", "CUDA_VISIBLE_DEVICES": "",
         "HF_HUB_OFFLINE": "0" if network else "1", "TERM": os.environ.get("TERM", "dumb"),
     }  # fmt: skip
     if network:
         made |= {name: os.environ[name] for name in _HUB_VARIABLES if name in os.environ}
     return made
-
-
-def _answer(code: int, output: bytes, chore: str) -> Answer:
-    try:
-        found = json.loads(output)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise InternalError(
-            f"cannot {chore} the model: the child process ended with code {code} and no answer; what it wrote is above"
-        )
-    if "error" not in found:
-        return found
-    said = found["error"]
-    raise all_kinds().get(said["kind"], VecwardError)(said["message"])

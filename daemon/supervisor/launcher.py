@@ -24,7 +24,7 @@ from daemon.supervisor.isolation.data_folders import Home
 from daemon.supervisor.isolation.linux_users import LinuxUsers
 from daemon.supervisor.isolation.sandbox import SOURCE_ROOT, Limits, Sandbox, check_host, overlap, write_accounts
 from daemon.supervisor.process.encoder_process import Launch
-from daemon.supervisor.process.job_process import Surroundings
+from daemon.supervisor.process.job_process import JobLaunch
 from daemon.supervisor.records.state_db import StateDb
 from daemon.supervisor.tenants import view
 from daemon.supervisor.tenants.tenant import Tenant
@@ -60,38 +60,37 @@ class Launcher:
             raise StartRefused(f"cannot start {tenant.name}: its file is not valid")
         sandbox = await self._make_sandbox(tenant.name, config, tenant.name)
         placement = await self._place(tenant, config)
-        around = self._around(tenant, config, placement, sandbox)
+        means = self._means(tenant, config, placement, sandbox)
         return Launch(
             tenant=tenant.name,
             data=tenant.paths.data,
-            config_json=around.config_json,
+            config_json=means.config_json,
             listener=self._listener(tenant),
             log=tenant.log,
             seed=tenant.file.seed,
-            prefix=around.prefix,
-            environment=dict(around.environment),
-            pass_fds=around.pass_fds,
+            prefix=means.prefix,
+            environment=dict(means.environment),
+            pass_fds=means.pass_fds,
             out_of_memory=self._cgroups.out_of_memory(tenant.name),
         )
 
-    async def aside(self, tenant: Tenant, config: TenantConfig, placement: Placement, purpose: str) -> Surroundings:
-        """For a second process beside the encoder, with limits of its own; then `aside_ended`. Raises StartRefused."""
-        sandbox = await self._make_sandbox(tenant.name, config, _aside(tenant.name, purpose))
-        return self._around(tenant, config, placement, sandbox)
+    async def job(self, tenant: Tenant, config: TenantConfig, placement: Placement, purpose: str) -> JobLaunch:
+        """The means of a job process, with limits of its own; call `job_ended` after it. Raises StartRefused."""
+        sandbox = await self._make_sandbox(tenant.name, config, _job_cgroup(tenant.name, purpose))
+        return self._means(tenant, config, placement, sandbox)
 
-    def aside_ended(self, name: str, purpose: str) -> None:
-        self._cgroups.remove(_aside(name, purpose))
+    def job_ended(self, name: str, purpose: str) -> None:
+        self._cgroups.remove(_job_cgroup(name, purpose))
 
-    def _around(
-        self, tenant: Tenant, config: TenantConfig, placement: Placement, sandbox: Sandbox | None
-    ) -> Surroundings:
+    def _means(self, tenant: Tenant, config: TenantConfig, placement: Placement, sandbox: Sandbox | None) -> JobLaunch:
         encoder = config.encoder.model_copy(update={"device": placement.device})
         seccomp_fd = None
         if sandbox is not None:
             sandbox = replace(sandbox, devices=placement.nodes)
             seccomp_fd = seccomp.memfd() if seccomp.supported() else None
-        return Surroundings(
+        return JobLaunch(
             tenant=tenant.name,
+            data=tenant.paths.data,
             config_json=config.model_copy(update={"encoder": encoder}).model_dump_json().encode(),
             log=tenant.log,
             prefix=sandbox.prefix(seccomp_fd) if sandbox is not None else (),
@@ -195,7 +194,7 @@ async def _to_its_end(work: Callable[[], None]) -> None:
         raise
 
 
-def _aside(name: str, purpose: str) -> str:
+def _job_cgroup(name: str, purpose: str) -> str:
     return f"{name}.{purpose}"  # no tenant's name has a dot
 
 

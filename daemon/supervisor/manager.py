@@ -78,7 +78,7 @@ class Manager:
             self.tenants.values, self.events, self.gpu, self._encoder_pids, config.health.every_s
         )  # fmt: skip
         self._disk_watch = DiskWatch(
-            self.tenants.values, self.events, self.launcher.disk.measure, self._end_asides,
+            self.tenants.values, self.events, self.launcher.disk.measure, self._end_jobs,
             floor_mb=config.health.disk_floor_mb, every_s=config.health.every_s,
         )  # fmt: skip
 
@@ -342,13 +342,13 @@ class Manager:
         (self.tenants_dir / f"{tenant.name}.yaml").unlink(missing_ok=True)
         await self.drop(tenant)
 
-    async def _end_asides(self, tenant: Tenant) -> None:
-        """What runs for a tenant beside its encoder."""
+    async def _end_jobs(self, tenant: Tenant) -> None:
+        """End the job processes of a tenant."""
         await self.benching.stop(tenant)
         self.reembedding.forget(tenant)
 
     async def drop(self, tenant: Tenant) -> None:
-        await self._end_asides(tenant)
+        await self._end_jobs(tenant)
         loop = self._loops.pop(tenant.name)
         loop.cancel()
         await asyncio.wait([loop])

@@ -1,4 +1,4 @@
-"""`vecward bench`: what is asked and answered, and the JSON lines in which the process in between tells figures."""
+"""`vecward bench`: the request, the result, and the messages of the job process that measures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, field_validator
 
+from daemon.core.encoder_protocol.job import Step
 from daemon.core.wire import Answer, Request
 
 MAX_ENTRIES = 1_000_000
@@ -13,7 +14,10 @@ SIZES = (100, 1_000, 10_000)
 
 
 class BenchRequest(Request):
-    """`beside`: also where its own encoder holds the GPU; both share its memory then."""
+    """The sizes of the bases, the length of a measurement and the clients at a time.
+
+    `beside`: measure also where the tenant's own encoder holds the GPU; both share its memory then.
+    """
 
     entries: Annotated[list[Annotated[int, Field(ge=1, le=MAX_ENTRIES)]], Field(min_length=1, max_length=8)] = list(
         SIZES
@@ -29,8 +33,11 @@ class BenchRequest(Request):
 
 
 class BenchRow(Answer):
-    """One base. `start_s`: process to ready; `embed_s`: entries sent to searchable; `alone_p50_ms`: one client's
-    median; the rest is of all clients together."""
+    """Figures of one base.
+
+    `start_s`: from the process's beginning to ready; `embed_s`: from entries that are sent to entries that are
+    searchable; `alone_p50_ms`: the median of one client alone; the rest is of all clients together.
+    """
 
     type: Literal["row"] = "row"
     entries: int
@@ -46,7 +53,7 @@ class BenchRow(Answer):
 
 
 class BenchAbout(Answer):
-    """`own_texts`: how many of the texts are the tenant's; the others are those again with a number."""
+    """The model that is measured. `own_texts` texts are the tenant's; the others are those again with a number."""
 
     type: Literal["about"] = "about"
     fingerprint: Annotated[str, Field(max_length=1024)]
@@ -55,22 +62,8 @@ class BenchAbout(Answer):
     own_texts: int
 
 
-class BenchStep(Answer):
-    """The base that is measured now."""
-
-    type: Literal["step"] = "step"
-    done: int
-    total: int
-    entries: int
-
-
-class BenchProblem(Answer):
-    type: Literal["problem"] = "problem"
-    reason: Annotated[str, Field(max_length=4096)]
-
-
 class Bench(Answer):
-    """The operation's result. `notes` say in words what else ran and what the figures leave out."""
+    """The operation's result; `notes` say in words what else ran and what the figures leave out."""
 
     tenant: str
     about: BenchAbout
@@ -80,5 +73,6 @@ class Bench(Answer):
     notes: list[str] = []
 
 
-Line = Annotated[BenchRow | BenchAbout | BenchStep | BenchProblem, Field(discriminator="type")]
-line: TypeAdapter[Line] = TypeAdapter(Line)
+messages: TypeAdapter[BenchAbout | BenchRow | Step] = TypeAdapter(
+    Annotated[BenchAbout | BenchRow | Step, Field(discriminator="type")]
+)

@@ -1,4 +1,4 @@
-"""A changed model: what the plan says beforehand, and the JSON lines in which the process that re-embeds tells it."""
+"""A changed model: the plan, and the messages of the job process that re-embeds."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
+from daemon.core.encoder_protocol.job import Step
 from daemon.core.wire import Answer
 
 
 class Loaded(Answer):
-    """What a model is once it is loaded. `missing` entries are to be encoded, `derivable` ones only cut: they have a
-    longer vector of the same model. Memory in MiB, of that process; `disk_mb` for the new vectors, of `room_mb` that
-    are free; `old_mb` is what the vectors of other models take."""
+    """A model that is loaded, and what it would cost to use it.
+
+    `missing` entries are to be encoded; `derivable` ones are only cut: they have a longer vector of the same model.
+    Memory in MiB, of the job process; `disk_mb` for the new vectors, of `room_mb` that are free; the vectors of other
+    models take `old_mb`.
+    """
 
     type: Literal["loaded"] = "loaded"
     fingerprint: Annotated[str, Field(max_length=1024)]
@@ -29,29 +33,22 @@ class Loaded(Answer):
     old_mb: float = 0
 
 
-class Step(Answer):
-    type: Literal["step"] = "step"
-    done: int
-    total: int
-
-
 class Done(Answer):
+    """The operation's result: entries that were encoded, and those whose vector was cut from a longer one."""
+
     type: Literal["done"] = "done"
     encoded: int
     derived: int
 
 
-class Problem(Answer):
-    type: Literal["problem"] = "problem"
-    reason: Annotated[str, Field(max_length=4096)]
-
-
-Line = Annotated[Loaded | Step | Done | Problem, Field(discriminator="type")]
-line: TypeAdapter[Line] = TypeAdapter(Line)
+messages: TypeAdapter[Loaded | Step | Done] = TypeAdapter(Annotated[Loaded | Step | Done, Field(discriminator="type")])
 
 
 class FieldChange(Answer):
-    """`effect`: daemon (applied at once), restart, re-embed (where the fingerprint really changes)."""
+    """A field of a changed file, and what the change costs.
+
+    `effect`: daemon (applied at once), restart, or re-embed (where the fingerprint really changes).
+    """
 
     field: str
     before: Any = None
@@ -60,9 +57,12 @@ class FieldChange(Answer):
 
 
 class Plan(Answer):
-    """What a changed file will do. `loaded` is the new model, tried out beside the old one; None where it was not
-    necessary. `online`: whether the old vectors answer until all new ones are there; `obstacle`: why not.
-    `estimated_s`: for the entries that must be encoded, at the rate that was measured."""
+    """The effects of a changed file.
+
+    `loaded` is the new model, tried out beside the old one; None where that was not necessary. `online`: the old
+    vectors answer until all new ones are there; `obstacle`: why they can't. `estimated_s` is for the entries that must
+    be encoded, at the rate that was measured.
+    """
 
     tenant: str
     action: Literal["create", "change", "nothing"]

@@ -1,31 +1,29 @@
 """`python -m daemon.encoder.jobs.recover`: salvages a damaged base, as the tenant's own user, while no encoder runs.
 
-With `--in-place` the salvaged base takes the damaged one's name, which is kept under another; without, it goes out as
-a backup. It speaks in JSON lines on standard output: {"done", "total"} as it goes, at the end {"result": …} or
-{"kind", "message"}; a backup follows its result. Standard input is its lifeline.
+With `--in-place` the salvaged base takes the damaged one's name, which is kept under another. Without, the salvaged
+base follows the first message on standard output, as a backup.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import sqlite3
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from daemon.core.errors import Conflict, DiskFull, InternalError, StartRefused, VecwardError
+from daemon.core.encoder_protocol.job import Step
+from daemon.core.encoder_protocol.recover import Recovered, Salvaged
+from daemon.core.errors import Conflict, DiskFull, InternalError, StartRefused
 from daemon.core.files import disk, replace
 from daemon.core.paths import TenantPaths
 from daemon.core.units import MIB
 from daemon.encoder.handlers.backups import manifest_of
-from daemon.encoder.jobs.begin import begin
+from daemon.encoder.jobs.job import begin, end_with_lifeline, tell, telling_problems
 from daemon.encoder.knowledge import Salvage, recover
 from daemon.encoder.knowledge.file import backup_format, schema, sharing
 from daemon.encoder.knowledge.reading import damaged_texts
@@ -34,31 +32,27 @@ from daemon.encoder.process import data_lock
 
 _LOCK_S = 2.0
 _SHOWN = 20
+_SHOWN_CHARS = 1000
 
 
 def main() -> int:
-    options, _ = begin("daemon.encoder.jobs.recover", "--in-place", action="store_true")
-    threading.Thread(target=_end_with_lifeline, daemon=True).start()
-    try:
-        with _translated(options.data):
-            if options.in_place:
-                _tell(result=recover_in_place(options.data, _progress()))
-            else:
-                send_salvage(options.data, options.tenant, sys.stdout.buffer)
-    except VecwardError as error:
-        _tell(kind=error.kind, message=error.message)
+    options, _ = begin(
+        "daemon.encoder.jobs.recover", lambda parser: parser.add_argument("--in-place", action="store_true")
+    )
+    end_with_lifeline()
+    with telling_problems(), _translated(options.data):
+        if options.in_place:
+            tell(recover_in_place(options.data, _progress()))
+        else:
+            send_salvage(options.data, options.tenant, sys.stdout.buffer)
     return 0
 
 
-def _end_with_lifeline() -> None:
-    """A kill at any moment is harmless here, and nobody waits for the work any more."""
-    while os.read(0, 64):
-        pass
-    os._exit(1)
+def recover_in_place(data: Path, progress: Callable[[int, int], object]) -> Recovered:
+    """Give a salvaged base the damaged one's name; a kill leaves one or the other.
 
-
-def recover_in_place(data: Path, progress: Callable[[int, int], object]) -> dict[str, Any]:
-    """Raises Conflict for a base that is sound: it would lose its history. A kill leaves one or the other."""
+    Raises Conflict for a base that is sound, which would lose its history.
+    """
     path = TenantPaths(data, data, data).knowledge_db
     with _locked(data), sharing.alone(path):
         backup_format.sweep(data)
@@ -70,11 +64,11 @@ def recover_in_place(data: Path, progress: Callable[[int, int], object]) -> dict
         found = recover(path, fresh, progress)
         kept = _make_way(path)
         replace.rename(fresh, path)
-    return {**_shown(found), "kept": kept.name}
+    return _shown(found, kept)
 
 
 def send_salvage(data: Path, tenant: str, out: BinaryIO) -> None:
-    """What is readable, as a backup; the file itself is only read."""
+    """Write what is readable as a backup; the file itself is only read."""
     path = backup_format.temporary(data, "salvage")
     with _locked(data):
         backup_format.sweep(data)
@@ -85,7 +79,7 @@ def send_salvage(data: Path, tenant: str, out: BinaryIO) -> None:
         finally:
             path.unlink(missing_ok=True)
     with file:
-        _tell(result={"entries": manifest.entries})
+        tell(Salvaged(entries=manifest.entries))
         out.write(backup_format.head(manifest))
         shutil.copyfileobj(file, out, MIB)
         out.write(backup_format.tail(manifest))
@@ -115,8 +109,10 @@ def is_sound(path: Path) -> bool:
 
 
 def _make_way(path: Path) -> Path:
-    """Keeps the damaged base and its log under a name of their own; until the new one has its name, a damaged one
-    stands there, for nobody may take the tenant for new."""
+    """Keep the damaged base and its log under a name of their own, which is returned.
+
+    Until the new base has its name, a damaged one stands there: nobody may take the tenant for new.
+    """
     kept = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%d-%H%M%S}")
     if not path.exists():
         path.touch(0o600)
@@ -131,11 +127,17 @@ def _make_way(path: Path) -> Path:
     return kept
 
 
-def _shown(found: Salvage) -> dict[str, Any]:
+def _shown(found: Salvage, kept: Path) -> Recovered:
     """Damage by its extent: a list of every page would be no shorter than the file."""
-    facts = asdict(found)
-    pages, problems = facts.pop("damaged_pages"), facts.pop("problems")
-    return {**facts, "damaged_pages": len(pages), "problems": problems[:_SHOWN]}
+    return Recovered(
+        entries=found.entries,
+        vectors=found.vectors,
+        expected=found.expected,
+        revision=found.revision,
+        damaged_pages=len(found.damaged_pages),
+        problems=[problem[:_SHOWN_CHARS] for problem in found.problems[:_SHOWN]],
+        kept=kept.name,
+    )
 
 
 @contextlib.contextmanager
@@ -149,7 +151,7 @@ def _locked(data: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _translated(data: Path) -> Iterator[None]:
-    """Raises VecwardError alone."""
+    """Turn errors of the disk and of SQLite into DiskFull or InternalError."""
     try:
         yield
     except (OSError, sqlite3.Error) as error:
@@ -159,21 +161,16 @@ def _translated(data: Path) -> Iterator[None]:
 
 
 def _progress() -> Callable[[int, int], object]:
-    """Each hundredth is told, once."""
+    """A function that tells each hundredth of the work, once."""
     told = -1
 
-    def tell(done: int, total: int) -> None:
+    def tell_step(done: int, total: int) -> None:
         nonlocal told
         if (part := 100 * done // max(total, 1)) > told:
             told = part
-            _tell(done=done, total=total)
+            tell(Step(done=done, total=total))
 
-    return tell
-
-
-def _tell(**what: Any) -> None:
-    sys.stdout.write(json.dumps(what, default=str) + "\n")
-    sys.stdout.flush()
+    return tell_step
 
 
 if __name__ == "__main__":

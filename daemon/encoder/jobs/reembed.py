@@ -1,7 +1,7 @@
-"""`python -m daemon.encoder.jobs.reembed`: started by the daemon in the tenant's sandbox, beside the tenant's encoder.
+"""`python -m daemon.encoder.jobs.reembed`: a changed model, tried out beside the tenant's encoder, then put to work.
 
-It loads the new configuration's model and says what that is. With `--survey` this is all; else it waits for a line on
-standard input and then gives each entry a vector. Standard input is a lifeline: what is stored stays.
+It loads the new configuration's model and tells what that is. With `--survey` this is all; else it waits for the word
+to go on and gives each entry a vector. Vectors that are stored stay when it is ended.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.encoder_protocol import control
-from daemon.core.encoder_protocol.reembed import Done, Loaded, Problem, Step
-from daemon.core.errors import VecwardError
+from daemon.core.encoder_protocol.job import Step
+from daemon.core.encoder_protocol.reembed import Done, Loaded
 from daemon.core.paths import TenantPaths
 from daemon.core.process_memory import resident_mb
 from daemon.core.units import mib
-from daemon.encoder.jobs.begin import begin
+from daemon.encoder.jobs.job import begin, end_with_lifeline, tell, telling_problems
 from daemon.encoder.process.parent import limit_threads
 
 if TYPE_CHECKING:
@@ -34,32 +32,19 @@ _ROUNDS = 5  # entries that came meanwhile; the last few are the start's affair
 
 
 def main() -> int:
-    options, config = begin("daemon.encoder.jobs.reembed", "--survey", action="store_true")
+    options, config = begin(
+        "daemon.encoder.jobs.reembed", lambda parser: parser.add_argument("--survey", action="store_true")
+    )
     limit_threads(config)
     os.nice(_NICE)
-    go = _watch_lifeline()
-    try:
+    go = end_with_lifeline()
+    with telling_problems():
         _run(TenantPaths(options.data, options.data, options.data), config, None if options.survey else go)
-    except (VecwardError, ImportError, OSError) as error:
-        _tell(Problem(reason=str(error)[:4000]))
     return 0
 
 
-def _watch_lifeline() -> threading.Event:
-    """Set at a line on standard input; its end ends the process."""
-    go = threading.Event()
-
-    def watch() -> None:
-        while os.read(0, 64):
-            go.set()
-        os._exit(0)
-
-    threading.Thread(target=watch, name="lifeline", daemon=True).start()
-    return go
-
-
 def _run(paths: TenantPaths, config: TenantConfig, go: threading.Event | None) -> None:
-    """Raises StartRefused, DiskFull."""
+    """Tell what the model is, and when `go` is set re-embed. Raises StartRefused, DiskFull."""
     from daemon.encoder import models
     from daemon.encoder.knowledge import Knowledge
 
@@ -71,11 +56,11 @@ def _run(paths: TenantPaths, config: TenantConfig, go: threading.Event | None) -
             paths.knowledge_db, min_chars=config.knowledge.min_chars, history_days=config.knowledge.history_days,
             disk_mb=config.limits.disk_mb, beside=True,
         )  # fmt: skip
-    _tell(_loaded(backend, knowledge))
+    tell(_loaded(backend, knowledge))
     if go is None or knowledge is None:
         return
     go.wait()
-    _tell(_embed(backend, knowledge))
+    tell(_embed(backend, knowledge))
     knowledge.close()
 
 
@@ -119,13 +104,13 @@ def _embed(backend: Backend, knowledge: Knowledge) -> Done:
     from daemon.encoder.encoding import derive
     from daemon.encoder.process.startup import encode_missing
 
-    def tell(warming: control.Warming) -> None:
-        _tell(Step(done=warming.done, total=warming.total or 0))
+    def tell_step(warming: control.Warming) -> None:
+        tell(Step(done=warming.done, total=warming.total or 0))
 
     derived = derive.derive(knowledge, backend.fingerprint, backend.dimension)
     encoded = 0
     for _ in range(_ROUNDS):
-        count = encode_missing(knowledge, backend, tell)
+        count = encode_missing(knowledge, backend, tell_step)
         encoded += count
         if not count:
             break
@@ -137,10 +122,6 @@ def _gpu_memory_mb() -> float | None:
     if torch is None or not torch.cuda.is_available():
         return None
     return mib(float(torch.cuda.max_memory_reserved()))
-
-
-def _tell(message: BaseModel) -> None:
-    print(message.model_dump_json(), flush=True)  # noqa: T201  (standard output is the way to the daemon)
 
 
 if __name__ == "__main__":

@@ -97,14 +97,14 @@ class _Disk:
 class DiskWatch:
     def __init__(
         self, tenants: Callable[[], Collection[Tenant]], events: EventLog, measure: Measure,
-        end_asides: Callable[[Tenant], Awaitable[None]], *, floor_mb: int, every_s: float,
+        end_jobs: Callable[[Tenant], Awaitable[None]], *, floor_mb: int, every_s: float,
     ) -> None:  # fmt: skip
-        """`end_asides` ends what runs for a tenant beside its encoder; `every_s` is the health check's."""
+        """`end_jobs` ends what runs for a tenant beside its encoder; `every_s` is the health check's."""
         self._tenants = tenants
         self._events = events
         self._notices = Notices(events)
         self._measure = measure
-        self._end_asides = end_asides
+        self._end_jobs = end_jobs
         self._floor_mb = floor_mb
         self._every_s = every_s * ROUNDS
         self._disks: dict[int, _Disk] = {}
@@ -183,7 +183,7 @@ class DiskWatch:
         )  # fmt: skip
         log.warning("disk-limit-crossed", extra={"tenant": tenant.name, "reason": reason})
         tenant.tell(Trigger.REFUSED, reason, tenant.process)
-        await self._end_asides(tenant)
+        await self._end_jobs(tenant)
 
     # --- all of them ---------------------------------------------------------------------------------
 

@@ -1,20 +1,17 @@
-"""`vecward bench`: a tenant's model measured in a process of its own, on copies; one bench at a time on a host."""
+"""`vecward bench`: a tenant's model, measured by a job process on copies; one bench at a time on a host."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from daemon.core.config.tenant_config import TenantConfig
-from daemon.core.encoder_protocol import bench
-from daemon.core.encoder_protocol.bench import Bench, BenchAbout, BenchProblem, BenchRequest, BenchRow
+from daemon.core.encoder_protocol.bench import Bench, BenchAbout, BenchRequest, BenchRow, messages
 from daemon.core.errors import Conflict, InternalError, StartRefused
 from daemon.core.wire import Operation, OperationState
 from daemon.supervisor.gpu.placement import Placement
 from daemon.supervisor.launcher import Launcher, Place
-from daemon.supervisor.process.job_process import Aside, Surroundings, running
+from daemon.supervisor.process.job_process import JobLaunch, JobProcess, running
 from daemon.supervisor.records.operations import Handle, Operations
 from daemon.supervisor.states import HAS_PROCESS, State
 from daemon.supervisor.tenants.tenant import Tenant
@@ -36,14 +33,14 @@ class Benching:
         self._release = release
         self._tenants = tenants
         self._operation: str | None = None
-        self._aside: Aside | None = None
+        self._job: JobProcess | None = None
 
     def pids(self) -> dict[int, str]:
         """The processes of the bench that runs, each with its tenant."""
-        return {pid: self._aside.tenant for pid in self._aside.pids()} if self._aside is not None else {}
+        return {pid: self._job.tenant for pid in self._job.pids()} if self._job is not None else {}
 
     def begin(self, tenant: Tenant, asked: BenchRequest) -> Operation:
-        """Raises Conflict, StartRefused."""
+        """Measure the tenant's model. Raises Conflict, StartRefused."""
         config = tenant.config
         if config is None:
             raise StartRefused(f"cannot bench {tenant.name}: its file is not valid")
@@ -78,11 +75,11 @@ class Benching:
         notes = self._notes(tenant)
         try:
             placement = await self._placement(tenant, config)
-            around = await self._launcher.aside(tenant, config, placement, _CGROUP)
-            found = await self._measure(around, tenant, asked, handle)
+            launch = await self._launcher.job(tenant, config, placement, _CGROUP)
+            found = await self._measure(launch, asked, handle)
         finally:
-            self._aside = None
-            self._launcher.aside_ended(tenant.name, _CGROUP)
+            self._job = None
+            self._launcher.job_ended(tenant.name, _CGROUP)
             if tenant.state in _RESTING:
                 self._release(tenant)
         return found.model_copy(update={"notes": notes}).model_dump(mode="json")
@@ -92,25 +89,22 @@ class Benching:
             return tenant.placement or Placement()
         return await self._place(tenant, config)
 
-    async def _measure(self, around: Surroundings, tenant: Tenant, asked: BenchRequest, handle: Handle) -> Bench:
-        """Raises StartRefused for what the process itself says, InternalError."""
+    async def _measure(self, launch: JobLaunch, asked: BenchRequest, handle: Handle) -> Bench:
+        """Raises what the process itself says, InternalError."""
         about: BenchAbout | None = None
         rows: list[BenchRow] = []
-        arguments = ["--tenant", tenant.name, "--data", str(tenant.paths.data), "--asked", asked.model_dump_json()]
-        async with running(around, MODULE, arguments) as self._aside:
-            async for raw in self._aside.lines():
-                said = _read(raw)
-                if isinstance(said, BenchProblem):
-                    raise StartRefused(said.reason)
-                if isinstance(said, BenchAbout):
-                    about = said
-                elif isinstance(said, BenchRow):
-                    rows.append(said)
+        async with running(launch, MODULE, ["--asked", asked.model_dump_json()]) as self._job:
+            async for message in self._job.messages(messages):
+                if isinstance(message, BenchAbout):
+                    about = message
+                elif isinstance(message, BenchRow):
+                    rows.append(message)
                 else:
-                    handle.progress(said.done, said.total, f"bases; now {said.entries} entries")
+                    size = asked.entries[min(message.done, len(asked.entries) - 1)]
+                    handle.progress(message.done, message.total, f"bases; now {size} entries")
         if about is None or [row.entries for row in rows] != asked.entries:
             raise InternalError("cannot finish: the tenant's process ended without all figures; see the tenant's log")
-        return Bench(tenant=tenant.name, about=about, clients=asked.clients, seconds=asked.seconds, rows=rows)
+        return Bench(tenant=launch.tenant, about=about, clients=asked.clients, seconds=asked.seconds, rows=rows)
 
     def _notes(self, tenant: Tenant) -> list[str]:
         """What else ran, and what the figures leave out."""
@@ -128,10 +122,3 @@ def _gpu_held(tenant: Tenant) -> str | None:
     """The GPU on which its own encoder is, in words."""
     placement = tenant.placement if tenant.state in HAS_PROCESS else None
     return placement.words if placement is not None and placement.uuid is not None else None
-
-
-def _read(raw: bytes) -> bench.Line:
-    try:
-        return bench.line.validate_json(raw)
-    except ValidationError as error:
-        raise InternalError("cannot go on: the tenant's process says what is no figure") from error

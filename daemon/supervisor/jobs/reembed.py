@@ -13,18 +13,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from daemon.core.config.effects import may_reembed
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.config.tenant_file import TenantFile
-from daemon.core.encoder_protocol import reembed
-from daemon.core.encoder_protocol.reembed import Done, Loaded, Problem, Step
-from daemon.core.errors import Conflict, InternalError, StartRefused, VecwardError
+from daemon.core.encoder_protocol.reembed import Done, Loaded, messages
+from daemon.core.errors import Conflict, InternalError, VecwardError
 from daemon.core.process_memory import resident_mb
 from daemon.supervisor.gpu.placement import Placement
 from daemon.supervisor.launcher import Launcher
-from daemon.supervisor.process.job_process import Aside, running
+from daemon.supervisor.process.job_process import JobProcess, running
 from daemon.supervisor.records.operations import Handle, Operations
 from daemon.supervisor.states import HAS_PROCESS, State
 from daemon.supervisor.tenants.tenant import Tenant
@@ -51,10 +48,10 @@ class ReEmbedding:
         self._launcher = launcher
         self._switch = switch
         self._pending: dict[str, Pending] = {}
-        self._asides: set[Aside] = set()
+        self._jobs: set[JobProcess] = set()
 
     def pids(self) -> dict[int, str]:
-        return {pid: aside.tenant for aside in self._asides for pid in aside.pids()}
+        return {pid: job.tenant for job in self._jobs for pid in job.pids()}
 
     # --- a changed file ------------------------------------------------------------------------------
 
@@ -128,11 +125,10 @@ class ReEmbedding:
 
     async def survey(self, tenant: Tenant, config: TenantConfig) -> Loaded:
         """Loads the model that this configuration means, and lets it go again. Raises StartRefused, InternalError."""
-        async with self._aside(tenant, config, "--survey") as aside:
-            async for raw in aside.lines():
-                said = _read(raw)
-                if isinstance(said, Loaded):
-                    return said
+        async with self._running(tenant, config, "--survey") as job:
+            async for message in job.messages(messages):
+                if isinstance(message, Loaded):
+                    return message
         raise InternalError("cannot tell what the new model is: its process ended; see the tenant's log")
 
     async def check(self, tenant: Tenant, config: TenantConfig) -> None:
@@ -141,33 +137,31 @@ class ReEmbedding:
             raise Conflict(f"cannot change {tenant.name}: {why}")
 
     async def _embed(self, tenant: Tenant, config: TenantConfig, handle: Handle) -> Done:
-        async with self._aside(tenant, config) as aside:
-            async for raw in aside.lines():
-                said = _read(raw)
-                if isinstance(said, Done):
-                    return said
-                if isinstance(said, Loaded):
-                    if why := obstacle(tenant, config, said):
+        async with self._running(tenant, config) as job:
+            async for message in job.messages(messages):
+                if isinstance(message, Done):
+                    return message
+                if isinstance(message, Loaded):
+                    if why := obstacle(tenant, config, message):
                         raise Conflict(f"cannot re-embed {tenant.name}: {why}")
-                    aside.say(b"go\n")
+                    job.go()
                 else:
-                    handle.progress(said.done, said.total, "entries")
+                    handle.progress(message.done, message.total, "entries")
         raise InternalError("cannot finish: the tenant's process ended without its last word; see the tenant's log")
 
     @asynccontextmanager
-    async def _aside(self, tenant: Tenant, config: TenantConfig, *more: str) -> AsyncIterator[Aside]:
-        """A process for one talk; its cgroup goes with it."""
-        around = await self._launcher.aside(tenant, config, _placement(tenant, config), _CGROUP)
-        arguments = ["--tenant", tenant.name, "--data", str(tenant.paths.data), *more]
+    async def _running(self, tenant: Tenant, config: TenantConfig, *arguments: str) -> AsyncIterator[JobProcess]:
+        """A job process for one talk; its cgroup goes with it."""
+        launch = await self._launcher.job(tenant, config, _placement(tenant, config), _CGROUP)
         try:
-            async with running(around, MODULE, arguments) as aside:
-                self._asides.add(aside)
+            async with running(launch, MODULE, arguments) as job:
+                self._jobs.add(job)
                 try:
-                    yield aside
+                    yield job
                 finally:
-                    self._asides.discard(aside)
+                    self._jobs.discard(job)
         finally:
-            self._launcher.aside_ended(tenant.name, _CGROUP)
+            self._launcher.job_ended(tenant.name, _CGROUP)
 
 
 def obstacle(tenant: Tenant, config: TenantConfig, loaded: Loaded) -> str | None:
@@ -207,14 +201,3 @@ def _placement(tenant: Tenant, config: TenantConfig) -> Placement:
     """Beside its encoder where that is; another GPU that the new file names is taken at the switch."""
     held = tenant.placement if tenant.state in HAS_PROCESS else None
     return held if held is not None and config.encoder.can_use_gpu else Placement()
-
-
-def _read(raw: bytes) -> Loaded | Step | Done:
-    """Raises StartRefused for what the process itself could not do."""
-    try:
-        said = reembed.line.validate_json(raw)
-    except ValidationError as error:
-        raise InternalError("cannot go on: the tenant's process says what is no figure") from error
-    if isinstance(said, Problem):
-        raise StartRefused(said.reason)
-    return said

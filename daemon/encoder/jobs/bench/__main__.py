@@ -1,6 +1,6 @@
-"""`python -m daemon.encoder.jobs.bench`: started by the daemon in the tenant's sandbox; tells figures in JSON lines.
+"""`python -m daemon.encoder.jobs.bench`: an encoder on a copy, measured beside the tenant's own.
 
-Standard input is a lifeline: at its end the encoder under test and its folder go.
+When the lifeline is closed, the encoder under test and its folder go.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pydantic import BaseModel
-
 from daemon.core.config.tenant_config import TenantConfig
-from daemon.core.encoder_protocol.bench import BenchAbout, BenchProblem, BenchRequest, BenchRow, BenchStep
-from daemon.core.errors import VecwardError
+from daemon.core.encoder_protocol.bench import BenchAbout, BenchRequest, BenchRow
+from daemon.core.encoder_protocol.job import MAX_REASON_CHARS, Problem, Step
+from daemon.core.errors import StartRefused, VecwardError
 from daemon.core.paths import TenantPaths
-from daemon.encoder.jobs.begin import begin
 from daemon.encoder.jobs.bench import copied
 from daemon.encoder.jobs.bench.asking import Connection, search
 from daemon.encoder.jobs.bench.measured import Measured
+from daemon.encoder.jobs.job import begin, tell
 
 _PART_BYTES = 16 << 20  # of one request that adds entries
 _ALONE_S = 5.0
@@ -31,13 +30,14 @@ _ALONE_S = 5.0
 
 def main() -> int:
     options, config = begin(
-        "daemon.encoder.jobs.bench", "--asked", required=True, type=BenchRequest.model_validate_json
+        "daemon.encoder.jobs.bench",
+        lambda parser: parser.add_argument("--asked", required=True, type=BenchRequest.model_validate_json),
     )
     copied.clean(options.data)
     try:
         asyncio.run(_until_alone(_bench(options.tenant, options.data, for_measuring(config), options.asked)))
     except* (VecwardError, OSError, EOFError) as group:
-        _tell(BenchProblem(reason=_first_reason(group)))
+        tell(Problem(kind=StartRefused.kind, reason=_first_reason(group)))
     finally:
         copied.clean(options.data)
     return 0
@@ -49,7 +49,7 @@ def _first_reason(group: BaseExceptionGroup[Exception]) -> str:
         first = first.exceptions[0]
     if isinstance(first, EOFError | ConnectionError):
         return "cannot go on: the encoder under test ended; see the tenant's log"
-    return str(first)[:4000]
+    return str(first)[:MAX_REASON_CHARS]
 
 
 def for_measuring(config: TenantConfig) -> TenantConfig:
@@ -72,16 +72,16 @@ async def _until_alone(work: Coroutine[Any, Any, None]) -> None:
 async def _bench(tenant: str, data: Path, config: TenantConfig, asked: BenchRequest) -> None:
     own = copied.own_texts(TenantPaths(data, data, data).knowledge_db, max(asked.entries))
     for number, count in enumerate(asked.entries):
-        _tell(BenchStep(done=number, total=len(asked.entries), entries=count))
+        tell(Step(done=number, total=len(asked.entries)))
         with copied.folder(data, number) as folder:
             async with Measured(tenant, folder, config) as encoder:
                 if not number:
                     ready = encoder.ready
-                    _tell(BenchAbout(
+                    tell(BenchAbout(
                         fingerprint=ready.fingerprint, device=ready.device, dimension=ready.dimension,
                         own_texts=len(own),
                     ))  # fmt: skip
-                _tell(await _row(tenant, encoder, copied.enough(own, count), asked))
+                tell(await _row(tenant, encoder, copied.enough(own, count), asked))
 
 
 async def _row(tenant: str, encoder: Measured, texts: list[str], asked: BenchRequest) -> BenchRow:
@@ -125,10 +125,6 @@ def _parts(texts: Sequence[str]) -> list[list[str]]:
             room = _PART_BYTES
         parts[-1].append(text)
     return parts
-
-
-def _tell(message: BaseModel) -> None:
-    print(message.model_dump_json(), flush=True)  # noqa: T201  (standard output is the way to the daemon)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m daemon.encoder.models.fetch`: brings a tenant's model, from a hub or from a folder, checked and whole.
+"""`python -m daemon.encoder.jobs.fetch`: brings a tenant's model, from a hub or from a folder, checked and whole.
 
 Everything is written below the tenant's models/: first into models/.fetching, where an interrupted download goes on
 the next time, then moved to its place in one step, with a manifest of checksums.
@@ -6,47 +6,79 @@ the next time, then moved to its place in one step, with a manifest of checksums
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.core.config.tenant_config import TenantConfig
+from daemon.core.encoder_protocol.model import Fetched, Unchanged
 from daemon.core.errors import Conflict, DiskFull, Forbidden, Invalid, Unavailable
 from daemon.core.files import locks
+from daemon.core.paths import TenantPaths
 from daemon.core.units import MIB
+from daemon.encoder.jobs.job import begin, end_with_lifeline, tell, telling_problems
 from daemon.encoder.models import hub, manifest, places
-from daemon.encoder.models.chores import Answer, Chore, run
 from daemon.encoder.models.hub import Source
 from daemon.encoder.models.manifest import File, Manifest
 
 _SPARE_MB = 64
 
 
-def fetch(chore: Chore) -> Answer:
-    """Raises VecwardError, OSError."""
-    config = chore.config.encoder
+def main() -> int:
+    options, config = begin("daemon.encoder.jobs.fetch", _add_options, on_terminal=True)
+    end_with_lifeline()
+    paths = TenantPaths(options.data, options.data, options.data)
+    with telling_problems():
+        tell(fetch(Wanted(config, paths, options.source, options.have)))
+    return 0
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--from", dest="source", type=Path)
+    parser.add_argument("--have", metavar="COMMIT")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The model that a tenant's configuration names.
+
+    `source` is a folder to copy it from, else the hub; `have` is the commit that is there already.
+    """
+
+    config: TenantConfig
+    paths: TenantPaths
+    source: Path | None = None
+    have: str | None = None
+
+
+def fetch(wanted: Wanted) -> Fetched | Unchanged:
+    """Bring the model to its place, unless it is there. Raises VecwardError, OSError."""
+    config = wanted.config.encoder
     if config.model is None or config.model.startswith("/"):
         raise Invalid(
-            f"cannot fetch for {chore.paths.data.name}: its encoder.model is "
+            f"cannot fetch for {wanted.paths.data.name}: its encoder.model is "
             f"{'not set' if config.model is None else 'a folder, which is used where it is'}; nothing is to be done",
             field="encoder.model", value=str(config.model), allowed="an id such as Qwen/Qwen3-Embedding-0.6B",
         )  # fmt: skip
-    home = places.fetched(config, chore.paths)
-    workshop = chore.paths.models / ".fetching"
-    with _alone(chore.paths.models):
-        source = _folder_source(chore.source) if chore.source else hub.look(config.model, config.revision, workshop)
-        if chore.have is not None and chore.have == source.commit:
-            return {"changed": False, "commit": chore.have}
+    home = places.fetched(config, wanted.paths)
+    workshop = wanted.paths.models / ".fetching"
+    with _alone(wanted.paths.models):
+        source = _folder_source(wanted.source) if wanted.source else hub.look(config.model, config.revision, workshop)
+        if wanted.have is not None and wanted.have == source.commit:
+            return Unchanged(commit=wanted.have)
         names = _choose(config.model, source, pickled=config.trust_remote_code)
         if _is_there(home, source, names):
             return _answer(home, changed=False)
-        staging = workshop / home.relative_to(chore.paths.models).as_posix().replace("/", "--")
-        _check_room(chore, sum(source.sizes[name] for name in names), staging)
+        staging = workshop / home.relative_to(wanted.paths.models).as_posix().replace("/", "--")
+        _check_room(wanted, sum(source.sizes[name] for name in names), staging)
         staging.mkdir(parents=True, exist_ok=True)
-        if chore.source:
-            _copy(chore.source, staging, names)
+        if wanted.source:
+            _copy(wanted.source, staging, names)
         else:
             assert source.commit is not None
             hub.download(config.model, source.commit, staging, names)
@@ -106,13 +138,13 @@ def _is_there(home: Path, source: Source, names: list[str]) -> bool:
     )
 
 
-def _check_room(chore: Chore, needed: int, staging: Path) -> None:
+def _check_room(wanted: Wanted, needed: int, staging: Path) -> None:
     needed = max(0, needed - _size(staging))
-    free = shutil.disk_usage(chore.paths.models).free
+    free = shutil.disk_usage(wanted.paths.models).free
     if needed + _SPARE_MB * MIB > free:
         raise DiskFull(f"cannot fetch: {needed // MIB} MiB are needed and {free // MIB} MiB are free on this disk")
-    limit = chore.config.limits.disk_mb
-    used = _size(chore.paths.data)
+    limit = wanted.config.limits.disk_mb
+    used = _size(wanted.paths.data)
     if limit is not None and used + needed > limit * MIB:
         raise DiskFull(
             f"cannot fetch: {needed // MIB} MiB more than the {used // MIB} MiB in use pass limits.disk_mb {limit}; "
@@ -172,14 +204,19 @@ def _exchange(staging: Path, home: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _answer(home: Path, *, changed: bool) -> Answer:
+def _answer(home: Path, *, changed: bool) -> Fetched:
     known = manifest.read(home)
     assert known is not None
-    return {
-        "model": known.model, "revision": known.revision, "commit": known.commit, "folder": str(home),
-        "files": len(known.files), "bytes": sum(file.size for file in known.files.values()), "changed": changed,
-    }  # fmt: skip
+    return Fetched(
+        model=known.model,
+        revision=known.revision,
+        commit=known.commit,
+        folder=str(home),
+        files=len(known.files),
+        bytes=sum(file.size for file in known.files.values()),
+        changed=changed,
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(run("daemon.encoder.models.fetch", fetch))
+    sys.exit(main())
