@@ -1,4 +1,7 @@
-"""`python -m daemon`: wiring only. Exit codes: 0 ended as asked, 1 refused to start."""
+"""The daemon's process, `python -m daemon`: wiring only.
+
+Exit codes: 0 ended as asked, 1 refused to start.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ import uvicorn
 import uvloop
 
 from daemon.api.app import create_app
-from daemon.api.connections.protocol import server_protocol
+from daemon.api.connections.protocol import ServerProtocol
+from daemon.api.pipeline.front import Front
 from daemon.core import logs
 from daemon.core.config.daemon_config import DaemonConfig, load_config
 from daemon.core.errors import InvalidConfig, VecwardError
@@ -37,22 +41,17 @@ DRAIN_S = 5
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are `serve`'s business below."""
+        """Leave the signals to `serve` below."""
         yield
 
 
 async def serve(paths: Paths, config: DaemonConfig) -> None:
-    """Runs until SIGTERM or SIGINT, then drains for a bounded time."""
+    """Run until SIGTERM or SIGINT, then drain for a bounded time."""
     listeners = [sockets.bind(paths.daemon_socket, 0o666), _console_listener(paths, config)]
     try:
         manager = Manager(paths, config)
         app = create_app(manager)
-        server = _Server(
-            uvicorn.Config(
-                app, http=server_protocol, ws="none", lifespan="off", log_config=None, access_log=False,
-                server_header=False, date_header=False, timeout_keep_alive=75, timeout_graceful_shutdown=DRAIN_S,
-            )
-        )  # fmt: skip
+        server = _server(app)
 
         def end(number: int) -> None:
             log.info("daemon-stopping", extra={"signal": signal.Signals(number).name})
@@ -73,6 +72,22 @@ async def serve(paths: Paths, config: DaemonConfig) -> None:
         _remove(paths, listeners)
 
 
+def _server(app: Front) -> _Server:
+    config = uvicorn.Config(
+        app,
+        http=ServerProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+    return _Server(config)
+
+
 def _console_listener(paths: Paths, config: DaemonConfig) -> socket.socket:
     listener = sockets.bind(paths.console_socket, 0o600)
     user = config.console.user
@@ -80,13 +95,20 @@ def _console_listener(paths: Paths, config: DaemonConfig) -> socket.socket:
         try:
             entry = pwd.getpwnam(user)
         except KeyError:
-            raise InvalidConfig(
-                f"cannot give the console its socket: console.user {user} is no user of this host; create it, "
-                f"or name another in {paths.daemon_yaml}",
-                file=str(paths.daemon_yaml), field="console.user", value=user, allowed="a user of this host",
-            ) from None  # fmt: skip
+            raise _no_such_user(paths.daemon_yaml, user) from None
         os.chown(paths.console_socket, entry.pw_uid, entry.pw_gid)
     return listener
+
+
+def _no_such_user(file: Path, user: str) -> InvalidConfig:
+    return InvalidConfig(
+        f"cannot give the console its socket: console.user {user} is no user of this host; create it, "
+        f"or name another in {file}",
+        file=str(file),
+        field="console.user",
+        value=user,
+        allowed="a user of this host",
+    )
 
 
 def _remove(paths: Paths, listeners: list[socket.socket]) -> None:

@@ -8,36 +8,40 @@ from daemon.api.accounting.audit import AuditLog, Record
 from daemon.api.accounting.metrics import Metrics
 from daemon.api.accounting.tenant_metrics import figures
 from daemon.api.connections.streams import Streams
-from daemon.api.context import Services
-from daemon.api.handlers.app import create_own_app
+from daemon.api.context import ApiServices
+from daemon.api.handlers.app import create_handlers_app
 from daemon.api.pipeline.front import Front
 from daemon.api.rights.access import Access
 from daemon.api.rights.authenticate import Authenticator, UserBase
-from daemon.api.rights.lockout import Attempts
+from daemon.api.rights.lockout import Lockout
 from daemon.api.rights.sign_in import SignIns
 from daemon.core.wire import shorten
 from daemon.supervisor.manager import Manager
 
 
 def create_app(manager: Manager) -> Front:
-    """Raises StartRefused when the audit log can't be written. Close what it answers when the server has ended."""
+    """Put the application together; the caller closes it when the server has ended.
+
+    Raises:
+        StartRefused: the audit log can't be written.
+    """
     user_base = UserBase(manager.paths.users_yaml)
     audit = AuditLog(manager.paths.audit_log)
-    services = Services(
+    services = ApiServices(
         manager=manager,
         access=Access(manager),
         authenticator=Authenticator(manager, user_base),
-        sign_ins=SignIns(user_base, Attempts(manager.state_db.connection)),
+        sign_ins=SignIns(user_base, Lockout(manager.state_db.connection)),
         audit=audit,
         metrics=Metrics(lambda: (tenant.state.value for tenant in manager.tenants.values()), lambda: figures(manager)),
         streams=Streams(),
     )
     _audit_files(manager, user_base, audit)
-    return Front(services, create_own_app(services))
+    return Front(services, create_handlers_app(services))
 
 
 def _audit_files(manager: Manager, user_base: UserBase, audit: AuditLog) -> None:
-    """What changes rights or configuration without a call of the API; the daemon can't know by whom."""
+    """Audit changes of rights and configuration that are made in files: the daemon can't know by whom."""
 
     def write(action: str, outcome: str, detail: str, tenant: str | None = None) -> None:
         audit.write(Record("file", os.getpid(), "file", action, outcome, tenant, detail=shorten(detail, 2000) or None))

@@ -1,9 +1,9 @@
-"""What the daemon's own handlers are given: the services, and the call they answer."""
+"""Arguments of the daemon's own handlers: the services, the call, and the tenant that it is about."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Request
 
@@ -23,7 +23,9 @@ CALL_KEY = "vecward.call"
 
 
 @dataclass(frozen=True)
-class Services:
+class ApiServices:
+    """The parts that answer calls, put together in app.py."""
+
     manager: Manager
     access: Access
     authenticator: Authenticator
@@ -35,8 +37,14 @@ class Services:
 
 @dataclass(slots=True)
 class Call:
-    """One request. `caller` is None for a sign-in, `match` until the path is known; `problem` is its answer,
-    where that is one of the daemon's own; `principal` stands in the audit log where there is no caller."""
+    """One request.
+
+    match: None until the path is known.
+    caller: None for a sign-in.
+    problem: the error that it was answered with, where the daemon itself found one.
+    principal: stands in the audit log where there is no caller.
+    address: the browser's, as the console saw it; of a sign-in alone.
+    """
 
     request_id: str
     connection: Connection
@@ -48,20 +56,20 @@ class Call:
 
     @property
     def known_caller(self) -> Caller:
-        """Raises AssertionError on a route that takes no role: a mistake in the route table."""
+        """The caller of a route that takes a role; on another one this is a mistake in the route table."""
         assert self.caller is not None, "this route is open to nobody in particular"
         return self.caller
 
     @property
     def tenant(self) -> str:
-        """The name in the path, as it stands there."""
+        """The tenant's name as it stands in the path."""
         assert self.match is not None
         assert self.match.tenant is not None
         return self.match.tenant
 
 
-def _services(request: Request) -> Services:
-    services: Services = request.app.state.services
+def _services(request: Request) -> ApiServices:
+    services: ApiServices = request.app.state.services
     return services
 
 
@@ -70,14 +78,12 @@ def _call(request: Request) -> Call:
     return call
 
 
-S = Annotated[Services, Depends(_services)]
-C = Annotated[Call, Depends(_call)]
+ServicesDep = Annotated[ApiServices, Depends(_services)]
+CallDep = Annotated[Call, Depends(_call)]
 
 
-def _tenant(services: S, call: C) -> Tenant:
+def _tenant(services: ServicesDep, call: CallDep) -> Tenant:
     return services.manager.get(call.tenant)
 
 
-T = Annotated[Tenant, Depends(_tenant)]
-
-Scope = dict[str, Any]
+TenantDep = Annotated[Tenant, Depends(_tenant)]

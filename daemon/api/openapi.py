@@ -1,4 +1,4 @@
-"""/openapi.json: what FastAPI knows of the daemon's own routes, and the rest from the route table."""
+"""The description of the API, /openapi.json: the daemon's own routes from FastAPI, the rest from the route table."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _PROBLEM = {
 
 
 def document(app: FastAPI) -> dict[str, Any]:
-    """The whole API, OpenAPI 3.1; made at the first question and kept."""
+    """Return the description of the whole API, OpenAPI 3.1; made at the first call and kept."""
     if app.openapi_schema is None:
         app.openapi_schema = _make(app)
     return app.openapi_schema
@@ -104,7 +104,7 @@ def _relayed(route: Route) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], route: Route) -> None:
-    """What the table knows of every route: bodies, answers, problems, the role it takes."""
+    """Add what the route table knows: bodies, answers, problems, the role that the route takes."""
     operation["x-role"] = route.role.value
     in_query = [parameter for parameter in operation.get("parameters", []) if parameter["in"] != "path"]
     operation["parameters"] = [*_path_parameters(route), *in_query]

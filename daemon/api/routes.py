@@ -42,6 +42,7 @@ class Route:
     whole_base: its body may be as large as the tenant's disk.
     long_poll: the answer takes as long as the caller wished; its connection may outlive an encoder.
     unknown_tenant: an admin may name a tenant that does not exist (yet, or any more).
+    rated: counts in the tenant's rates: searches and errors a second, latency.
     query: names of its query parameters; on OWN routes another one is refused (the encoder refuses its own).
     """
 
@@ -58,6 +59,7 @@ class Route:
     outstanding: bool = False
     stream: bool = False
     unknown_tenant: bool = False
+    rated: bool = False
     whole_base: bool = False
     long_poll: bool = False
     query: tuple[str, ...] = ()
@@ -174,7 +176,8 @@ ROUTES: tuple[Route, ...] = (
     _own("salvage", "GET /v1/tenants/{t}/salvage", R.TENANT_ADMIN,
          "What is readable of a base whose encoder does not run, as a backup", stream=True),
     # search and vectors
-    _relayed("search", "POST search", R.SEARCHER, "The k nearest entries", W.SearchResult, request=W.Search),
+    _relayed("search", "POST search", R.SEARCHER, "The k nearest entries", W.SearchResult, request=W.Search,
+             rated=True),
     _relayed("entry_vector", "GET entries/{entry}/vector", R.SEARCHER, "An entry's vector",
              W.Vector, query=("dims",)),
     _relayed("vector", "POST vector", R.SEARCHER, "A text's vector", W.Vector, request=W.VectorRequest),

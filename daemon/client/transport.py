@@ -1,4 +1,4 @@
-"""One request, one answer, one error: how the client speaks HTTP on the daemon's socket."""
+"""Requests on the daemon's socket: one answer or one error each."""
 
 from __future__ import annotations
 
@@ -26,33 +26,39 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def segment(name: str) -> str:
-    """A name as one segment of a path; whether it is a good name is for the daemon to say."""
+    """Quote a name as one segment of a path; whether it is a good name is for the daemon to say."""
     return quote(name, safe="", errors="backslashreplace")
 
 
 def with_query(path: str, **parameters: str | float | bool | None) -> str:
-    """The path with those parameters that are given (not None)."""
+    """Return the path with those parameters that are given (not None)."""
     given = {key: _parameter(value) for key, value in parameters.items() if value is not None}
     return f"{path}?{urlencode(given, errors='backslashreplace')}" if given else path
 
 
 def _parameter(value: str | float | bool) -> str:
-    """true, false; 30 rather than 30.0, since some parameters are whole numbers."""
+    """Write a parameter: true, false; 30 rather than 30.0, since some parameters are whole numbers."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 def to_json(value: Any) -> bytes:
-    """JSON for a request body; raises Invalid for text that is not Unicode (a lone surrogate)."""
+    """Return a request body as JSON.
+
+    Raises:
+        Invalid: a text is not Unicode (a lone surrogate).
+    """
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError as error:
         bad = ascii(error.object[error.start : error.end])
         raise Invalid(
             f"cannot send the text: it is not valid Unicode ({bad}); send UTF-8 text",
-            field="text", value=bad, allowed="Unicode text",
-        ) from None  # fmt: skip
+            field="text",
+            value=bad,
+            allowed="Unicode text",
+        ) from None
 
 
 def read_answer(model: type[M], body: bytes) -> M:
@@ -67,7 +73,7 @@ def read_answer(model: type[M], body: bytes) -> M:
 
 
 class Options(TypedDict, total=False):
-    """What a request may have besides method and target."""
+    """The parts that a request may have besides method and target."""
 
     body: bytes | AsyncIterable[bytes]
     size: int | None  # of a body that is no bytes, where it is known
@@ -98,13 +104,13 @@ class Transport:
         await self._pool.close()
 
     async def call(self, method: str, target: str, **options: Unpack[Options]) -> bytes:
-        """Sends one request and answers the body of its 2xx response."""
+        """Send one request and return the body of its 2xx response."""
         async with self.open(method, target, **options) as response:
             return await response.read_at_most(MAX_ANSWER_BYTES)
 
     @asynccontextmanager
     async def open(self, method: str, target: str, **options: Unpack[Options]) -> AsyncIterator[Response]:
-        """A 2xx response whose body is still to be read; leaving early closes its connection."""
+        """Send one request and yield its 2xx response, whose body is still to be read; leaving early closes it."""
         try:
             response = await self._send(method, target, options)
             try:
@@ -143,8 +149,9 @@ class Transport:
         unknown = "" if method == "GET" else "; it may have done what you asked, so look before you repeat it"
         return DaemonUnreachable(
             f"cannot get an answer from the daemon at {self.socket}: {error}{unknown}",
-            socket=str(self.socket), before_response=error.before_response,
-        )  # fmt: skip
+            socket=str(self.socket),
+            before_response=error.before_response,
+        )
 
 
 def _header_value(text: str) -> bytes:
@@ -154,7 +161,7 @@ def _header_value(text: str) -> bytes:
 
 
 def _start_command(socket: Path) -> str:
-    """The command that makes somebody answer at `socket`."""
+    """Return the command that starts a daemon at `socket`."""
     if socket == Paths.system().daemon_socket or socket.parent.name != "run":
         return "vecward up"
     return f"vecward --root {shlex.quote(str(socket.parent.parent))} up"

@@ -1,20 +1,19 @@
-"""The audit log: one JSON line per mutating call, sign-in, refusal and change of the configuration, written by the
-daemon alone.
+"""The audit log: a JSON line for each mutating call, sign-in, refusal and change of the configuration.
 
 The first of equal refusals is written at once; those that follow within a minute are counted, and the count is
-written as one line when the minute is over. Who is refused in very many ways (made-up names of tenants) is counted
-under one line, too: a caller without any right must not fill the disk. Mode 0640. A line that a crash tore is marked
-at the next start; lines that could not be written (full disk) are counted and told by the next one that is.
+written as one line when the minute is over. A caller who is refused in very many ways (made-up names of tenants) is
+counted under one line, too: a caller without any right must not fill the disk. A line that a crash tore is marked at
+the next start; lines that could not be written (full disk) are counted, and the next one that is written has the
+count.
 
 A line is with the kernel when its call is answered: it survives any end of the daemon. It is on the disk `SYNC_S`
-later: what a power cut takes is the last second. The file is put aside each day and kept for `KEPT_DAYS`.
+later: a power cut takes the last second. The file has mode 0640, is renamed each day and kept for `KEPT_DAYS`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import json
 import logging
 import os
 from collections import Counter
@@ -25,8 +24,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from daemon.api.accounting import audit_pages
+from daemon.api.accounting.audit_pages import Page
 from daemon.core.errors import StartRefused
-from daemon.core.files import plain_json, rotation
+from daemon.core.files import plain_json
 from daemon.core.files.rotation import DailyFile
 
 log = logging.getLogger(__name__)
@@ -34,17 +35,19 @@ log = logging.getLogger(__name__)
 REPEATS_S = 60.0
 SYNC_S = 1.0
 KEPT_DAYS = 400  # a year and the time to look at it
-_DAY_SHIFT = 33  # a page's `before`: the day, and the place in its file, of 8 GiB at most
 MAX_KINDS_OF_REFUSALS = 64  # of one principal within REPEATS_S, each with its own line
 _MAX_COUNTED = 4096
 SEVERAL = "(several)"
-_LOOK_BACK_BYTES = 4 * 1024 * 1024  # searched per page; older lines are on the following one
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """`outcome` is "done", "accepted", or the problem's kind or status. `via` is "file" for changes of files, whose
-    author the daemon can't know; `detail` says what changed."""
+    """One line of the audit log.
+
+    via: the socket of a call; "file" for a changed file, whose author the daemon can't know.
+    outcome: "done", "accepted", or the problem's kind or status.
+    detail: the change that was made to a file, in words.
+    """
 
     principal: str
     pid: int
@@ -58,8 +61,14 @@ class Record:
 
 
 class AuditLog:
+    """The open audit log, which the daemon alone writes."""
+
     def __init__(self, path: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        """Raises StartRefused when the file can't be written: a daemon that can't keep its audit log does not start."""
+        """Open the file.
+
+        Raises:
+            StartRefused: it can't be written; a daemon that can't keep its audit log does not start.
+        """
         self._now = now
         self._file = DailyFile(path, KEPT_DAYS, self._today, let_go=_to_disk)
         self._closed = False
@@ -79,7 +88,7 @@ class AuditLog:
         self._write(_line(record))
 
     def refused(self, record: Record) -> None:
-        """As `write`, but repeats are counted; the request's id is the first one's."""
+        """Write a refusal, or count it where it is a repeat; the line has the id of the first request."""
         key = replace(record, pid=0, request=None)
         if key not in self._repeats and self._kinds[record.principal] >= MAX_KINDS_OF_REFUSALS:
             key = replace(key, action=SEVERAL, outcome=SEVERAL, tenant=None, address=None)
@@ -96,7 +105,7 @@ class AuditLog:
             self._timer = asyncio.get_running_loop().call_later(REPEATS_S, self.flush)
 
     def flush(self) -> None:
-        """Writes the counts of what was repeated."""
+        """Write the counts of repeated refusals."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -113,28 +122,10 @@ class AuditLog:
         self._file.close()
         self._closed = True
 
-    def page(self, before: int | None, limit: int, wanted: dict[str, str]) -> tuple[list[dict[str, Any]], int | None]:
-        """At most `limit` lines that have all the `wanted` values, newest first, and the `before` of the page of
-        older ones (None: there are none). A page may hold fewer than there are on the next.
-
-        Reads the disk: call it in a thread.
-        """
+    def page(self, before: int | None, limit: int, wanted: dict[str, str]) -> Page:
+        """Return a page of lines, newest first; see `audit_pages.page`. Reads the disk: call it in a thread."""
         assert self._file.day is not None
-        older = ((rotation.day_of(old), old) for old in rotation.rotated(self._file.path))
-        files = [*older, (self._file.day, self._file.path)]
-        day, end = _position(before)
-        while files and files[-1][0].toordinal() > day:
-            files.pop()
-        found: list[dict[str, Any]] = []
-        if not files:
-            return found, None
-        last, path = files.pop()
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            found, rest = _look_back(file.fileno(), min(end, size) if last.toordinal() == day else size, limit, wanted)
-        if rest is not None:
-            return found, last.toordinal() << _DAY_SHIFT | rest
-        return found, (files[-1][0].toordinal() + 1 << _DAY_SHIFT) - 1 if files else None
+        return audit_pages.page(self._file.path, self._file.day, before, limit, wanted)
 
     # --- the file --------------------------------------------------------------------------------------
 
@@ -158,7 +149,7 @@ class AuditLog:
         return self._file.write(raw)
 
     def _today(self) -> date:
-        """The day of the file, which never goes back: a page's `before` is in the order of days."""
+        """Return the day of the file, which never goes back: a page's `before` is in the order of days."""
         today = self._now().date()
         return today if self._file.day is None else max(today, self._file.day)
 
@@ -168,13 +159,13 @@ class AuditLog:
                 self._sync = asyncio.get_running_loop().call_later(SYNC_S, self._sync_now)
 
     def _sync_now(self) -> None:
-        """On a thread, with a descriptor of its own: a slow disk holds nobody up, a file put aside is no harm."""
+        """Sync on a thread, with a descriptor of its own: a slow disk holds nobody up, a renamed file does no harm."""
         self._sync = None
         asyncio.get_running_loop().run_in_executor(None, _to_disk, os.dup(self._file.open()))
 
 
 def _to_disk(fd: int) -> None:
-    """And closes it."""
+    """Sync a file and close it."""
     try:
         os.fdatasync(fd)
     except OSError as error:
@@ -183,42 +174,6 @@ def _to_disk(fd: int) -> None:
         os.close(fd)
 
 
-def _position(before: int | None) -> tuple[int, int]:
-    """Day and place that a page's `before` stands for."""
-    if before is None:
-        return date.max.toordinal(), 0
-    return before >> _DAY_SHIFT, before & (1 << _DAY_SHIFT) - 1
-
-
 def _line(record: Record) -> dict[str, Any]:
     line = {name: getattr(record, name) for name in Record.__slots__}
     return {name: value for name, value in line.items() if value is not None or name == "tenant"}
-
-
-def _look_back(fd: int, end: int, limit: int, wanted: dict[str, str]) -> tuple[list[dict[str, Any]], int | None]:
-    start = max(0, end - _LOOK_BACK_BYTES)
-    block = os.pread(fd, end - start, start)
-    if start:  # its first line is a part of one
-        torn, newline, block = block.partition(b"\n")
-        start += len(torn) + len(newline)
-    found: list[dict[str, Any]] = []
-    for line in reversed(block.splitlines(keepends=True)):
-        end -= len(line)
-        entry = _read(line)
-        if entry is not None and all(entry.get(name) == value for name, value in wanted.items()):
-            found.append(entry)
-            if len(found) == limit:
-                return found, end or None
-    return found, start or None
-
-
-def _read(line: bytes) -> dict[str, Any] | None:
-    if not line.strip():
-        return None
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        entry = None
-    if not isinstance(entry, dict):
-        return {"action": "audit-torn-line", "text": line[:200].decode("utf-8", "replace")}
-    return entry

@@ -1,4 +1,4 @@
-"""Figures about requests and tenants, in a registry of Prometheus's own client library."""
+"""Figures about requests and tenants for /metrics, in a registry of Prometheus's own client library."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 
 class Metrics:
-    """`states` answers each tenant's state; `tenants` what is known of each tenant's work."""
+    """The registry, and the counters of requests.
+
+    `states` answers each tenant's state; `tenants` what is known of each tenant's work.
+    """
 
     def __init__(
         self, states: Callable[[], Iterable[str]], tenants: Callable[[], Iterable[TenantFigures]] = tuple
@@ -39,7 +42,7 @@ class Metrics:
         self._histograms: dict[Route, Histogram] = {}
 
     def answered(self, route: Route | None, status: int, seconds: float) -> None:
-        """Counts one request; `route` None: the path is unknown. Streams have no duration."""
+        """Count one request; `route` None: the path is unknown. Streams have no duration."""
         key = (route, status)
         counter = self._counters.get(key)
         if counter is None:

@@ -1,4 +1,4 @@
-"""Figures of each tenant for /metrics: what its encoders did since the daemon started, and how they fare."""
+"""Figures of each tenant for /metrics: the work of its encoders since the daemon started, and how they fare."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PREFIX = "vecward_tenant_"
 
 @dataclass(frozen=True)
 class TenantFigures:
-    """`totals` None: none of its encoders has told anything yet."""
+    """One tenant's figures; `totals` is None until one of its encoders has answered."""
 
     name: str
     restarts: int
@@ -44,7 +44,7 @@ def figures(manager: Manager) -> Iterator[TenantFigures]:
 
 
 class PerTenant(Collector):
-    """Tenants that did nothing since the daemon started have no lines: a thousand parked ones cost nothing here."""
+    """The lines of each tenant that did something since the daemon started: a thousand parked ones cost nothing."""
 
     def __init__(self, tenants: Callable[[], Iterable[TenantFigures]]) -> None:
         self._tenants = tenants

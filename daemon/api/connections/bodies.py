@@ -1,4 +1,4 @@
-"""Bodies of requests on their way to an encoder: in memory, or in an unlinked file when they are large."""
+"""Bodies of requests: bounded, and on their way to an encoder in memory, or in an unlinked file when they are large."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daemon.core.errors import BodyTooLarge, DiskFull, QueueFull
+from starlette.types import Message, Receive
+
+from daemon.core.errors import BadRequest, BodyTooLarge, DiskFull, QueueFull
 from daemon.core.files import disk
+from daemon.core.http.connection import Headers
 
 IN_MEMORY_BYTES = 1024 * 1024  # a larger body waits in a file, so that many of them do not fill the daemon
 MAX_HELD_BYTES = 256 * 1024 * 1024  # of one caller's bodies, in memory and on disk
+_MAX_DIGITS = 18  # of a declared length
 _HELD: Counter[str] = Counter()
 
 
@@ -27,7 +31,10 @@ class ClientGone(Exception):
 
 @dataclass
 class Body:
-    """A request's body; it can be sent more than once. What it holds counts for `whose`, until it is closed."""
+    """A request's body, which can be sent more than once.
+
+    Its `held` bytes count for the caller `whose` until it is closed; where that is None, for nobody.
+    """
 
     small: bytes = b""
     large: Any = None
@@ -36,18 +43,22 @@ class Body:
     held: int = 0
 
     def to_send(self, moved: Callable[[], None]) -> bytes | AsyncIterator[bytes]:
-        """`moved` is called as parts of it go."""
+        """Return the body for a request; `moved` is called as parts of it go."""
         return self.small if self.large is None else self._stream(moved)
 
     async def _stream(self, moved: Callable[[], None]) -> AsyncIterator[bytes]:
-        """Off the event loop: a disk that is slow must not hold up every tenant."""
+        """Read the file off the event loop: a disk that is slow must not hold up every tenant."""
         self.large.seek(0)
         while chunk := await asyncio.to_thread(self.large.read, IN_MEMORY_BYTES):
             moved()
             yield chunk
 
     def grow(self, size: int) -> None:
-        """Raises QueueFull: who sends many large bodies at once must not fill memory or disk."""
+        """Count more bytes of it.
+
+        Raises:
+            QueueFull: many large bodies of one caller, at once, must not fill memory or disk.
+        """
         if self.whose is not None:
             if _HELD[self.whose] + size > MAX_HELD_BYTES:
                 raise QueueFull(
@@ -59,7 +70,7 @@ class Body:
         self.size += size
 
     def close(self) -> None:
-        """May be called twice."""
+        """Let go of memory, file and share; a second call does nothing."""
         if self.large is not None:
             self.large.close()
         if self.whose is not None:
@@ -70,18 +81,22 @@ class Body:
 
 
 async def read_body(scope: Any, receive: Any, limit: int | None, folder: Path, whose: str | None = None) -> Body:
-    """Reads the whole body; a large one into a nameless file in `folder`. `limit` None: as large as there is room.
+    """Read the whole body; a large one into a nameless file in `folder`.
 
-    `whose`: the caller whose share it counts for.
-    Raises BodyTooLarge as soon as it is known to be, QueueFull, DiskFull.
+    Args:
+        limit: bytes that it may have; None: as many as there is room for.
+        whose: the caller whose share it counts for.
+
+    Raises:
+        BodyTooLarge: as soon as that is known.
+        QueueFull: the caller's share is used up.
+        DiskFull: no room in `folder`.
     """
-    declared = next((value for name, value in scope["headers"] if name == b"content-length"), None)
-    if limit is not None and declared is not None and (not declared.isdigit() or int(declared) > limit):
-        raise _too_large(limit)
+    declared = declared_length(scope["headers"], limit)
     body = Body(whose=whose)
     try:
         if limit is None:
-            await asyncio.to_thread(_leave_room, folder, int(declared) if declared and declared.isdigit() else 0)
+            await asyncio.to_thread(_leave_room, folder, declared or 0)
         await _read_into(body, receive, limit, folder)
     except OSError as error:
         body.close()
@@ -121,7 +136,11 @@ async def _read_into(body: Body, receive: Any, limit: int | None, folder: Path) 
 
 
 def _leave_room(folder: Path, size: int) -> None:
-    """A body of any size leaves a twentieth of the disk to the other tenants. Raises OSError (ENOSPC)."""
+    """Refuse a body, of any size, that would take the last twentieth of the disk from the other tenants.
+
+    Raises:
+        OSError: ENOSPC.
+    """
     disk = shutil.disk_usage(folder)
     if disk.free - size < disk.total // 20:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
@@ -135,7 +154,41 @@ def _spool(body: Body, parts: list[bytes], folder: Path) -> None:
     parts.clear()
 
 
+def declared_length(headers: Headers, limit: int | None) -> int | None:
+    """Return the length that a request declares, None where it declares none.
+
+    Raises:
+        BadRequest: it is no number.
+        BodyTooLarge: it is more than `limit` bytes.
+    """
+    declared = next((value for name, value in headers if name == b"content-length"), None)
+    if declared is None:
+        return None
+    if not declared.isdigit() or len(declared) > _MAX_DIGITS:
+        raise BadRequest("cannot read the request: its content-length is not a number of bytes")
+    length = int(declared)
+    if limit is not None and length > limit:
+        raise _too_large(limit)
+    return length
+
+
+def bounded(receive: Receive, headers: Headers, limit: int) -> Receive:
+    """Return a `receive` that raises BodyTooLarge as soon as the body is known to be larger than `limit` bytes."""
+    declared_length(headers, limit)
+    size = 0
+
+    async def receive_bounded() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > limit:
+            raise _too_large(limit)
+        return message
+
+    return receive_bounded
+
+
 def _too_large(limit: int) -> BodyTooLarge:
     return BodyTooLarge(
-        f"cannot take a body of more than {limit} bytes; send it in parts", allowed=f"at most {limit} bytes"
+        f"cannot take a body of more than {limit} bytes here; send less at a time", allowed=f"at most {limit} bytes"
     )

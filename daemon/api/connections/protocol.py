@@ -1,4 +1,4 @@
-"""The daemon's side of a connection on its Unix sockets: who is at the other end, by the kernel's word."""
+"""The daemon's side of a connection on its Unix sockets: bounds, and the peer by the kernel's word."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ MAX_CONSOLE_CONNECTIONS = 2048  # one uid stands for all console users there
 
 
 class ServerProtocol(BoundedProtocol):
+    """A bounded connection that puts its `Connection` into the scope of each request."""
+
     _connection: Connection | None = None
 
     def share_of(self, transport: asyncio.Transport) -> tuple[Hashable, int, str]:
@@ -33,6 +35,3 @@ def _connection_of(transport: asyncio.Transport) -> Connection:
     socket = transport.get_extra_info("socket")
     kind: SocketKind = "console" if PurePath(str(socket.getsockname())).name == "console.sock" else "daemon"
     return Connection(kind, peer_of(socket))
-
-
-server_protocol = ServerProtocol

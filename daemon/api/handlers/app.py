@@ -9,11 +9,11 @@ from urllib.parse import parse_qsl
 from fastapi import Depends, FastAPI, Request
 from starlette.responses import JSONResponse, Response
 
-from daemon.api.context import C, Services
+from daemon.api.context import ApiServices, CallDep
 from daemon.api.handlers import host, observability, operations, recovery, tenants
 from daemon.api.openapi import document
 from daemon.api.pipeline import problems
-from daemon.api.routes import ROUTES, By
+from daemon.api.routes import ROUTES, By, Route
 from daemon.core.errors import Invalid
 from daemon.core.version import version
 from daemon.core.wire import shorten
@@ -36,25 +36,43 @@ HANDLERS: dict[str, Callable[..., Any]] = {
 }
 
 
-def create_own_app(services: Services) -> FastAPI:
-    """No pages of documentation: FastAPI's load scripts from other hosts. /openapi.json is the table's own row."""
+def create_handlers_app(services: ApiServices) -> FastAPI:
+    """Give each OWN row of the route table its handler.
+
+    FastAPI's pages of documentation are left out, since they load scripts from other hosts; /openapi.json is a row of
+    the table.
+    """
+    no_pages: dict[str, Any] = dict.fromkeys(("openapi_url", "docs_url", "redoc_url"))
     app = FastAPI(
-        title="vecward", version=version(), openapi_url=None, docs_url=None, redoc_url=None,
-        redirect_slashes=False, dependencies=[Depends(_known_parameters_only)],
-    )  # fmt: skip
+        title="vecward",
+        version=version(),
+        redirect_slashes=False,
+        dependencies=[Depends(_known_parameters_only)],
+        **no_pages,
+    )
     app.state.services = services
     for route in ROUTES:
         if route.by is By.OWN:
-            app.add_api_route(
-                route.path, HANDLERS[route.name], methods=[route.method], name=route.name, operation_id=route.name,
-                summary=route.summary, status_code=route.status, response_model=route.answer,
-            )  # fmt: skip
+            _add(app, route)
     problems.install(app)
     return app
 
 
-async def _known_parameters_only(request: Request, call: C) -> None:
-    """A mistyped parameter is refused, not ignored."""
+def _add(app: FastAPI, route: Route) -> None:
+    app.add_api_route(
+        route.path,
+        HANDLERS[route.name],
+        methods=[route.method],
+        name=route.name,
+        operation_id=route.name,
+        summary=route.summary,
+        status_code=route.status,
+        response_model=route.answer,
+    )
+
+
+async def _known_parameters_only(request: Request, call: CallDep) -> None:
+    """Refuse a parameter that the route does not take: it may be a mistyped one."""
     assert call.match is not None
     known = call.match.route.query
     given = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)

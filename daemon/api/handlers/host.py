@@ -1,4 +1,4 @@
-"""The daemon about itself: health, info, and the sign-in of console users."""
+"""Handlers of the daemon itself: health, info, and the sign-in of console users."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import time
 import psutil
 from fastapi import Request
 
-from daemon.api.context import C, S, Services
+from daemon.api.context import ApiServices, CallDep, ServicesDep
 from daemon.core.errors import Invalid, VecwardError
 from daemon.core.units import mib
 from daemon.core.version import version
 from daemon.core.wire import Health, HostMemory, Info, SignedIn, SignIn, parse
 
 
-async def health(services: S) -> Health:
+async def health(services: ServicesDep) -> Health:
     return Health(version=version(), uptime_s=round(time.monotonic() - services.manager.started_at, 3))
 
 
-async def info(services: S, call: C) -> Info:
+async def info(services: ServicesDep, call: CallDep) -> Info:
     caller = call.known_caller
     admin = services.access.is_admin(caller)
     return Info(
@@ -33,7 +33,7 @@ async def info(services: S, call: C) -> Info:
     )
 
 
-def _paths(services: Services) -> dict[str, str]:
+def _paths(services: ApiServices) -> dict[str, str]:
     paths = services.manager.paths
     return {
         "etc": str(paths.etc),
@@ -49,7 +49,7 @@ def _memory() -> HostMemory:
     return HostMemory(total_mb=mib(memory.total), available_mb=mib(memory.available))
 
 
-async def sign_in(services: S, call: C, request: Request) -> SignedIn:
+async def sign_in(services: ServicesDep, call: CallDep, request: Request) -> SignedIn:
     asked = _read(await request.body())
     call.principal = "user:?"  # what was typed may be a password in the wrong field: only a known name is written down
     try:

@@ -1,4 +1,4 @@
-"""What an operator looks at: events, logs, audit, GPUs, metrics."""
+"""Handlers of what an operator looks at: events, logs, audit, usage, GPUs, metrics."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from datetime import date
 from typing import Annotated, Any
 
 from fastapi import Header, Query
+from fastapi.sse import format_sse_event
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response, StreamingResponse
 
-from daemon.api.context import C, S, Services, T
+from daemon.api.context import ApiServices, CallDep, ServicesDep, TenantDep
 from daemon.api.rights.access import Caller
 from daemon.core.roles import Role
 from daemon.core.wire import AuditPage, Event, GpuList, LogPage, UsagePage
@@ -24,6 +25,7 @@ Line = dict[str, Any]
 
 MAX_PAGE = 1000
 MAX_TAIL = 10_000
+_HEARTBEAT = format_sse_event(comment="")
 _UNBUFFERED = {"cache-control": "no-store"}
 
 
@@ -31,8 +33,8 @@ _UNBUFFERED = {"cache-control": "no-store"}
 
 
 async def events(
-    services: S,
-    call: C,
+    services: ServicesDep,
+    call: CallDep,
     after: Annotated[int | None, Query(ge=0, description="events with a greater id")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
     follow: Annotated[bool, Query(description="stream as text/event-stream")] = False,
@@ -47,24 +49,24 @@ async def events(
     return services.manager.events.page(after, limit, _whose(services, caller))
 
 
-def _whose(services: Services, caller: Caller) -> set[str] | None:
-    """The tenants whose events the caller sees; None: all, and the daemon's own."""
+def _whose(services: ApiServices, caller: Caller) -> set[str] | None:
+    """Return the tenants whose events the caller sees; None: all of them, and the daemon's own events."""
     if services.access.is_admin(caller):
         return None
     return set(services.access.visible(caller, Role.TENANT_ADMIN))
 
 
-async def _server_sent(services: Services, caller: Caller, after: int | None) -> AsyncIterator[bytes]:
-    """Rights are asked anew for each event: they may have been taken away meanwhile."""
-    yield b": following\n\n"
+async def _server_sent(services: ApiServices, caller: Caller, after: int | None) -> AsyncIterator[bytes]:
+    """Yield the events that the caller may see; rights are asked anew for each: they may be taken away meanwhile."""
+    yield format_sse_event(comment="following")
     async for event in services.streams.with_heartbeats(services.manager.events.follow(after)):
         if event is None:
-            yield b":\n\n"
+            yield _HEARTBEAT
         elif _may_see(services, caller, event):
-            yield f"id: {event.id}\nevent: {event.name}\ndata: {event.model_dump_json()}\n\n".encode()
+            yield format_sse_event(id=str(event.id), event=event.name, data_str=event.model_dump_json())
 
 
-def _may_see(services: Services, caller: Caller, event: Event) -> bool:
+def _may_see(services: ApiServices, caller: Caller, event: Event) -> bool:
     whose = _whose(services, caller)
     return whose is None or event.tenant in whose
 
@@ -73,9 +75,9 @@ def _may_see(services: Services, caller: Caller, event: Event) -> bool:
 
 
 async def logs(
-    services: S,
-    call: C,
-    tenant: T,
+    services: ServicesDep,
+    call: CallDep,
+    tenant: TenantDep,
     tail: Annotated[int, Query(ge=0, le=MAX_TAIL, description="how many of the last lines")] = 100,
     follow: Annotated[bool, Query(description="go on as application/x-ndjson")] = False,
 ) -> Any:
@@ -85,8 +87,8 @@ async def logs(
     return LogPage(lines=await asyncio.to_thread(tenant.log.tail, tail))
 
 
-async def _log_lines(services: Services, caller: Caller, tenant: Tenant, tail: int) -> AsyncIterator[bytes]:
-    """The last lines, then new ones; an empty line is a heartbeat. Ends when the caller's right does."""
+async def _log_lines(services: ApiServices, caller: Caller, tenant: Tenant, tail: int) -> AsyncIterator[bytes]:
+    """Yield the last lines, then new ones, until the caller's right ends; an empty line is a heartbeat."""
     source = tenant.log.follow()
     first = asyncio.ensure_future(anext(source))
     await asyncio.sleep(0)  # it subscribes now, before the tail is read, so that no line falls between
@@ -121,7 +123,7 @@ def _ndjson(line: Line | None) -> bytes:
 
 
 async def audit(
-    services: S,
+    services: ServicesDep,
     before: Annotated[int | None, Query(ge=0, description="the `next` of the page of newer lines")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
     tenant: Annotated[str | None, Query()] = None,
@@ -135,17 +137,17 @@ async def audit(
     return AuditPage(lines=lines, next=older)
 
 
-async def usage(services: S, call: C, since: Since = None) -> UsagePage:
-    """Of every tenant that the caller administers."""
+async def usage(services: ServicesDep, call: CallDep, since: Since = None) -> UsagePage:
+    """Answer with the usage of every tenant that the caller administers."""
     return await _used(services, services.access.visible(call.known_caller, Role.TENANT_ADMIN), since)
 
 
-async def tenant_usage(services: S, call: C, since: Since = None) -> UsagePage:
+async def tenant_usage(services: ServicesDep, call: CallDep, since: Since = None) -> UsagePage:
     return await _used(services, [call.tenant], since)
 
 
-async def _used(services: Services, tenants: Collection[str], since: date | None) -> UsagePage:
-    """Up to this moment, where the encoders answer; else up to when they were last asked."""
+async def _used(services: ApiServices, tenants: Collection[str], since: date | None) -> UsagePage:
+    """Return the usage up to this moment, of an encoder that does not answer up to its last answer."""
     await services.manager.metering.collect(tenants)
     return services.manager.metering.page(tenants, _iso(since))
 
@@ -154,11 +156,11 @@ def _iso(day: date | None) -> str | None:
     return None if day is None else day.isoformat()
 
 
-async def gpus(services: S) -> GpuList:
+async def gpus(services: ServicesDep) -> GpuList:
     return await services.manager.gpus()
 
 
-async def metrics(services: S) -> Response:
+async def metrics(services: ServicesDep) -> Response:
     return Response(services.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -1,4 +1,4 @@
-"""A damaged knowledge base: recovered in its place, or what is readable of it as a backup."""
+"""Handlers for a damaged knowledge base: recover it in its place, or send the readable part as a backup."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from contextlib import aclosing
 
 from starlette.responses import Response, StreamingResponse
 
-from daemon.api.context import S, T
+from daemon.api.context import ServicesDep, TenantDep
 from daemon.core.wire import BACKUP_MEDIA_TYPE, OperationAnswer
 
 
-async def recover(services: S, tenant: T) -> OperationAnswer:
+async def recover(services: ServicesDep, tenant: TenantDep) -> OperationAnswer:
     return OperationAnswer(operation=services.manager.recovery.recover(tenant))
 
 
-async def salvage(services: S, tenant: T) -> Response:
-    """The first chunk is awaited here, so that a refusal is an answer of its own."""
+async def salvage(services: ServicesDep, tenant: TenantDep) -> Response:
+    """Send the readable part as a backup; the first chunk is awaited, so that a refusal is an answer of its own."""
     chunks = services.manager.recovery.salvage(tenant)
     first = await anext(chunks, b"")
     headers = {"content-disposition": f'attachment; filename="{tenant.name}-salvaged.vecward"'}

@@ -1,4 +1,4 @@
-"""The daemon's own answers about tenants: list, view, create, change, delete, start and stop."""
+"""Handlers about tenants: list, view, create, change, delete, start and stop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Query, Request, Response
 
-from daemon.api.context import C, Call, S, Services, T
+from daemon.api.context import ApiServices, Call, CallDep, ServicesDep, TenantDep
 from daemon.core.config.tenant_file import check_name
 from daemon.core.encoder_protocol.bench import BenchRequest
 from daemon.core.encoder_protocol.reembed import Plan
@@ -19,28 +19,24 @@ from daemon.supervisor.tenants.tenant import Tenant
 
 MAX_PAGE = 1000
 
-SortKey = Literal["name", "state", "entries", "memory_mb", "restarts", "uptime_s"]
-Sort = Literal[
-    "name", "-name", "state", "-state", "entries", "-entries", "memory_mb", "-memory_mb",
-    "restarts", "-restarts", "uptime_s", "-uptime_s",
-]  # fmt: skip
+_Up = Literal["name", "state", "entries", "memory_mb", "restarts", "uptime_s"]
+_Down = Literal["-name", "-state", "-entries", "-memory_mb", "-restarts", "-uptime_s"]
+Sort = _Up | _Down
 
-# What a searcher or editor does not see of a tenant, and what stands there instead.
-_OPERATIONAL: dict[str, Any] = {
-    "reason": None, "pid": None, "uptime_s": None, "restarts": 0, "device": None, "isolation": None,
-    "memory_mb": None, "gpu_memory_mb": None, "warnings": {}, "crash": None, "rates": Rates(),
-}  # fmt: skip
+# A searcher or editor does not see these fields of a tenant; this stands there instead.
+_HIDDEN_AS_NONE = ("reason", "pid", "uptime_s", "device", "isolation", "memory_mb", "gpu_memory_mb", "crash")
+_OPERATIONAL: dict[str, Any] = dict.fromkeys(_HIDDEN_AS_NONE) | {"restarts": 0, "warnings": {}, "rates": Rates()}
 
 
-def view_for(services: Services, tenant: Tenant, role: Role) -> TenantView:
-    """The tenant as someone of this role sees it."""
+def view_for(services: ApiServices, tenant: Tenant, role: Role) -> TenantView:
+    """Return the tenant as someone of this role sees it."""
     view = services.manager.view(tenant)
     if not role.at_least(Role.TENANT_ADMIN):
         return view.model_copy(update={**_OPERATIONAL, "role": role.value})
     return view.model_copy(update={"role": role.value})
 
 
-def _view(services: Services, call: Call, tenant: Tenant) -> TenantView:
+def _view(services: ApiServices, call: Call, tenant: Tenant) -> TenantView:
     role = services.access.role_on(call.known_caller, tenant)
     assert role is not None, "an authorised caller has a role"
     return view_for(services, tenant, role)
@@ -50,8 +46,8 @@ def _view(services: Services, call: Call, tenant: Tenant) -> TenantView:
 
 
 async def list_tenants(
-    services: S,
-    call: C,
+    services: ServicesDep,
+    call: CallDep,
     after: Annotated[str | None, Query(description="the `next` of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
     q: Annotated[str | None, Query(max_length=200, description="a part of name or title")] = None,
@@ -83,12 +79,12 @@ def _fits(tenant: Tenant, q: str | None, state: State | None) -> bool:
     return any(q.casefold() in text.casefold() for text in texts)
 
 
-def _ordered(services: Services, tenants: list[Tenant], sort: Sort, roles: dict[str, Role]) -> list[Tenant]:
+def _ordered(services: ApiServices, tenants: list[Tenant], sort: Sort, roles: dict[str, Role]) -> list[Tenant]:
     by_name = sorted(tenants, key=lambda tenant: tenant.name)
     return sorted(by_name, key=_sort_key(services, sort.removeprefix("-"), roles), reverse=sort.startswith("-"))
 
 
-def _sort_key(services: Services, key: str, roles: dict[str, Role]) -> Callable[[Tenant], tuple[bool, str | float]]:
+def _sort_key(services: ApiServices, key: str, roles: dict[str, Role]) -> Callable[[Tenant], tuple[bool, str | float]]:
     if key == "name":
         return lambda tenant: (True, tenant.name)
 
@@ -115,7 +111,7 @@ def _position_after(ordered: list[Tenant], after: str | None, sort: Sort) -> int
     )
 
 
-async def tenant(services: S, call: C, tenant: T) -> TenantView:
+async def tenant(services: ServicesDep, call: CallDep, tenant: TenantDep) -> TenantView:
     return _view(services, call, tenant)
 
 
@@ -123,8 +119,8 @@ async def tenant(services: S, call: C, tenant: T) -> TenantView:
 
 
 async def put_tenant(
-    services: S,
-    call: C,
+    services: ServicesDep,
+    call: CallDep,
     request: Request,
     response: Response,
     adopt: Annotated[bool, Query()] = False,
@@ -135,11 +131,11 @@ async def put_tenant(
     return _view(services, call, await services.manager.put(name, await request.body(), adopt, offline))
 
 
-async def plan_tenant(services: S, call: C, request: Request) -> Plan:
+async def plan_tenant(services: ServicesDep, call: CallDep, request: Request) -> Plan:
     return await services.manager.plan(check_name(call.tenant), await request.body())
 
 
-async def delete_tenant(services: S, call: C, purge: Annotated[str | None, Query()] = None) -> None:
+async def delete_tenant(services: ServicesDep, call: CallDep, purge: Annotated[str | None, Query()] = None) -> None:
     name = call.tenant
     if purge is not None and purge != name:
         raise Invalid(
@@ -155,23 +151,23 @@ async def delete_tenant(services: S, call: C, purge: Annotated[str | None, Query
 # --- start and stop -------------------------------------------------------------------------------
 
 
-async def start(services: S, call: C) -> OperationAnswer:
+async def start(services: ServicesDep, call: CallDep) -> OperationAnswer:
     return OperationAnswer(operation=await services.manager.start(call.tenant))
 
 
-async def stop(services: S, call: C) -> OperationAnswer:
+async def stop(services: ServicesDep, call: CallDep) -> OperationAnswer:
     return OperationAnswer(operation=await services.manager.stop(call.tenant))
 
 
-async def restart(services: S, call: C) -> OperationAnswer:
+async def restart(services: ServicesDep, call: CallDep) -> OperationAnswer:
     return OperationAnswer(operation=await services.manager.restart(call.tenant))
 
 
-async def park(services: S, call: C) -> OperationAnswer:
+async def park(services: ServicesDep, call: CallDep) -> OperationAnswer:
     return OperationAnswer(operation=await services.manager.park(call.tenant))
 
 
-async def bench(services: S, call: C, request: Request) -> OperationAnswer:
+async def bench(services: ServicesDep, call: CallDep, request: Request) -> OperationAnswer:
     asked = parse(BenchRequest, await request.body() or b"{}")
     return OperationAnswer(operation=services.manager.bench(call.tenant, asked))
 

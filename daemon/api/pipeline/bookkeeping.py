@@ -1,9 +1,9 @@
-"""What is written down about a request once it is answered: figures always, audit where it matters."""
+"""Records of a request once it is answered: figures always, a line of the audit log where it matters."""
 
 from __future__ import annotations
 
 from daemon.api.accounting.audit import Record
-from daemon.api.context import Call, Services
+from daemon.api.context import ApiServices, Call
 from daemon.core.errors import Forbidden, Unauthenticated, UnknownTenant
 from daemon.core.roles import Role
 from daemon.core.wire import shorten
@@ -11,8 +11,11 @@ from daemon.core.wire import shorten
 _REFUSALS = (Unauthenticated, Forbidden, UnknownTenant)
 
 
-def record(services: Services, call: Call, status: int, seconds: float) -> None:
-    """`status` 0: the caller left before there was an answer."""
+def record(services: ApiServices, call: Call, status: int, seconds: float) -> None:
+    """Count the request, and audit it where it changed something or was refused.
+
+    `status` 0: the caller left before there was an answer.
+    """
     problem = call.problem
     route = call.match.route if call.match is not None else None
     services.metrics.answered(route, status, seconds)

@@ -1,4 +1,4 @@
-"""The way of every request: match, authenticate, authorise, then relay it or hand it to the daemon's own app.
+"""The way of every request: match, authenticate, authorise, then relay it or hand it to the daemon's own handlers.
 
 Raw ASGI, because a framework's route costs more than a whole relayed search (tests/benchmarks).
 """
@@ -9,20 +9,18 @@ import asyncio
 import logging
 import os
 import time
-from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Send
-from starlette.types import Scope as StarletteScope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from daemon.api.connections.bodies import ClientGone
-from daemon.api.context import CALL_KEY, Call, Services
+from daemon.api.connections.bodies import ClientGone, bounded
+from daemon.api.context import CALL_KEY, ApiServices, Call
 from daemon.api.pipeline import bookkeeping
 from daemon.api.pipeline.problems import REQUEST_ID, of_bug, problem_response
 from daemon.api.pipeline.relay import relay
 from daemon.api.rights.authenticate import address_of
 from daemon.api.rights.connection import SCOPE_KEY
 from daemon.api.routes import By, match
-from daemon.core.errors import BodyTooLarge, DiskFull, Forbidden, MethodNotAllowed, NotFound, Unavailable, VecwardError
+from daemon.core.errors import DiskFull, Forbidden, MethodNotAllowed, NotFound, Unavailable, VecwardError
 from daemon.core.http.connection import ConnectionLost
 from daemon.core.roles import Role
 
@@ -30,45 +28,50 @@ log = logging.getLogger(__name__)
 
 
 class Front:
-    def __init__(self, services: Services, own: ASGIApp) -> None:
-        self._services = services
-        self._own = own
+    """The ASGI application that the server calls; `handlers` is the one behind it (api/handlers/app.py)."""
 
-    async def __call__(self, scope: StarletteScope, receive: Receive, send: Send) -> None:
+    def __init__(self, services: ApiServices, handlers: ASGIApp) -> None:
+        self._services = services
+        self._handlers = handlers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise ValueError(f"cannot serve {scope['type']}: only HTTP")
         began = time.perf_counter()
         call = Call(os.urandom(16).hex(), scope[SCOPE_KEY])
-        answer = _Answer(send, call.request_id)
+        reply = _Reply(send, call.request_id)
         try:
             await self._admit(call, scope)
-            await self._answer(call, scope, receive, answer)
+            await self._answer(call, scope, receive, reply)
         except VecwardError as error:
-            await _send_problem(call, error, scope, receive, answer)
+            await _send_problem(call, error, scope, receive, reply)
         except ClientGone:
             call.problem = None
         except asyncio.CancelledError:  # by the server alone: the daemon ends, and has drained long enough
-            await _on_end(call, scope, receive, answer)
+            await _on_end(call, scope, receive, reply)
         except ConnectionLost as error:  # within an answer: it stays without an end, and so the caller knows
             log.info("answer-cut-off", extra={"request": call.request_id, "reason": str(error)})
         except Exception as error:  # noqa: BLE001  (the one guard around a request)
-            await _on_bug(call, error, scope, receive, answer)
+            await _on_bug(call, error, scope, receive, reply)
         finally:
-            bookkeeping.record(self._services, call, answer.status, time.perf_counter() - began)
+            bookkeeping.record(self._services, call, reply.status, time.perf_counter() - began)
 
     def end_streams(self) -> None:
-        """Followers and long polls get a proper end now: called when the daemon begins to stop."""
+        """Give followers and long polls a proper end: called when the daemon begins to stop."""
         self._services.streams.end()
 
     def close(self) -> None:
-        """Writes what the audit log still counts; ends the threads of sign-ins."""
+        """Write what the audit log still counts, and end the threads of sign-ins."""
         self._services.sign_ins.close()
         self._services.audit.close()
 
-    # --- who, what, whether ----------------------------------------------------------------------------
+    # --- the caller and its rights ---------------------------------------------------------------------
 
-    async def _admit(self, call: Call, scope: StarletteScope) -> None:
-        """Raises Unauthenticated before anything about the path is told."""
+    async def _admit(self, call: Call, scope: Scope) -> None:
+        """Find the route and the caller, and check that the one may use the other.
+
+        Nothing about the path is told to a caller that is not authenticated: that error comes first.
+        """
         unknown: NotFound | MethodNotAllowed | None = None
         try:
             call.match = match(scope["method"], scope["raw_path"].decode("latin-1"))
@@ -86,7 +89,7 @@ class Front:
         assert call.match is not None
         self._services.access.authorise(call.caller, call.match)
 
-    def _admit_nobody(self, call: Call, scope: StarletteScope) -> None:
+    def _admit_nobody(self, call: Call, scope: Scope) -> None:
         if call.connection.socket != "console":
             raise Forbidden("cannot sign in on daemon.sock: there the kernel says who you are, without a password")
         self._services.authenticator.check_console_peer(call.connection)
@@ -94,24 +97,21 @@ class Front:
 
     # --- the answer ------------------------------------------------------------------------------------
 
-    async def _answer(self, call: Call, scope: StarletteScope, receive: Receive, answer: _Answer) -> None:
+    async def _answer(self, call: Call, scope: Scope, receive: Receive, reply: _Reply) -> None:
         assert call.match is not None
         route = call.match.route
         if route.by is By.RELAYED:
-            assert call.match.tenant is not None
-            assert call.caller is not None
-            await relay(
-                scope, receive, answer, tenant=self._services.manager.tenants[call.match.tenant], route=route,
-                actor=call.caller.actor, request_id=call.request_id,
-            )  # fmt: skip
+            tenant = self._services.manager.tenants[call.tenant]
+            actor = call.known_caller.actor
+            await relay(scope, receive, reply, tenant=tenant, route=route, actor=actor, request_id=call.request_id)
             return
         scope[CALL_KEY] = call
-        answer.adds_request_id = True
-        await self._own(scope, _bounded(receive, scope, route.max_body_bytes), answer)
+        reply.adds_request_id = True
+        await self._handlers(scope, bounded(receive, scope["headers"], route.max_body_bytes), reply)
 
 
-class _Answer:
-    """Sends on, and remembers the status (0: nothing was sent)."""
+class _Reply:
+    """The `send` of one request: passes messages on, and remembers the status (0: nothing was sent)."""
 
     __slots__ = ("_request_id", "_send", "adds_request_id", "status")
 
@@ -130,50 +130,26 @@ class _Answer:
         await self._send(message)
 
 
-async def _send_problem(
-    call: Call, error: VecwardError, scope: StarletteScope, receive: Receive, answer: _Answer
-) -> None:
+async def _send_problem(call: Call, error: VecwardError, scope: Scope, receive: Receive, reply: _Reply) -> None:
     call.problem = error
-    answer.adds_request_id = True
-    await problem_response(error, call.request_id)(scope, receive, answer)
+    reply.adds_request_id = True
+    await problem_response(error, call.request_id)(scope, receive, reply)
 
 
-async def _on_end(call: Call, scope: StarletteScope, receive: Receive, answer: _Answer) -> None:
-    if answer.status == 0:
+async def _on_end(call: Call, scope: Scope, receive: Receive, reply: _Reply) -> None:
+    if reply.status == 0:
         changes = call.match is not None and call.match.route.mutating
         then = "look whether your change was made" if changes else "try again"
         ending = Unavailable(f"cannot answer: the daemon is being stopped; {then} when it is up")
-        await _send_problem(call, ending, scope, receive, answer)
+        await _send_problem(call, ending, scope, receive, reply)
     else:
         log.info("answer-cut-off", extra={"request": call.request_id, "reason": "the daemon is being stopped"})
 
 
-async def _on_bug(call: Call, error: Exception, scope: StarletteScope, receive: Receive, answer: _Answer) -> None:
+async def _on_bug(call: Call, error: Exception, scope: Scope, receive: Receive, reply: _Reply) -> None:
     problem = of_bug(error)
     bug = None if isinstance(problem, DiskFull) else error
     log.error("request-failed", exc_info=bug, extra={"request": call.request_id, "reason": str(error)})
-    if answer.status == 0:
-        await _send_problem(call, problem, scope, receive, answer)
+    if reply.status == 0:
+        await _send_problem(call, problem, scope, receive, reply)
     # Else uvicorn sees an answer without an end, and closes the connection: the caller knows it is cut off.
-
-
-def _bounded(receive: Receive, scope: StarletteScope, limit: int) -> Receive:
-    """Raises BodyTooLarge from `receive`, before the whole of it has been read."""
-    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-    if int(declared) > limit:
-        raise _too_large(limit)
-    size = 0
-
-    async def bounded() -> Any:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > limit:
-            raise _too_large(limit)
-        return message
-
-    return bounded
-
-
-def _too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"cannot take a body of more than {limit} bytes here", allowed=f"at most {limit} bytes")

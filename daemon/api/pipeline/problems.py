@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457) on the wire, whoever raised the error."""
+"""Errors as problem documents (RFC 9457) on the wire, whichever part raised them."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def problem_response(error: VecwardError, request_id: str) -> Response:
 
 
 def of_bug(error: BaseException) -> VecwardError:
-    """What is told of an exception that nobody expected. A full disk is the host's, not ours."""
+    """Return the error to answer with when an exception came that nobody expected; a full disk is no bug."""
     if disk.is_full(error):
         return errors.DiskFull("cannot answer: a disk of the daemon's is full; nothing was changed. Make room on it")
     return errors.InternalError("cannot answer: an internal error; the daemon's log has more under this request id")
 
 
 def install(app: FastAPI) -> None:
-    """Every error that FastAPI or a handler raises becomes a problem document.
+    """Make every error that FastAPI or a handler raises a problem document.
 
-    What is raised comes out of the app with its answer already sent, except VecwardError, which the front answers.
+    An exception without a handler here comes out of the app with its answer already sent.
     """
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
@@ -58,7 +58,10 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
-    """Starlette's own; the route table comes first, so that only a broken body is left to get here."""
+    """Answer an error of Starlette's own.
+
+    The route table comes first, so that only a broken body is left to get here.
+    """
     assert isinstance(error, HTTPException)
     by_status: dict[int, type[VecwardError]] = {404: errors.NotFound, 405: errors.MethodNotAllowed}
     kind = by_status.get(error.status_code, errors.BadRequest)

@@ -1,8 +1,8 @@
 """The relay: a tenant's request goes to its encoder as bytes, and the answer comes back as bytes.
 
-What an encoder's death interrupts is sent again, at most twice and within `wait_s`: reads always, writes
-because they carry the daemon's request id, under which the encoder keeps its answer. Raw ASGI: a
-framework's route costs more than all of this (tests/benchmarks).
+A request that an encoder's death interrupts is sent again, at most twice and within `wait_s`: reads always, writes
+because they carry the daemon's request id, under which the encoder keeps its answer (daemon/README.md, "Tenant
+states"). Raw ASGI: a framework's route costs more than all of this (tests/benchmarks).
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
+
+from starlette.types import Receive, Scope, Send
 
 from daemon.api.connections.bodies import Body, read_body
 from daemon.api.routes import Route
@@ -22,11 +23,9 @@ from daemon.supervisor.process.encoder_process import EncoderProcess
 from daemon.supervisor.tenants.tenant import Tenant
 
 MAX_SENDS = 3
-_WHOLE_BYTES = (
-    256 * 1024
-)  # an answer up to this size is taken whole before it is sent on, so that it can be asked again
+_WHOLE_BYTES = 256 * 1024  # an answer up to this size is taken whole first, so that it can be asked for again
 
-# What a caller may tell the encoder; everything else (Vecward-*, hop-by-hop, cookies) stays here.
+# The headers that go on to the encoder; everything else (Vecward-*, hop-by-hop, cookies) stays here.
 _PASSED_ON = frozenset({b"content-type", b"if-match", b"accept"})
 _PASSED_BACK = frozenset(
     {b"content-type", b"content-length", b"content-disposition", b"retry-after", b"etag", b"location"}
@@ -37,9 +36,14 @@ HUNG = "GPU resources are tight, please try again shortly"
 
 
 async def relay(
-    scope: Any, receive: Any, send: Any, *, tenant: Tenant, route: Route, actor: str, request_id: str
-) -> int:
-    """Answers one request of a tenant; the status sent. Raises VecwardError while nothing has been sent."""
+    scope: Scope, receive: Receive, send: Send, *, tenant: Tenant, route: Route, actor: str, request_id: str
+) -> None:
+    """Answer one request of a tenant.
+
+    Raises:
+        VecwardError: while nothing has been sent.
+        ConnectionLost: the encoder ended in the middle of its answer.
+    """
     began = time.monotonic()
     # A whole base is its tenant admin's, and as large as the disk that it will be kept on.
     whose = None if route.whole_base else actor
@@ -53,22 +57,21 @@ async def relay(
         finally:
             await response.aclose()
         status = response.status
-        return status
     finally:
         body.close()
-        if route.name == "search":
+        if route.rated:
             tenant.rates.record((time.monotonic() - began) * 1000, error=status >= 500)
 
 
 def _limit(route: Route, tenant: Tenant) -> int | None:
-    """Bytes that a body may have. A whole base may be as large as the disk that the tenant has."""
+    """Return the bytes that a body may have; a whole base may be as large as the disk that the tenant has."""
     if not route.whole_base:
         return route.max_body_bytes
     disk_mb = tenant.config.limits.disk_mb if tenant.config else None
     return None if disk_mb is None else disk_mb * MIB + route.max_body_bytes
 
 
-def _headers(scope: Any, actor: str, request_id: str, body: Body) -> Headers:
+def _headers(scope: Scope, actor: str, request_id: str, body: Body) -> Headers:
     passed: Headers = [(name, value) for name, value in scope["headers"] if name in _PASSED_ON]
     passed.append((b"vecward-actor", quote(actor, safe=":").encode()))
     passed.append((b"vecward-request", request_id.encode()))
@@ -79,19 +82,20 @@ def _headers(scope: Any, actor: str, request_id: str, body: Body) -> Headers:
 
 @dataclass
 class _Request:
-    scope: Any
+    """One request on its way to the encoder, which may need more than one encoder to be answered."""
+
+    scope: Scope
     tenant: Tenant
     route: Route
     headers: Headers
     body: Body
 
     async def answer(self) -> Response:
-        """The encoder's response, asked for again where an encoder died over it."""
+        """Return the encoder's response, asked for again where an encoder died over it."""
         config = self.tenant.config
         deadline = time.monotonic() + (config.search.wait_s if config else 0.0)
-        doing = self.route.words
         for attempt in range(1, MAX_SENDS + 1):
-            process = await self.tenant.wait_ready(deadline, doing)
+            process = await self.tenant.wait_ready(deadline, self.route.words)
             sent = time.monotonic()
             try:
                 return await self._send_once()
@@ -103,8 +107,8 @@ class _Request:
 
     async def _send_once(self) -> Response:
         tenant = self.tenant
-        number = tenant.calls.begin() if self.route.outstanding else None
         calls = tenant.calls  # a new process has new ones
+        number = calls.begin() if self.route.outstanding else None
         try:
             body = self.body.to_send(calls.moved)
             response = await tenant.pool.send(self.scope["method"], self._target(), self.headers, body)
@@ -127,25 +131,38 @@ class _Request:
     async def _after_loss(
         self, process: EncoderProcess, sent: float, attempt: int, deadline: float, error: Exception
     ) -> None:
-        """Raises unless the request may be sent again."""
+        """Return when the request may be sent again.
+
+        Raises:
+            EncoderHung: the encoder was killed as hung, in this read or while it had waited too long already.
+            EncoderLost: it was sent `MAX_SENDS` times, or the deadline has passed.
+        """
         if not process.ended.done():  # its end is known a moment after its connections
             await asyncio.wait([process.ended], timeout=1.0)
-        if process.hung_call_started is not None and not self.route.mutating:
-            age = time.monotonic() - sent
-            config = self.tenant.config
-            limit = config.search.deadline_s if config else 0.0
-            if sent <= process.hung_call_started or age > limit:
-                raise EncoderHung(HUNG, tenant=self.tenant.name)
+        if not self.route.mutating and self._was_hung(process, sent):
+            raise EncoderHung(HUNG, tenant=self.tenant.name)
         if attempt == MAX_SENDS or time.monotonic() > deadline:
+            times = "time" if attempt == 1 else "times"
             raise EncoderLost(
-                f"cannot {self.route.words}: the encoder of {self.tenant.name} ended "
-                f"{attempt} times over this request ({error}); see its log (vecward logs {self.tenant.name})",
+                f"cannot {self.route.words}: this request was sent {attempt} {times}, and each time the encoder of "
+                f"{self.tenant.name} ended ({error}); see its log (vecward logs {self.tenant.name})",
                 tenant=self.tenant.name,
             )
 
+    def _was_hung(self, process: EncoderProcess, sent: float) -> bool:
+        """Tell whether the request, sent at `sent`, was in the hung call or older than `deadline_s`."""
+        if process.hung_call_started is None:
+            return False
+        config = self.tenant.config
+        limit = config.search.deadline_s if config else 0.0
+        return sent <= process.hung_call_started or time.monotonic() - sent > limit
 
-async def _send_on(response: Response, send: Any, request_id: str) -> None:
-    """A whole body is sent with its own length: the encoder's word of it could be anything where there is no body."""
+
+async def _send_on(response: Response, send: Send, request_id: str) -> None:
+    """Send a response to the caller.
+
+    A whole body gets its own length: the encoder's word of it could be anything where there is no body.
+    """
     body = await response.read() if response.complete else None
     length = b"content-length"
     headers = [(n, value) for n, value in response.headers if n in _PASSED_BACK and (body is None or n != length)]

@@ -1,4 +1,4 @@
-"""From a request to its caller: the kernel's word on daemon.sock, a console user on console.sock."""
+"""Authentication of a request: the kernel's word on daemon.sock, a console user on console.sock."""
 
 from __future__ import annotations
 
@@ -37,20 +37,24 @@ class UserBase:
         self.on_change: Callable[[str, str], None] = lambda outcome, detail: None  # noqa: ARG005
 
     def hash_of(self, name: str) -> str | None:
-        """None: no such user. Raises Unauthenticated while the file can't be used: then nobody gets in."""
+        """Return the hash of a user's password, None for no such user.
+
+        Raises:
+            Unauthenticated: the file can't be used; nobody gets in then.
+        """
         self.refresh()
         if self._broken is not None:
             raise Unauthenticated("cannot sign anybody in: users.yaml can't be used, the daemon's log says why")
         return self._users.get(name)
 
     def identity(self, name: str) -> Identity:
-        """Of a user that exists."""
+        """Return the identity of a user that exists."""
         if name not in self._identities:
             self._identities[name] = Identity(f"user:{name}", [f"user:{name}"])
         return self._identities[name]
 
     def refresh(self) -> None:
-        """Reads the file when it changed; `on_change` is told what changed since it was last read."""
+        """Read the file when it changed; `on_change` is told what changed since it was last read."""
         stamp = self._read_stamp()
         if stamp == self._stamp:
             return
@@ -76,7 +80,7 @@ class UserBase:
 
 
 def _difference(before: users.Users, after: users.Users) -> str:
-    """What an edit of users.yaml did, in words; empty when nothing changed."""
+    """Describe an edit of users.yaml in words; empty when nothing changed."""
     parts = {
         "added": after.keys() - before.keys(),
         "removed": before.keys() - after.keys(),
@@ -86,7 +90,7 @@ def _difference(before: users.Users, after: users.Users) -> str:
 
 
 class Authenticator:
-    """`quick` answers at once or None; `slow` asks the system where that is needed."""
+    """The way from a request to its caller: `quick` answers at once or None, `slow` asks the system."""
 
     def __init__(self, manager: HasTenants, user_base: UserBase) -> None:
         self._manager = manager
@@ -95,7 +99,12 @@ class Authenticator:
         self._console_uids: tuple[DaemonConfig, frozenset[int]] | None = None
 
     def quick(self, connection: Connection, headers: Headers) -> Caller | None:
-        """Raises Unauthenticated or Forbidden."""
+        """Return the caller, None where the system must be asked.
+
+        Raises:
+            Unauthenticated: on console.sock, no known user is named, or the session has ended.
+            Forbidden: the caller may not use this socket, or may not name another user on it.
+        """
         if connection.socket == "console":
             return Caller(self._console_user(connection, headers), connection.peer, "console")
         for name, _ in headers:
@@ -111,16 +120,20 @@ class Authenticator:
         return Caller(await self._linux.find(connection), connection.peer, "daemon")
 
     def check_console_peer(self, connection: Connection) -> None:
-        """console.sock is the console's: its file mode says so, and so does the kernel. Raises Forbidden."""
+        """Refuse a process that is not the console's on console.sock, whatever let it open the socket's file.
+
+        Raises:
+            Forbidden: the peer has another uid.
+        """
         if connection.peer.uid not in self._allowed_on_console():
             raise Forbidden(f"cannot call console.sock as uid {connection.peer.uid}: use daemon.sock")
 
     def identity(self, name: str) -> Identity:
-        """Of a console user that exists."""
+        """Return the identity of a console user that exists."""
         return self._users.identity(name)
 
     def principal_if_known(self, name: str) -> str:
-        """`user:NAME`, or `user:?` where there is no such user (or no telling)."""
+        """Return `user:NAME`, or `user:?` where there is no such user or the file can't be used."""
         try:
             known = self._users.hash_of(name) is not None
         except Unauthenticated:
@@ -166,14 +179,18 @@ def _the_user(headers: Headers) -> str:
 
 
 def _one(headers: Headers, wanted: bytes) -> bytes | None:
-    """A header's value; raises Unauthenticated when it stands there twice."""
+    """Return a header's value.
+
+    Raises:
+        Unauthenticated: it is there twice.
+    """
     found = [value for name, value in headers if name == wanted]
     if len(found) > 1:
-        raise Unauthenticated(f"cannot answer: the header {wanted.decode()} stands there twice")
+        raise Unauthenticated(f"cannot answer: the request has the header {wanted.decode()} twice")
     return found[0] if found else None
 
 
 def address_of(headers: Headers) -> str | None:
-    """The browser's address, as the console saw it."""
+    """Return the browser's address, as the console saw it."""
     raw = _one(headers, ADDRESS)
     return None if raw is None else raw.decode("ascii", "replace")

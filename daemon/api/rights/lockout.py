@@ -1,4 +1,7 @@
-"""Failed sign-ins, counted per user and per address, with a wait that grows and survives a restart."""
+"""Failed sign-ins, counted per user and per address, with a wait that grows and survives a restart.
+
+In state.db and in no cachetools.TTLCache: that one would forget the waits whenever the daemon is restarted.
+"""
 
 from __future__ import annotations
 
@@ -23,25 +26,28 @@ CREATE TABLE IF NOT EXISTS sign_in_attempts (
 
 @dataclass(frozen=True)
 class Key:
-    """`free`: failures that cost nothing; each one more doubles the wait."""
+    """Something that failures are counted for; `free` of them cost nothing, each one more doubles the wait."""
 
     text: str
     free: int
 
 
 def keys_of(name: str, address: str | None) -> list[Key]:
-    """An address may stand for many people behind it, so that it has more failures free."""
+    """Return the keys that a sign-in counts for: the user, and the address.
+
+    An address may stand for many people behind it, so that it has more failures free.
+    """
     keys = [Key(f"user:{name[:256]}", free=5)]
     return [*keys, Key(f"address:{address[:64]}", free=30)] if address else keys
 
 
 def wait_after(failures: int, free: int) -> float:
-    """Seconds to wait after the n-th failure in a row: 0, …, 0, 5, 10, 20, … 900."""
+    """Return the seconds to wait after the n-th failure in a row: 0, …, 0, 5, 10, 20, … 900."""
     return 0.0 if failures < free else min(FIRST_WAIT_S * 2.0 ** min(failures - free, 30), LONGEST_WAIT_S)
 
 
-class Attempts:
-    """Each attempt counts as failed before the password is looked at, so that many at once gain nothing."""
+class Lockout:
+    """The counters; an attempt counts as failed before the password is looked at, so that many at once gain nothing."""
 
     def __init__(self, connection: sqlite3.Connection, now: Callable[[], float] = time.time) -> None:
         self._db = connection
@@ -49,7 +55,11 @@ class Attempts:
         self._db.execute(_TABLE)
 
     def begin(self, keys: list[Key]) -> None:
-        """Counts an attempt; raises TooManyAttempts, counting nothing, while one of the keys has to wait."""
+        """Count an attempt.
+
+        Raises:
+            TooManyAttempts: one of the keys has to wait; nothing is counted.
+        """
         now = self._now()
         wait = max(self._wait(key, now) for key in keys)
         if wait > 0:
@@ -61,8 +71,10 @@ class Attempts:
         self._prune(now)
 
     def succeeded(self, keys: list[Key]) -> None:
-        """The user starts afresh. An address only gets this one attempt back: else a guesser with an
-        account of their own would clear it between guesses."""
+        """Let the user start afresh, and take this one attempt back from the address.
+
+        Only that one: else a guesser with an account of their own would clear the address between guesses.
+        """
         user, *addresses = keys
         self._db.execute("DELETE FROM sign_in_attempts WHERE key = ?", (user.text,))
         for key in addresses:
@@ -89,7 +101,7 @@ class Attempts:
         )
 
     def _prune(self, now: float) -> None:
-        """Made-up names must not fill the disk; the rows that hold nobody back go first."""
+        """Delete what is old or too much: made-up names must not fill the disk. Rows that hold nobody back go first."""
         self._db.execute("DELETE FROM sign_in_attempts WHERE at < ?", (now - FORGOTTEN_AFTER_S,))
         self._db.execute(
             "DELETE FROM sign_in_attempts WHERE key IN "

@@ -234,8 +234,8 @@ class _Connection(asyncio.Protocol):
             return await waiting
         except BaseException:
             self.abort()  # cancelled or lost: what is on the wire can't be taken back
-            if waiting.done() and not waiting.cancelled():
-                waiting.exception()  # told by what is raised here
+            if not waiting.cancel() and not waiting.cancelled():
+                waiting.exception()  # the caller gets what is raised here
             raise
 
     async def _write_stream(

@@ -7,14 +7,14 @@ from typing import Any, cast
 
 import pytest
 
-from daemon.api.handlers.app import create_own_app
+from daemon.api.handlers.app import create_handlers_app
 from daemon.api.openapi import PARAMETERS, document
 from daemon.api.routes import ROUTES, By, Route
 
 
 @pytest.fixture(scope="module")
 def api() -> dict[str, Any]:
-    return document(create_own_app(cast(Any, None)))
+    return document(create_handlers_app(cast(Any, None)))
 
 
 def references(part: Any) -> Iterator[str]:

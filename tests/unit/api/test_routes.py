@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from fastapi.routing import APIRoute
 
-from daemon.api.handlers.app import HANDLERS, create_own_app
+from daemon.api.handlers.app import HANDLERS, create_handlers_app
 from daemon.api.routes import ROUTES, By, Matcher, Route, match
 from daemon.core.errors import MethodNotAllowed, NotFound
 from daemon.core.roles import Role
@@ -17,7 +17,7 @@ OWN = [route for route in ROUTES if route.by is By.OWN]
 
 @pytest.fixture
 def fastapi_routes() -> dict[tuple[str, str], APIRoute]:
-    app = create_own_app(cast(Any, None))
+    app = create_handlers_app(cast(Any, None))
     found = [route for route in app.routes if isinstance(route, APIRoute)]
     assert len(found) == len(app.routes), "FastAPI serves something beside its API routes"
     return {(method, route.path): route for route in found for method in route.methods or ()}

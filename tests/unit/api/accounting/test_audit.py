@@ -18,17 +18,18 @@ from daemon.api.accounting import audit as audit_module
 from daemon.api.accounting.audit import MAX_KINDS_OF_REFUSALS, AuditLog, Record
 from daemon.core.errors import StartRefused
 
+GIVEN: dict[str, Any] = {
+    "principal": "uid:7",
+    "pid": 1,
+    "via": "daemon",
+    "action": "start",
+    "outcome": "accepted",
+    "tenant": "acme",
+}
+
 
 def record(**changes: Any) -> Record:
-    given = {
-        "principal": "uid:7",
-        "pid": 1,
-        "via": "daemon",
-        "action": "start",
-        "outcome": "accepted",
-        "tenant": "acme",
-    }
-    return Record(**{**given, **changes})
+    return Record(**{**GIVEN, **changes})
 
 
 @pytest.fixture
@@ -55,10 +56,7 @@ async def test_a_line_says_who_did_what_to_whom_when_and_with_what_outcome(audit
     audit.write(record(request="r1"))
     [line] = lines(path)
     assert line.pop("at").endswith("+00:00")
-    assert line == {
-        "principal": "uid:7", "pid": 1, "via": "daemon", "action": "start", "outcome": "accepted", "tenant": "acme",
-        "request": "r1",
-    }  # fmt: skip
+    assert line == GIVEN | {"request": "r1"}
 
 
 def test_only_owner_and_group_may_read_it(path: Path) -> None:
@@ -148,7 +146,7 @@ async def test_pages_go_back_from_the_newest_without_gap_or_repeat(hundred: Audi
 async def test_pages_go_on_across_the_bound_of_one_look_back(
     hundred: AuditLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("daemon.api.accounting.audit._LOOK_BACK_BYTES", 500)
+    monkeypatch.setattr("daemon.api.accounting.audit_pages._LOOK_BACK_BYTES", 500)
     found = [request for page in pages(hundred, 1000) for request in page]
     assert found == [f"r{number}" for number in reversed(range(100))]
 

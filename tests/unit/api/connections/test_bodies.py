@@ -12,14 +12,14 @@ import pytest
 
 from daemon.api.connections import bodies
 from daemon.api.connections.bodies import Body, ClientGone, read_body
-from daemon.core.errors import BodyTooLarge, DiskFull, QueueFull
+from daemon.core.errors import BadRequest, BodyTooLarge, DiskFull, QueueFull
 from tests.support.small_disk import mounted
 
 KIB = 1024
 
 
 def receiving(chunks: Iterable[bytes | None]) -> Any:
-    """None: the caller goes."""
+    """Make an ASGI `receive`; None among the chunks: the caller goes."""
     coming = iter(chunks)
 
     async def receive() -> dict[str, Any]:
@@ -83,3 +83,21 @@ async def test_a_body_of_any_size_leaves_room_to_the_others(tmp_path: Path) -> N
         body = await read_body({"headers": []}, receiving([b"x" * 64 * KIB] * 50), None, tmp_path)
         assert body.size == 3200 * KIB
         body.close()
+
+
+@pytest.mark.parametrize("declared", [b"", b"-1", b"+5", b"1_000", b"0x10", "١".encode(), b"9" * 5000])
+async def test_a_length_that_is_no_number_is_refused_by_both_ways_to_a_body(declared: bytes) -> None:
+    headers = [(b"content-length", declared)]
+    with pytest.raises(BadRequest, match="content-length"):
+        await read_body({"headers": headers}, receiving([b"x"]), None, Path(tempfile.gettempdir()))
+    with pytest.raises(BadRequest, match="content-length"):
+        bodies.bounded(receiving([b"x"]), headers, KIB)
+
+
+async def test_the_daemons_own_handlers_get_no_more_than_the_limit() -> None:
+    with pytest.raises(BodyTooLarge):
+        bodies.bounded(receiving([]), [(b"content-length", b"%d" % (KIB + 1))], KIB)
+    receive = bodies.bounded(receiving([b"x" * KIB, b"x"]), [], KIB)
+    assert len((await receive())["body"]) == KIB
+    with pytest.raises(BodyTooLarge):
+        await receive()

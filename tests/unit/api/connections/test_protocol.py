@@ -49,7 +49,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 async def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Path]:
     monkeypatch.setattr(bounded, "LOOK_EVERY_S", 0.02)
     monkeypatch.setattr(bounded, "STALLED_S", 0.1)
-    config = Config(app, http=protocol.server_protocol, ws="none", lifespan="off", log_config=None, access_log=False)
+    config = Config(app, http=protocol.ServerProtocol, ws="none", lifespan="off", log_config=None, access_log=False)
     config.load()
     loop = asyncio.get_running_loop()
     servers = [

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.api.rights.authenticate import UserBase
-from daemon.api.rights.lockout import FORGOTTEN_AFTER_S, LONGEST_WAIT_S, Attempts, keys_of, wait_after
+from daemon.api.rights.lockout import FORGOTTEN_AFTER_S, LONGEST_WAIT_S, Lockout, keys_of, wait_after
 from daemon.api.rights.sign_in import MAX_WAITING, SignIns
 from daemon.core.config import passwords, users
 from daemon.core.errors import TooManyAttempts, Unauthenticated
@@ -40,18 +40,18 @@ def database(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @pytest.fixture
-def attempts(database: sqlite3.Connection, clock: Clock) -> Attempts:
-    return Attempts(database, clock)
+def lockout(database: sqlite3.Connection, clock: Clock) -> Lockout:
+    return Lockout(database, clock)
 
 
-def fail(attempts: Attempts, times: int, name: str = "demo", address: str | None = None) -> None:
+def fail(lockout: Lockout, times: int, name: str = "demo", address: str | None = None) -> None:
     for _ in range(times):
-        attempts.begin(keys_of(name, address))
+        lockout.begin(keys_of(name, address))
 
 
-def wait_of(attempts: Attempts, name: str = "demo", address: str | None = None) -> float:
+def wait_of(lockout: Lockout, name: str = "demo", address: str | None = None) -> float:
     with pytest.raises(TooManyAttempts) as caught:
-        attempts.begin(keys_of(name, address))
+        lockout.begin(keys_of(name, address))
     assert caught.value.retry_after is not None
     return caught.value.retry_after
 
@@ -61,83 +61,83 @@ def test_the_wait_doubles_up_to_a_bound() -> None:
     assert wait_after(1000, 5) == LONGEST_WAIT_S
 
 
-def test_five_failures_are_free_then_the_wait_grows(attempts: Attempts, clock: Clock) -> None:
-    fail(attempts, 5)
-    assert wait_of(attempts) == 5
+def test_five_failures_are_free_then_the_wait_grows(lockout: Lockout, clock: Clock) -> None:
+    fail(lockout, 5)
+    assert wait_of(lockout) == 5
     clock.now += 5
-    fail(attempts, 1)
-    assert wait_of(attempts) == 10
+    fail(lockout, 1)
+    assert wait_of(lockout) == 10
 
 
-def test_trying_while_waiting_does_not_lengthen_the_wait(attempts: Attempts, clock: Clock) -> None:
-    fail(attempts, 5)
+def test_trying_while_waiting_does_not_lengthen_the_wait(lockout: Lockout, clock: Clock) -> None:
+    fail(lockout, 5)
     for _ in range(20):
-        assert wait_of(attempts) == 5
+        assert wait_of(lockout) == 5
     clock.now += 5
-    fail(attempts, 1)
+    fail(lockout, 1)
 
 
-def test_users_are_counted_apart_but_share_their_address(attempts: Attempts) -> None:
-    fail(attempts, 5, "demo", "10.0.0.1")
-    fail(attempts, 1, "other", "10.0.0.1")
-    assert wait_of(attempts, "demo", "10.0.0.2") == 5
+def test_users_are_counted_apart_but_share_their_address(lockout: Lockout) -> None:
+    fail(lockout, 5, "demo", "10.0.0.1")
+    fail(lockout, 1, "other", "10.0.0.1")
+    assert wait_of(lockout, "demo", "10.0.0.2") == 5
     for number in range(24):
-        fail(attempts, 1, f"user{number}", "10.0.0.1")
-    assert wait_of(attempts, "fresh", "10.0.0.1") == 5
-    fail(attempts, 1, "fresh", "10.0.0.2")
+        fail(lockout, 1, f"user{number}", "10.0.0.1")
+    assert wait_of(lockout, "fresh", "10.0.0.1") == 5
+    fail(lockout, 1, "fresh", "10.0.0.2")
 
 
-def test_success_clears_the_user_and_gives_the_address_one_back(attempts: Attempts) -> None:
-    fail(attempts, 4, "demo", "10.0.0.1")
-    attempts.begin(keys_of("demo", "10.0.0.1"))
-    attempts.succeeded(keys_of("demo", "10.0.0.1"))
-    fail(attempts, 5, "demo", "10.0.0.1")
-    assert wait_of(attempts, "demo", "10.0.0.1") == 5
+def test_success_clears_the_user_and_gives_the_address_one_back(lockout: Lockout) -> None:
+    fail(lockout, 4, "demo", "10.0.0.1")
+    lockout.begin(keys_of("demo", "10.0.0.1"))
+    lockout.succeeded(keys_of("demo", "10.0.0.1"))
+    fail(lockout, 5, "demo", "10.0.0.1")
+    assert wait_of(lockout, "demo", "10.0.0.1") == 5
 
 
-def test_a_guesser_with_an_account_does_not_clear_the_address(attempts: Attempts) -> None:
+def test_a_guesser_with_an_account_does_not_clear_the_address(lockout: Lockout) -> None:
     for number in range(30):
-        attempts.begin(keys_of(f"victim{number}", "10.0.0.1"))
+        lockout.begin(keys_of(f"victim{number}", "10.0.0.1"))
         if number < 29:
-            attempts.begin(keys_of("mine", "10.0.0.1"))
-            attempts.succeeded(keys_of("mine", "10.0.0.1"))
-    assert wait_of(attempts, "mine", "10.0.0.1") == 5
+            lockout.begin(keys_of("mine", "10.0.0.1"))
+            lockout.succeeded(keys_of("mine", "10.0.0.1"))
+    assert wait_of(lockout, "mine", "10.0.0.1") == 5
 
 
 def test_the_wait_outlives_the_daemon(tmp_path: Path, clock: Clock) -> None:
     for _ in range(2):
         connection = sqlite3.connect(tmp_path / "other.db", isolation_level=None)
-        attempts = Attempts(connection, clock)
+        lockout = Lockout(connection, clock)
         if connection.execute("SELECT count(*) FROM sign_in_attempts").fetchone()[0] == 0:
-            fail(attempts, 5)
+            fail(lockout, 5)
         else:
-            assert wait_of(attempts) == 5
+            assert wait_of(lockout) == 5
         connection.close()
 
 
-def test_a_clock_set_back_locks_nobody_out_for_ever(attempts: Attempts, clock: Clock) -> None:
-    fail(attempts, 5)
+def test_a_clock_set_back_locks_nobody_out_for_ever(lockout: Lockout, clock: Clock) -> None:
+    fail(lockout, 5)
     clock.now -= 10 * FORGOTTEN_AFTER_S
-    fail(attempts, 5)
-    assert wait_of(attempts) == 5, "counted anew by the clock as it is now"
+    fail(lockout, 5)
+    assert wait_of(lockout) == 5, "counted anew by the clock as it is now"
 
 
-def test_failures_are_forgotten_after_a_day(attempts: Attempts, clock: Clock) -> None:
-    fail(attempts, 5)
+def test_failures_are_forgotten_after_a_day(lockout: Lockout, clock: Clock) -> None:
+    fail(lockout, 5)
     clock.now += FORGOTTEN_AFTER_S + 1
-    fail(attempts, 5)
-    assert wait_of(attempts) == 5
+    fail(lockout, 5)
+    assert wait_of(lockout) == 5
 
 
 def test_made_up_names_do_not_fill_the_disk_nor_push_out_a_lock(
-    attempts: Attempts, database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+    lockout: Lockout, database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("daemon.api.rights.lockout._MAX_ROWS", 50)
-    fail(attempts, 5)
+    fail(lockout, 5)
     for number in range(200):
-        fail(attempts, 1, f"made-up-{number}" + "x" * 5000)
+        fail(lockout, 1, f"made-up-{number}" + "x" * 5000)
     assert database.execute("SELECT count(*), max(length(key)) FROM sign_in_attempts").fetchone() <= (50, 270)
-    assert wait_of(attempts) == 5
+    assert wait_of(lockout) == 5
 
 
 # --- the whole of a sign-in -----------------------------------------------------------------------
@@ -151,8 +151,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def sign_ins(path: Path, attempts: Attempts) -> Iterator[SignIns]:
-    made = SignIns(UserBase(path), attempts)
+def sign_ins(path: Path, lockout: Lockout) -> Iterator[SignIns]:
+    made = SignIns(UserBase(path), lockout)
     yield made
     made.close()
 
