@@ -44,7 +44,7 @@ def progress(operation: wire.Operation, t: Words) -> Html:
     if not total:
         return el("div", el("p", t("file.reading_some", done=done)), class_="vw-progress", role="status")
     bar = el("div", class_="vw-bar-fill", style=f"width:{min(100, round(100 * done / total))}%")
-    said = el("p", t("file.reading", done=done, total=total))
+    said = el("p", t("progress.entries", done=done, total=total))
     return el("div", said, el("div", bar, class_="vw-bar vw-strong"), class_="vw-progress", role="status")
 
 

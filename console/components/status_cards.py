@@ -109,7 +109,8 @@ def _progress(tenant: wire.TenantView, t: Words) -> Html | None:
     if progress is None or not progress.total:
         return None
     percent = min(100, round(100 * progress.done / progress.total))
-    said = t("status.progress", done=progress.done, total=progress.total, unit=progress.unit)
+    key = known(f"progress.{progress.unit}", "progress.other")
+    said = t(key, done=progress.done, total=progress.total, unit=progress.unit)
     bar = el("div", el("div", class_="vw-bar-fill", style=f"width:{percent}%"), class_="vw-bar")
     return el("div", el("p", said), bar, class_="vw-progress")
 

@@ -46,7 +46,6 @@ MESSAGES: dict[str, tuple[str, str]] = {
     "file.import_hint": ("Up to 64 MB: {formats}.", "最大 64 MB：{formats}。"),
     "file.choose": ("Choose a file", "选择文件"),
     "file.sending": ("Sending the file…", "正在发送文件…"),
-    "file.reading": ("{done} of {total} entries", "已处理 {done} / {total} 个条目"),
     "file.reading_some": ("Entries so far: {done}", "已处理 {done} 个条目"),
     "file.done": ("Imported. New entries: {added}.", "导入完成：新增 {added} 个条目。"),
     "file.refused": ("Lines that were not accepted: {n}", "{n} 行未被接受："),

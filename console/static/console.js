@@ -1,4 +1,4 @@
-// The console's own script: everything else on the page is Gradio's. No address but this server's is asked.
+// The console's own script; every other script of the page is Gradio's. It calls no server but this one.
 "use strict";
 
 // Gradio's own words (few are left) follow the language that was chosen, not the browser's.
@@ -8,8 +8,8 @@
   Object.defineProperty(navigator, "languages", { get: () => [chosen] });
 })();
 
-// A session that ended while the page was open: the next call says 401, and the sign-in page is the way out. Who signs
-// out is on the way there already. Either way the page goes, and nobody needs the answer.
+// Where a session has ended while the page was open, the next call is answered 401: go to the sign-in page. After a
+// click on "Sign out" the browser is on its way there already. In both cases the page goes, and needs no answer.
 (() => {
   const ask = window.fetch;
   let leaving = false;
@@ -23,7 +23,7 @@
 })();
 
 window.vecward = {
-  // Asks before something that can't be taken back easily. Escape and Cancel do nothing.
+  // Asks before an action that is hard to take back. Escape and Cancel leave everything as it is.
   ask(question, then) {
     const words = document.querySelector("[data-go]")?.dataset ?? {};
     const dialog = document.createElement("dialog");
@@ -60,7 +60,7 @@ window.vecward = {
     }
   },
 
-  // What is drawn anew while somebody is on it with the keyboard keeps the focus.
+  // Gives a part that is drawn anew the keyboard's focus back.
   keepFocus(element) {
     let last = null;
     element.addEventListener("focusin", (event) => { last = event.target.dataset.key || null; });
@@ -73,8 +73,8 @@ window.vecward = {
   },
 };
 
-// Text that was typed and not saved is not lost by closing the page without being asked: typing takes the mark
-// `data-clean` away that loading and saving set.
+// Closing the page asks first where text was typed and not saved: loading and saving set the mark `data-clean`, typing
+// takes it away.
 document.addEventListener("input", (event) => {
   if (!event.target.closest?.("#lines")) return;
   const line = document.querySelector("[data-clean]");

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from daemon.core.config import users
-from tests.support.console import running_console
+from tests.support.console.process import running_console
 from tests.support.daemons import CHECKOUT, RunningDaemon, running_daemon
 
 PASSWORD = "correct horse battery"

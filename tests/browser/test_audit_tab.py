@@ -13,6 +13,7 @@ HOSTILE = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>'
 TITLE = f"T {HOSTILE} [a](javascript:window.hit=1) \u202egnp"
 
 _TYPED = "t => [...document.querySelectorAll('textarea')].some(e => e.value.includes(t))"
+_VECTORS = "() => document.querySelector('#vector-show')?.checkVisibility()"
 _LINES = "() => document.querySelector('#audit-lines tbody tr')"
 
 
@@ -67,7 +68,7 @@ def test_hostile_titles_and_metadata_are_text_on_every_tab(visit: Visit, console
         page.click("#tenant input")
         page.get_by_role("option", name="T <img").click()
         visitor.search("text")
-        for tab, there in (("Knowledge", _TYPED), ("Vectors", "true"), ("Audit", _LINES)):
+        for tab, there in (("Knowledge", _TYPED), ("Vectors", _VECTORS), ("Audit", _LINES)):
             visitor.tab(tab)
             page.wait_for_function(there, arg=HOSTILE)
             _nothing_happened(visitor)

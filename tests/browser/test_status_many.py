@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from daemon.core.config import users
 from tests.browser.conftest import PASSWORD, Console, Visit
-from tests.support.console import running_console
+from tests.support.console.process import running_console
 from tests.support.daemons import fake_tenant, running_daemon
 
 COUNT = 30

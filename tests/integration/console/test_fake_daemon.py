@@ -12,9 +12,9 @@ from console.web.cookies import User
 from daemon.client import AsyncClient
 from daemon.core.config import passwords, users
 from daemon.core.wire import Title
-from tests.support.console_conversation import Connect, differences, talk
-from tests.support.console_fake_client import FakeClient
-from tests.support.console_fakes import PASSWORD, FakeDaemon
+from tests.support.console.conversation import Connect, differences, talk
+from tests.support.console.fake_client import FakeClient
+from tests.support.console.fakes import PASSWORD, FakeDaemon
 from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon
 
 NAMES = ("demo", "editor", "admin")

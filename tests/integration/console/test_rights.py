@@ -16,7 +16,8 @@ import pytest
 from fastapi import FastAPI
 
 from daemon.core.config import passwords, users
-from tests.support.console import Page, running_console, signed_in
+from tests.support.console.page import Page, signed_in
+from tests.support.console.process import running_console
 from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon, wait_for
 
 PASSWORD = "correct horse"
@@ -152,8 +153,8 @@ def gradio_routes() -> list[tuple[str, str]]:
             gr.Textbox()
         return gr.routes.App.create_app(blocks)
 
-    with ThreadPoolExecutor(1) as aside:  # playwright's loop runs in this thread once browser tests were there
-        app = aside.submit(lambda: asyncio.run(make())).result()
+    with ThreadPoolExecutor(1) as thread:  # playwright's loop runs in this one once browser tests were there
+        app = thread.submit(lambda: asyncio.run(make())).result()
     found = set()
     included = [one.original_router.routes for one in app.routes if hasattr(one, "original_router")]
     assert included, "this Gradio keeps its API elsewhere"

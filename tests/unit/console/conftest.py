@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.console_site import Site, make_site
+from tests.support.console.site import Site, make_site
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 
 import console
 from daemon.client import AsyncClient
-from tests.support.console_fake_client import FakeClient
+from tests.support.console.fake_client import FakeClient
 
 
 def _calls(client: type) -> set[str]:

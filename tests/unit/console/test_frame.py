@@ -12,8 +12,8 @@ from console.messages import LANGUAGES, MESSAGES, Language
 from console.tabs.page import Page
 from console.web.daemon_access import DaemonAccess
 from daemon.core.roles import Role
-from tests.support.console import Handlers
-from tests.support.console_site import Site, event
+from tests.support.console.page import Handlers
+from tests.support.console.site import Site, event
 
 
 def _plain(page: Page, _tab: gr.Tab) -> None:

@@ -8,7 +8,7 @@ from console.components import cards
 from console.messages import words
 from console.view_models.search import results_of
 from daemon.core import wire
-from tests.support.html import HOSTILE, Reader, harmless
+from tests.support.console.html import HOSTILE, Reader, harmless
 
 
 def _result(**hit: Any) -> wire.SearchResult:

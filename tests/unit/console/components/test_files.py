@@ -5,8 +5,8 @@ from __future__ import annotations
 from console.components import files
 from console.messages import words
 from daemon.core import wire
-from tests.support.console_fakes import NOW
-from tests.support.html import Reader
+from tests.support.console.fakes import NOW
+from tests.support.console.html import Reader
 
 
 def test_progress_of_an_import_with_and_without_a_total() -> None:
@@ -19,6 +19,6 @@ def test_progress_of_an_import_with_and_without_a_total() -> None:
     )
     t = words("en")
     assert ("style", "width:25%") in Reader(files.progress(operation, t)).attributes
-    assert "5 of 20" in Reader(files.progress(operation, t)).text
+    assert "Entries done: 5 of 20" in Reader(files.progress(operation, t)).text
     unknown = operation.model_copy(update={"progress": wire.Progress(done=5)})
     assert "Entries so far: 5" in Reader(files.progress(unknown, t)).text

@@ -7,8 +7,8 @@ from typing import Any
 from console.components import history
 from console.messages import words
 from daemon.core import wire
-from tests.support.console_fakes import NOW
-from tests.support.html import HOSTILE, Reader
+from tests.support.console.fakes import NOW
+from tests.support.console.html import HOSTILE, Reader
 
 
 def _change(**changes: Any) -> wire.Change:

@@ -23,8 +23,8 @@ from console.view_models.lines import Difference, RefusedLine
 from console.view_models.search import results_of
 from console.view_models.vectors import vector_view
 from daemon.core import errors, wire
-from tests.support.console_fakes import NOW
-from tests.support.html import HOSTILE, harmless
+from tests.support.console.fakes import NOW
+from tests.support.console.html import HOSTILE, harmless
 
 
 def _result() -> wire.SearchResult:

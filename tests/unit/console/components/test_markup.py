@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.components.markup import el, join, link_target, show_controls, user_text
-from tests.support.html import Reader
+from tests.support.console.html import Reader
 
 
 def test_elements_escape_text_and_attributes() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from console.components import notices
 from console.messages import words
 from daemon.core import errors
-from tests.support.html import Reader
+from tests.support.console.html import Reader
 
 
 def test_a_problem_is_told_in_the_readers_language_and_in_the_daemons_words() -> None:

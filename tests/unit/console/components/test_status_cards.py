@@ -7,8 +7,8 @@ import pytest
 from console.components import status_cards
 from console.messages import LANGUAGES, Language, words
 from daemon.core import wire
-from tests.support.console_fakes import NOW
-from tests.support.html import Reader
+from tests.support.console.fakes import NOW
+from tests.support.console.html import Reader
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 
 from daemon.core.roles import Role
-from tests.support.console import Handlers
-from tests.support.console_site import SECRET, Site, event
+from tests.support.console.page import Handlers
+from tests.support.console.site import SECRET, Site, event
 
 ACTIONS = ("edit", "delete", "next", "show", "stop", "start", "restart", "reload", "undo", "more", "older")
 CLICK = {"id": "1", "tenant": "globex", "query": "secret", "user": "admin", "revision": "1", "operation": "e-1"}

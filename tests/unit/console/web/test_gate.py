@@ -9,7 +9,7 @@ import pytest
 
 from console.web.bodies import MAX_EVENT_BYTES
 from daemon.core.wire import MAX_BODY_BYTES
-from tests.support.console_site import Site, event
+from tests.support.console.site import Site, event
 
 DANGEROUS = [
     "/en/gradio_api/file=/etc/passwd",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.console_fakes import PASSWORD
-from tests.support.console_site import ORIGIN, Site
+from tests.support.console.fakes import PASSWORD
+from tests.support.console.site import ORIGIN, Site
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.console_site import ORIGIN, Site
+from tests.support.console.site import ORIGIN, Site
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

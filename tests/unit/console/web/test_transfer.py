@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from console.web.transfer import to_utf8
-from tests.support.console_site import Site
+from tests.support.console.site import Site
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """An in-memory daemon for tests of the console: knowledge bases, users and their roles, no socket and no process.
 
-Its clients are in console_fake_client.py. A test holds them to the real daemon: tests/integration/console.
+Its clients are in fake_client.py. A test holds them to the real daemon: tests/integration/console.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class Conversation:
 
 
 async def talk(connect: Connect) -> Outcomes:
-    """Have the conversation about two tenants: acme, empty and open to demo and editor, and globex, open to neither."""
+    """Hold the conversation about two tenants: acme, empty and open to demo and editor, and globex, open to neither."""
     said = Conversation(connect)
     await _reading_nothing(said)
     await _writing(said)

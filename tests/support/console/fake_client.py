@@ -24,7 +24,7 @@ from daemon.core.errors import (
 )
 from daemon.core.formats import FormatName
 from daemon.core.roles import Role
-from tests.support.console_fakes import ADMIN, NOW, PASSWORD, FakeBase, FakeDaemon
+from tests.support.console.fakes import ADMIN, NOW, PASSWORD, FakeBase, FakeDaemon
 
 
 class FakeClient:

@@ -11,8 +11,8 @@ from console.app import create_app
 from console.web.cookies import Cookies, User
 from daemon.client import AsyncClient
 from daemon.core.wire import Title
-from tests.support.console_fake_client import FakeClient
-from tests.support.console_fakes import FakeDaemon
+from tests.support.console.fake_client import FakeClient
+from tests.support.console.fakes import FakeDaemon
 
 ORIGIN = "http://console.test"
 PORT = 7860
@@ -25,7 +25,7 @@ class Site:
     def __init__(self) -> None:
         self.reset()
         self.cookies = Cookies(b"k" * 32, PORT)
-        self.app = create_app(self.cookies, self._open, "vecward")
+        self.app = create_app(self.cookies, self.open, "vecward")
 
     def reset(self) -> None:
         """Put a new daemon behind the application, with nothing that a test did to the one before."""
@@ -35,7 +35,8 @@ class Site:
         for name in ("demo", "editor"):
             del self.daemon.roles[name]["globex"]
 
-    def _open(self, user: User | None, _address: str | None) -> AsyncClient:
+    def open(self, user: User | None, _address: str | None) -> AsyncClient:
+        """Open a client of the daemon."""
         return cast(AsyncClient, FakeClient(self.daemon, user))
 
     def client(self, user: str | None = None, peer: str = "203.0.113.9", **headers: str) -> httpx.AsyncClient:
