@@ -13,8 +13,9 @@ from urllib.parse import quote, urlencode
 from pydantic import BaseModel, ValidationError
 
 from daemon.core.errors import BadRequest, DaemonUnreachable, InternalError, Invalid, VecwardError
-from daemon.core.http.connection import ConnectionLost, Headers, Pool, Response
+from daemon.core.http.pool import Pool
 from daemon.core.http.problems import PROBLEM_TYPE, from_problem
+from daemon.core.http.response import ConnectionLost, Headers, Response
 from daemon.core.paths import Paths, check_socket_length
 
 JSON = "application/json"

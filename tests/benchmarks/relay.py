@@ -9,7 +9,7 @@ from statistics import median
 
 import uvloop
 
-from daemon.core.http.connection import Pool
+from daemon.core.http.pool import Pool
 from tests.benchmarks.common import ROUNDS, Series, alternate, latencies, search_body, throughput
 from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from daemon.core.http.connection import Pool
+from daemon.core.http.pool import Pool
 from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon, wait_for
 
 ROUNDS = 7

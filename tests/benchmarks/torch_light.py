@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from daemon.core.config.tenant_config import EncoderConfig, LimitsConfig
-from daemon.core.http.connection import Pool
+from daemon.core.http.pool import Pool
 from daemon.core.paths import TenantPaths
 from daemon.encoder import models
 from daemon.encoder.models import Backend

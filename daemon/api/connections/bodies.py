@@ -17,7 +17,7 @@ from starlette.types import Message, Receive
 
 from daemon.core.errors import BadRequest, BodyTooLarge, DiskFull, QueueFull
 from daemon.core.files import disk
-from daemon.core.http.connection import Headers
+from daemon.core.http.response import Headers
 
 IN_MEMORY_BYTES = 1024 * 1024  # a larger body waits in a file, so that many of them do not fill the daemon
 MAX_HELD_BYTES = 256 * 1024 * 1024  # of one caller's bodies, in memory and on disk

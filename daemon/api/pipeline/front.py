@@ -21,7 +21,7 @@ from daemon.api.rights.authenticate import address_of
 from daemon.api.rights.connection import SCOPE_KEY
 from daemon.api.routes import By, match
 from daemon.core.errors import DiskFull, Forbidden, MethodNotAllowed, NotFound, Unavailable, VecwardError
-from daemon.core.http.connection import ConnectionLost
+from daemon.core.http.response import ConnectionLost
 from daemon.core.roles import Role
 
 log = logging.getLogger(__name__)

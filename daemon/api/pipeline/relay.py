@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from daemon.api.connections.bodies import Body, read_body
 from daemon.api.routes import Route
 from daemon.core.errors import BadRequest, EncoderHung, EncoderLost
-from daemon.core.http.connection import ConnectionLost, Headers, Response
+from daemon.core.http.response import ConnectionLost, Headers, Response
 from daemon.core.units import MIB
 from daemon.supervisor.process.encoder_process import EncoderProcess
 from daemon.supervisor.tenants.tenant import Tenant

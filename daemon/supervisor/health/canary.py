@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from daemon.core.http.connection import ConnectionLost, Pool
+from daemon.core.http.pool import Pool
+from daemon.core.http.response import ConnectionLost
 
 MAX_ANSWER_BYTES = 4096
 LOWEST_COSINE = 0.999

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 from daemon.core.encoder_protocol.counters import BY_DAY, COUNTERS, STORAGE_KEY, TIMINGS
 from daemon.core.encoder_protocol.histogram import BUCKETS
-from daemon.core.http.connection import ConnectionLost
+from daemon.core.http.response import ConnectionLost
 from daemon.core.wire import UsageDay, UsagePage
 from daemon.supervisor.process.encoder_process import EncoderProcess
 from daemon.supervisor.records.state_db import StateDb

@@ -16,7 +16,7 @@ from daemon.core import logs
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.config.tenant_file import TenantFile
 from daemon.core.encoder_protocol.control import SELF_REFUSED_EXIT, Changed, FromEncoder, Ready, Refused, Warming
-from daemon.core.http.connection import Pool
+from daemon.core.http.pool import Pool
 from daemon.core.paths import TenantPaths
 from daemon.core.wire import Crash, Progress
 from daemon.supervisor.gpu.placement import Placement

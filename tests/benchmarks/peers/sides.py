@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from daemon.core.http.connection import Pool
+from daemon.core.http.pool import Pool
 from tests.benchmarks.common import latencies, search_body, throughput
 from tests.benchmarks.peers.environments import python
 from tests.support.daemons import RunningDaemon

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.http.connection import Pool
+from daemon.core.http.pool import Pool
 from daemon.core.wire import NewEntry, UsageDay
 from daemon.supervisor.records.state_db import StateDb
 from daemon.supervisor.tenants import metering

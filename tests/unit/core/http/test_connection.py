@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon.core.http.connection import ConnectionLost, Pool
+from daemon.core.http.pool import Pool
+from daemon.core.http.response import ConnectionLost
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from daemon.core.http.connection import Pool
+from daemon.core.http.pool import Pool
 from daemon.supervisor.health import canary
 from daemon.supervisor.health.canary import Found
 
