@@ -14,7 +14,7 @@ from console.components.markup import Html, el
 from console.components.notices import notice, problem
 from console.messages import Language, Words, words
 from console.tabs.audit import audit_tab
-from console.tabs.knowledge import knowledge_tab
+from console.tabs.knowledge.tab import knowledge_tab
 from console.tabs.page import QUIET, Page
 from console.tabs.search import search_tab
 from console.tabs.status import status_tab

@@ -1,24 +1,24 @@
-"""Knowledge: the entries on the left, to change them; a query field on the right, to try the change."""
+"""Handlers that open a tenant on the knowledge tab."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from console.components.files import files
-from console.components.markup import Html, el
+from console.components.markup import Html
 from console.components.notices import notice, problem
 from console.components.status_line import status_line
-from console.tabs.files import Files, files_part, follow
-from console.tabs.history import History, HistoryHandlers, history_part
-from console.tabs.lines import Lines, lines_editor
-from console.tabs.lines_state import LinesState, Loaded, keep_draft, unsaved
-from console.tabs.page import BUSY, CLICKS, QUIET, STREAMED, Page
-from console.tabs.search import search_box
-from console.tabs.table import Table, TableState, entries_table, show
+from console.tabs.knowledge.files import Files
+from console.tabs.knowledge.history import History
+from console.tabs.knowledge.lines import Lines
+from console.tabs.knowledge.lines_state import LinesState, Loaded, keep_draft, unsaved
+from console.tabs.knowledge.table import Table
+from console.tabs.knowledge.table_handlers import TableState, show
+from console.tabs.page import Page
 from console.view_models.lines import MAX_LINES, fits_lines
 from console.view_models.tenants import may
 from daemon.client import AsyncClient
@@ -26,9 +26,9 @@ from daemon.core import wire
 from daemon.core.errors import VecwardError
 from daemon.core.roles import Role
 
-LINES, TABLE = "lines", "table"
+LINES, TABLE = "lines", "table"  # the two ways to show entries
 
-Updates = dict[Any, Any]
+Updates = dict[Any, Any]  # of parts of the page
 
 
 @dataclass(frozen=True)
@@ -50,71 +50,6 @@ class Parts:
         of_table = [table.group, table.state, table.rows, table.message]
         of_files = [files.group, files.links, files.message]
         return [self.note, self.status, self.view, *of_lines, *of_table, *of_files, history.group, history.message]
-
-
-def knowledge_tab(page: Page, tab: gr.Tab) -> None:
-    """Build the tab."""
-    t = page.t
-    with gr.Row(elem_classes="vw-split"):
-        with gr.Column(scale=7, min_width=340):
-            parts = _editor(page)
-        with gr.Column(scale=5, min_width=320, elem_classes="vw-try"):
-            title = el("div", el("h3", t("try.title")), el("p", t("try.text"), class_="vw-hint"))
-            gr.HTML(title, apply_default_css=False)
-            search_box(page, name="try", main=False)
-    _wire(page, tab, parts)
-
-
-def _editor(page: Page) -> Parts:
-    t = page.t
-    note = gr.HTML("", elem_id="knowledge-note", elem_classes="vw-slot", apply_default_css=False)
-    with gr.Row(elem_classes="vw-bar-top"):
-        status = gr.HTML("", js_on_load=CLICKS, elem_id="knowledge-status", apply_default_css=False)
-        view = gr.Radio(
-            [(t("knowledge.as_lines"), LINES), (t("knowledge.as_table"), TABLE)],
-            value=LINES,
-            visible=False,
-            show_label=False,
-            container=False,
-            elem_id="knowledge-view",
-            label=t("knowledge.view"),
-        )
-    lines = lines_editor(page, status)
-    table = entries_table(page, status)
-    return Parts(note, status, view, lines, table, files_part(page), history_part(page, status))
-
-
-def _wire(page: Page, tab: gr.Tab, parts: Parts) -> None:
-    handlers = KnowledgeHandlers(page, parts)
-    inputs = [page.tenant, parts.lines.text, parts.lines.state, parts.view, parts.table.state]
-    outputs = parts.outputs()
-    opened = gr.State(False)
-
-    async def imported(request: gr.Request, event: gr.EventData) -> AsyncIterator[Html]:
-        async for html in follow(page, request, event):
-            yield html
-
-    async def other_tenant(
-        tenant: str | None, typed: str, lines: LinesState, mode: str, table: TableState, was: bool, request: gr.Request
-    ) -> Updates:
-        """Load another base, unless the tab was never opened: nobody looks at it, and opening it loads the base."""
-        return await handlers.open(tenant, typed, lines, mode, table, request) if was else {opened: False}
-
-    async def first(
-        tenant: str | None, typed: str, lines: LinesState, mode: str, table: TableState, request: gr.Request
-    ) -> Updates:
-        return {**await handlers.open(tenant, typed, lines, mode, table, request), opened: True}
-
-    tab.select(first, inputs, [*outputs, opened], **QUIET)
-    page.tenant.change(other_tenant, [*inputs, opened], [*outputs, opened], **QUIET)
-    parts.view.input(handlers.open, inputs, outputs, **QUIET)
-    parts.status.click(handlers.again, inputs, outputs, **BUSY)
-    parts.files.links.submit(imported, None, parts.files.message, **STREAMED).then(
-        handlers.after(parts.files.message), inputs, outputs, **QUIET
-    )
-    parts.history.rows.click(HistoryHandlers(page).undo, page.tenant, parts.history.message, **BUSY).then(
-        handlers.after(parts.history.message), inputs, outputs, **QUIET
-    )
 
 
 class KnowledgeHandlers:

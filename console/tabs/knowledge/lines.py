@@ -13,7 +13,7 @@ from console.components.difference import difference, saved
 from console.components.markup import Html, el, join
 from console.components.notices import notice, problem
 from console.components.status_line import status_line
-from console.tabs.lines_state import LinesState, Loaded, load
+from console.tabs.knowledge.lines_state import LinesState, Loaded, load
 from console.tabs.page import BUSY, Page
 from console.view_models.lines import Difference, typed_lines
 from console.view_models.lines import difference as difference_of
