@@ -59,4 +59,4 @@ def citations() -> Iterator[tuple[Path, str]]:
     for path in files():
         if path != CONTRACT:
             for heading in _CITED.findall(path.read_text()):
-                yield path.relative_to(CHECKOUT), heading
+                yield path.relative_to(CHECKOUT), " ".join(heading.replace("#", " ").split())
