@@ -1,4 +1,4 @@
-"""`vecward`: the command line. Imports as little as it can until a command is known."""
+"""The command line, `vecward`; it imports as little as it can until a command is known."""
 
 
 def main() -> None:

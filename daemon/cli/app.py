@@ -1,4 +1,4 @@
-"""The commands, and the one place where errors become exit codes.
+"""The list of commands, and the one place where errors become exit codes.
 
 0 done, 1 refused or failed, 2 usage, 3 daemon not reachable; 130 ended by Ctrl-C, as shells have it.
 """
@@ -19,6 +19,7 @@ from daemon.cli import (
     doctor,
     entries,
     events,
+    exports,
     host,
     imports,
     lifecycle,
@@ -62,25 +63,39 @@ def _settings(
     ctx.obj = Settings(root, socket)
 
 
+# A command of its own is a function here; one of a group, such as `entries add`, is registered in the group's file.
 _COMMANDS: tuple[Callable[..., None], ...] = (
-    up.up, parts.daemon, parts.console, status.status,
-    lifecycle.start, lifecycle.stop, lifecycle.restart, lifecycle.park,
-    search.search, vector.vector, backups.backup, backups.restore, bench.bench,
-    logs.logs, events.events, host.usage, host.openapi, doctor.doctor,
-)  # fmt: skip
+    up.up,
+    parts.daemon,
+    parts.console,
+    status.status,
+    lifecycle.start,
+    lifecycle.stop,
+    lifecycle.restart,
+    lifecycle.park,
+    search.search,
+    vector.vector,
+    backups.backup,
+    backups.restore,
+    bench.bench,
+    logs.logs,
+    events.events,
+    host.usage,
+    host.openapi,
+    doctor.doctor,
+)
 
 for command in _COMMANDS:
     app.command()(command)
 entries.app.command("import")(imports.import_file)
+entries.app.command("export")(exports.export)
 entries.app.command("recover")(backups.recover)
-app.add_typer(entries.app)
-app.add_typer(tenants.app)
-app.add_typer(users.app)
-app.add_typer(model.app)
+for group in (entries.app, tenants.app, users.app, model.app):
+    app.add_typer(group)
 
 
 def run() -> None:
-    """Runs the command in sys.argv and exits."""
+    """Run the command in sys.argv and exit."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 still shows something
     try:

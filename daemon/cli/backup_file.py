@@ -1,4 +1,4 @@
-"""Reading a backup without a daemon: is it whole, and what does it hold?"""
+"""The check of a backup without a daemon: is it whole, and what does it hold?"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PART = 1 << 20
 
 
 def check(path: Path) -> BackupManifest:
-    """The manifest of a backup whose database fits its checksum; raises BadBackup."""
+    """Return the manifest of a backup whose database fits its checksum; raises BadBackup."""
     from daemon.core.wire import BackupManifest
 
     try:

@@ -1,23 +1,21 @@
-"""`vecward backup`, `vecward restore` and `vecward entries recover`: the knowledge base as a whole."""
+"""The commands `vecward backup`, `restore` and `entries recover`: the knowledge base as a whole."""
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from daemon.cli import operations
 from daemon.cli.backup_file import check
 from daemon.cli.files import write_whole
-from daemon.cli.lifecycle import NoWait
 from daemon.cli.output import clean, line, note, print_json
-from daemon.cli.settings import Json, TenantName, settings
-from daemon.cli.texts import STDIN
-from daemon.core.errors import Invalid
+from daemon.cli.settings import IfMatch, Json, NoWait, TenantName, settings
+from daemon.cli.texts import STDIN, opened
+from daemon.core.units import counted
 
 if TYPE_CHECKING:
     from daemon.client import Client
@@ -51,7 +49,8 @@ def _save(file: Path, chunks: Iterator[bytes], as_json: bool) -> None:
         print_json(manifest)
         return
     size = f"{manifest.database.bytes / 1e6:.1f} MB"
-    line(f"{clean(file)}: {clean(manifest.tenant)}, {manifest.entries} entries, revision {manifest.revision}, {size}")
+    entries = counted(manifest.entries, "entry", "entries")
+    line(f"{clean(file)}: {clean(manifest.tenant)}, {entries}, revision {manifest.revision}, {size}")
 
 
 def restore(
@@ -61,13 +60,13 @@ def restore(
     source: Annotated[
         str | None, typer.Option("--from", metavar="OTHER", help="The tenant that the backup is of, if another one.")
     ] = None,
-    if_match: Annotated[int | None, typer.Option(metavar="REVISION", help="Only if the base has it.")] = None,
+    if_match: IfMatch = None,
     no_wait: NoWait = False,
     as_json: Json = False,
 ) -> None:
     """Put a backup in the place of a tenant's knowledge base, while it serves; what came after the backup is gone."""
-    with settings(ctx).client() as client, _opened(file) as opened:
-        operation = client.restore(tenant, opened, source, if_match)
+    with settings(ctx).client() as client, opened(file) as backup_file:
+        operation = client.restore(tenant, backup_file, source, if_match)
         operation = _follow(client, tenant, operation, no_wait)
     _report(tenant, operation, no_wait, as_json, _restored)
 
@@ -90,32 +89,13 @@ def recover(
     _report(tenant, operation, no_wait, as_json, _recovered)
 
 
-@contextlib.contextmanager
-def _opened(file: str) -> Iterator[BinaryIO]:
-    if file == STDIN:
-        yield sys.stdin.buffer
-        return
-    with contextlib.ExitStack() as stack:
-        try:
-            opened = stack.enter_context(Path(file).open("rb"))
-        except OSError as error:
-            raise Invalid(
-                f"cannot read {file}: {error.strerror}", field="file", value=file, allowed="a readable file"
-            ) from None
-        yield opened
-
-
 def _follow(client: Client, tenant: str, operation: Operation, no_wait: bool) -> Operation:
     if no_wait:
         return operation
-    try:
-        return operations.wait(client, tenant, operation, poll_s=_DRAW_EVERY_S, seen=_tell)
-    except KeyboardInterrupt:
-        note(f"{operation.kind} of {tenant} goes on as operation {operation.id}; nobody waits for it any more")
-        raise
+    return operations.wait_or_leave(client, tenant, operation, poll_s=_DRAW_EVERY_S, seen=_show_progress)
 
 
-def _tell(operation: Operation) -> None:
+def _show_progress(operation: Operation) -> None:
     progress = operation.progress
     if progress is not None and operation.ended_at is None and sys.stderr.isatty():
         of = "" if progress.total is None else f" of {progress.total}"
@@ -125,10 +105,8 @@ def _tell(operation: Operation) -> None:
 def _report(
     tenant: str, operation: Operation, no_wait: bool, as_json: bool, words: Callable[[str, dict[str, Any]], str]
 ) -> None:
-    from daemon.core.wire import OperationAnswer
-
     if as_json:
-        print_json(OperationAnswer(operation=operation))
+        operations.print_operation(operation)
     if no_wait:
         if not as_json:
             line(f"{operation.kind} runs as operation {operation.id}")
@@ -139,16 +117,16 @@ def _report(
 
 
 def _restored(tenant: str, result: dict[str, Any]) -> str:
-    return (
-        f"{tenant}: restored {result.get('entries')} entries in the place of {result.get('replaced')}; "
-        f"revision {result.get('revision')}"
-    )
+    entries = counted(result.get("entries", 0), "entry", "entries")
+    return f"{tenant}: restored {entries} in the place of {result.get('replaced')}; revision {result.get('revision')}"
 
 
 def _recovered(tenant: str, result: dict[str, Any]) -> str:
-    expected = result.get("expected")
-    of = "" if expected is None else f" of {expected}"
+    """Return how many entries came back of those that the base had, where that is known."""
+    expected, entries = result.get("expected"), result.get("entries", 0)
+    whole = counted(entries if expected is None else expected, "entry", "entries")
+    found = whole if expected is None else f"{entries} of {whole}"
     return (
-        f"{tenant}: recovered {result.get('entries')}{of} entries, {result.get('vectors')} with their vectors; "
-        f"the damaged file is kept as {clean(result.get('kept'))}. Start it with: vecward start {tenant}"
+        f"{tenant}: recovered {found}, {result.get('vectors')} with their vectors; the damaged file is kept as "
+        f"{clean(result.get('kept'))}. Start it with: vecward start {tenant}"
     )

@@ -1,4 +1,4 @@
-"""`vecward bench`: what this host and this tenant's model do together, for bases of several sizes."""
+"""The command `vecward bench`: the speed of a tenant's model on this host, for bases of several sizes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import typer
 from daemon.cli import operations
 from daemon.cli.output import clean, line, note, print_json, table
 from daemon.cli.settings import Json, TenantName, settings
+from daemon.core.units import counted
 
 if TYPE_CHECKING:
     from daemon.client import Client
     from daemon.core.encoder_protocol.bench import Bench, BenchRow
     from daemon.core.wire import Operation
 
-_INTERRUPTED = 130
 _POLL_S = 1.0
 
 
@@ -51,45 +51,53 @@ def _sizes(text: str) -> list[int]:
 
 
 def _wait(client: Client, tenant: str, operation: Operation) -> Operation:
-    told = -1
+    shown = -1
 
-    def tell(now: Operation) -> None:
-        nonlocal told
-        if now.progress is not None and now.progress.done != told:
-            told = now.progress.done
-            note(f"{told} of {now.progress.total} {now.progress.unit}")
+    def show(now: Operation) -> None:
+        nonlocal shown
+        if now.progress is not None and now.progress.done != shown:
+            shown = now.progress.done
+            note(f"{shown} of {now.progress.total} {now.progress.unit}")
 
     try:
-        return operations.wait(client, tenant, operation, poll_s=_POLL_S, seen=tell if sys.stderr.isatty() else None)
+        return operations.wait(client, tenant, operation, poll_s=_POLL_S, seen=show if sys.stderr.isatty() else None)
     except KeyboardInterrupt:
-        client.cancel(tenant, operation.id)
+        operations.cancel(client, tenant, operation)
         note("the bench was cancelled")
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(operations.INTERRUPTED) from None
 
 
 def _show(found: Bench) -> None:
     about = found.about
     line(f"{clean(found.tenant)} on {clean(about.device)}: {clean(about.fingerprint)}")
-    columns = (
-        "entries", "ready after", "embedding", "texts/s", "first query", "1 client p50",
-        f"queries/s, {found.clients} clients", "p50", "p99", "memory",
-    )  # fmt: skip
-    table(columns, [_cells(row) for row in found.rows], right=columns)
-    line(f"{found.clients} clients for {found.seconds:g} s each; {_texts(about.own_texts, found.rows[-1].entries)}")
+    clients = counted(found.clients, "client")
+    cells = [_cells(row, clients) for row in found.rows]
+    columns = list(cells[0])
+    table(columns, [list(row.values()) for row in cells], right=columns)
+    line(f"{clients} for {found.seconds:g} s each; {_texts(about.own_texts, found.rows[-1].entries)}")
     for one in found.notes:
         line(f"note: {clean(one)}")
 
 
 def _texts(own: int, most: int) -> str:
-    """Where the texts came from; a base with fewer than were asked for lends each of them several times."""
+    """Return where the texts came from; a base with fewer than were asked for lends each of them several times."""
     if not own:
         return "its base is empty: the texts are made up"
-    return f"{own:,} texts are the tenant's own{', the others repeat them with a number' if own < most else ''}"
+    what = "1 text is" if own == 1 else f"{own:,} texts are"
+    return f"{what} the tenant's own{', the others repeat them with a number' if own < most else ''}"
 
 
-def _cells(row: BenchRow) -> list[str | None]:
-    return [
-        f"{row.entries:,}", f"{row.start_s:.2f} s", f"{row.embed_s:.2f} s", f"{row.texts_per_s:,.0f}",
-        f"{row.first_query_ms:.1f} ms", f"{row.alone_p50_ms:.1f} ms", f"{row.queries_per_s:,.0f}",
-        f"{row.p50_ms:.1f} ms", f"{row.p99_ms:.1f} ms", None if row.memory_mb is None else f"{row.memory_mb:,.0f} MiB",
-    ]  # fmt: skip
+def _cells(row: BenchRow, clients: str) -> dict[str, str | None]:
+    """Return one line of the table by column."""
+    return {
+        "entries": f"{row.entries:,}",
+        "ready after": f"{row.start_s:.2f} s",
+        "embedding": f"{row.embed_s:.2f} s",
+        "texts/s": f"{row.texts_per_s:,.0f}",
+        "first query": f"{row.first_query_ms:.1f} ms",
+        "1 client p50": f"{row.alone_p50_ms:.1f} ms",
+        f"queries/s, {clients}": f"{row.queries_per_s:,.0f}",
+        "p50": f"{row.p50_ms:.1f} ms",
+        "p99": f"{row.p99_ms:.1f} ms",
+        "memory": None if row.memory_mb is None else f"{row.memory_mb:,.0f} MiB",
+    }

@@ -1,4 +1,4 @@
-"""Child processes that never outlive their parent, ended by a ladder: TERM, then KILL."""
+"""Child processes that never outlive their parent; TERM ends them, and KILL after that."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 @dataclass(frozen=True)
 class Part:
-    """What is run: `user` is the Linux user to run it as (None: the caller's own)."""
+    """A command to run; `user` is the Linux user to run it as (None: the caller's own)."""
 
     name: str
     command: list[str]
@@ -28,6 +28,8 @@ class Part:
 
 @dataclass
 class Child:
+    """A running part; `ended` is done when its process is."""
+
     part: Part
     process: asyncio.subprocess.Process
     ended: asyncio.Task[int] = field(init=False)
@@ -37,7 +39,7 @@ class Child:
 
     @property
     def code(self) -> int | None:
-        """Its exit code as a shell has it: 128 and the number when a signal ended it; None while it runs."""
+        """The exit code as a shell has it: 128 and the number when a signal ended it; None while it runs."""
         code = self.process.returncode
         return code if code is None or code >= 0 else 128 - code
 
@@ -49,7 +51,7 @@ class Child:
 
 
 async def spawn(part: Part) -> Child:
-    """Starts a part in its own process group: a terminal's Ctrl-C reaches the parent alone, which walks the ladder."""
+    """Start a part in its own process group: a terminal's Ctrl-C reaches the parent alone, which ends its parts."""
     credentials, environment = _credentials(part.user)
     process = await asyncio.create_subprocess_exec(
         *part.command,
@@ -63,7 +65,7 @@ async def spawn(part: Part) -> Child:
 
 
 async def stop(children: list[Child], hurry: asyncio.Event) -> None:
-    """TERM to all; KILL to whole groups after STOP_S, or as soon as `hurry` is set."""
+    """Send TERM to all, and KILL to whole groups after STOP_S, or as soon as `hurry` is set."""
     left = [child for child in children if child.code is None]
     for child in left:
         child.signal_group(signal.SIGTERM)
@@ -82,7 +84,7 @@ async def _all_ended(children: list[Child]) -> None:
 
 
 def _die_with_parent() -> Callable[[], None]:
-    """For the child, between fork and exec: the kernel sends it TERM when this thread's process is gone."""
+    """Return what the child does between fork and exec: ask the kernel for TERM when its parent is gone."""
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     parent = os.getpid()
 
@@ -94,7 +96,7 @@ def _die_with_parent() -> Callable[[], None]:
 
 
 def _credentials(user: str | None) -> tuple[dict[str, Any], dict[str, str] | None]:
-    """What makes a child another user's; nothing unless root asks for it."""
+    """Return the arguments and the environment that make a child another user's; nothing unless root asks for it."""
     if user is None or os.geteuid() != 0:
         return {}, None
     try:
@@ -102,7 +104,9 @@ def _credentials(user: str | None) -> tuple[dict[str, Any], dict[str, str] | Non
     except KeyError:
         raise InvalidConfig(
             f"cannot start the console: console.user {user} is no user of this host; create it, or name another",
-            field="console.user", value=user, allowed="a user of this host",
-        ) from None  # fmt: skip
+            field="console.user",
+            value=user,
+            allowed="a user of this host",
+        ) from None
     environment = {**os.environ, "HOME": entry.pw_dir, "USER": user, "LOGNAME": user}
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}, environment

@@ -1,4 +1,4 @@
-"""What `entries set` would change, shown on standard error before anybody is asked."""
+"""The lines that `entries set` would change, shown on standard error before it asks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGE = 1000
 
 
 def show_difference(client: Client, tenant: str, lines: list[str], plan: SetResult) -> None:
-    """Some of the lines that go and come, then the daemon's own count of all."""
+    """Show some of the lines that go and come, then the daemon's own count of all."""
     if plan.removed or plan.added:
         _show_lines(client, tenant, lines, plan)
     refused = f", {len(plan.refused)} refused" if plan.refused else ""
@@ -47,7 +47,7 @@ def _texts(client: Client, tenant: str) -> Iterator[str]:
 
 
 def _normal(text: str) -> str:
-    """Texts that are equal after this are one entry (daemon/README.md, "HTTP API")."""
+    """Return the text as the daemon compares it: texts that are equal then are one entry."""
     return unicodedata.normalize("NFC", text).strip()
 
 

@@ -1,4 +1,4 @@
-"""`vecward doctor`: what this host has and lacks, in words, each with the way out."""
+"""The command `vecward doctor`: the host's shortcomings in words, each with the way out."""
 
 from __future__ import annotations
 

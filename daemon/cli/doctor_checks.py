@@ -1,4 +1,4 @@
-"""The checks of `vecward doctor`. Each looks at one thing and says what it means; none changes anything."""
+"""The checks of `vecward doctor`; each looks at one thing and says what it means, none changes anything."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from daemon.cli.settings import Settings
 from daemon.core.config.daemon_config import DaemonConfig, load_config
 from daemon.core.config.tenant_files import load_tenants
 from daemon.core.errors import DaemonUnreachable, VecwardError
+from daemon.core.units import counted
 from daemon.supervisor.disk import quotas
 
 _SANDBOX_TRIAL_S = 10
@@ -30,6 +31,8 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
+    """One finding; `way_out` says what to do about it."""
+
     name: str
     verdict: Verdict
     words: str
@@ -37,6 +40,7 @@ class Check:
 
 
 def all_checks(settings: Settings) -> list[Check]:
+    """Run every check."""
     return [check for look in _LOOKS for check in look(settings)]
 
 
@@ -51,9 +55,8 @@ def _packages(_: Settings) -> Iterator[Check]:
     for module, package in needed.items():
         yield _package(module, Verdict.FAIL, f"pip install '{package}'")
     for module in ("torch", "sentence_transformers"):
-        yield _package(
-            module, Verdict.OK, "only the backend sentence-transformers needs it: pip install 'vecward[torch]'"
-        )
+        way_out = "only the backend sentence-transformers needs it: pip install 'vecward[torch]'"
+        yield _package(module, Verdict.OK, way_out)
 
 
 def _package(module: str, verdict: Verdict, way_out: str) -> Check:
@@ -78,7 +81,9 @@ def _configuration(settings: Settings) -> Iterator[Check]:
             yield Check(f"tenant {one.name}", Verdict.FAIL, one.error.message)
     good = sum(one.error is None for one in tenants.values())
     way_out = "" if tenants else f"copy one from tenants.d into {folder}"
-    yield Check("tenants", Verdict.OK if tenants else Verdict.WARN, f"{good} good files in {folder}", way_out)
+    yield Check(
+        "tenants", Verdict.OK if tenants else Verdict.WARN, f"{counted(good, 'good file')} in {folder}", way_out
+    )
     try:
         paths.check_socket_lengths(list(tenants))
     except VecwardError as error:
@@ -182,5 +187,11 @@ def _daemon(settings: Settings) -> Iterator[Check]:
 
 
 _LOOKS: tuple[Callable[[Settings], Iterator[Check]], ...] = (
-    _python, _packages, _configuration, _users, _isolation, _gpu, _daemon,
-)  # fmt: skip
+    _python,
+    _packages,
+    _configuration,
+    _users,
+    _isolation,
+    _gpu,
+    _daemon,
+)

@@ -1,4 +1,4 @@
-"""`vecward entries`: the knowledge base from the command line."""
+"""The commands `vecward entries …`: the knowledge base from the command line."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ import typer
 
 from daemon.cli import texts
 from daemon.cli.difference import show_difference
-from daemon.cli.exports import export
-from daemon.cli.output import clean, complain, confirm, line, note, print_json, table, warn
-from daemon.cli.settings import Json, TenantName, settings
+from daemon.cli.output import clean, complain, confirm, line, metadata_words, note, print_json, table, warn
+from daemon.cli.settings import IfMatch, Json, TenantName, settings
+from daemon.core.units import counted
 
 if TYPE_CHECKING:
     from daemon.core.wire import Change, Refused
 
 app = typer.Typer(name="entries", help="Read and change a tenant's knowledge base.", no_args_is_help=True)
-app.command("export")(export)
 
-IfMatch = Annotated[int | None, typer.Option(metavar="REVISION", help="Only if the base still has this revision.")]
 EntryId = Annotated[int, typer.Argument(metavar="ID", help="The entry's id.", show_default=False)]
 Meta = Annotated[
     list[str] | None, typer.Option("--meta", metavar="KEY=VALUE", help="Metadata; may be given many times.")
@@ -41,9 +39,9 @@ def list_entries(
     if as_json:
         print_json(page)
         return
-    table(("id", "text", "metadata"), [(e.id, e.text, _words(e.metadata)) for e in page.entries], right=("id",))
+    table(("id", "text", "metadata"), [(e.id, e.text, metadata_words(e.metadata)) for e in page.entries], right=("id",))
     more = "" if page.next is None else f"; more with --after {page.next}"
-    note(f"{len(page.entries)} of {page.total} entries, revision {page.revision}{more}")
+    note(f"{len(page.entries)} of {_entries(page.total)}, revision {page.revision}{more}")
 
 
 @app.command()
@@ -66,7 +64,9 @@ def add(
     if as_json:
         print_json(added)
     else:
-        line(f"added {_count(len(added.added))}: {', '.join(map(str, added.added)) or '–'}; revision {added.revision}")
+        line(
+            f"added {_entries(len(added.added))}: {', '.join(map(str, added.added)) or '–'}; revision {added.revision}"
+        )
     warn(added.warnings)
     end_if_refused(added.refused, [*range(1, len(entry or []) + 1), *lines])
 
@@ -119,7 +119,7 @@ def edit(
     if as_json:
         print_json(edited)
     else:
-        line(f"{edited.id}  {clean(edited.text)}  {_words(edited.metadata)}".rstrip())
+        line(f"{edited.id}  {clean(edited.text)}  {metadata_words(edited.metadata)}".rstrip())
     warn(edited.warnings)
 
 
@@ -138,9 +138,9 @@ def delete(
     if as_json:
         print_json(deleted)
     else:
-        line(f"deleted {_count(len(deleted.deleted))}; revision {deleted.revision}")
+        line(f"deleted {_entries(len(deleted.deleted))}; revision {deleted.revision}")
     if deleted.unknown:
-        complain("unknown-entry", f"cannot find entries {', '.join(map(str, deleted.unknown))}")
+        complain("unknown-entry", f"cannot find {_named(deleted.unknown)}")
         raise typer.Exit(1)
 
 
@@ -176,11 +176,15 @@ def undo(ctx: typer.Context, tenant: TenantName, if_match: IfMatch = None, as_js
 
 
 def end_if_refused(refused: list[Refused], numbers: list[int]) -> None:
-    """Names each line that was refused, by its number where it came from; exit code 1, although the rest was done."""
+    """Name each refused line by its number in the file; the exit code is 1, although the rest was done."""
     for one in refused:
         complain(one.kind, f"line {numbers[one.line - 1]}: {one.reason}")
     if refused:
         raise typer.Exit(1)
+
+
+def _named(ids: list[int]) -> str:
+    return f"{'entry' if len(ids) == 1 else 'entries'} {', '.join(map(str, ids))}"
 
 
 def _change_row(change: Change) -> tuple[object, ...]:
@@ -189,9 +193,5 @@ def _change_row(change: Change) -> tuple[object, ...]:
     return (change.revision, at, change.actor, change.kind, change.added, change.removed, change.edited, undone)
 
 
-def _count(number: int) -> str:
-    return "1 entry" if number == 1 else f"{number} entries"
-
-
-def _words(metadata: dict[str, str | int | float | bool | None]) -> str:
-    return " ".join(f"{clean(key)}={clean(value)}" for key, value in metadata.items())
+def _entries(number: int) -> str:
+    return counted(number, "entry", "entries")

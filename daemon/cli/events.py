@@ -1,4 +1,4 @@
-"""`vecward events`."""
+"""The command `vecward events`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _follow(client: Client, tenant: str | None, after: int | None, as_json: bool
 
 
 def _show(event: Event) -> None:
-    """One line, and below it the items of what is a list, such as the last lines of a log."""
+    """Print an event on one line, and below it the items of each list in it, such as the last lines of a log."""
     at = event.at.isoformat(timespec="seconds")
     lists = {key: value for key, value in event.data.items() if isinstance(value, list)}
     data = (f"{clean(key)}={clean(value)}" for key, value in event.data.items() if key not in lists)

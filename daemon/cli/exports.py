@@ -1,4 +1,4 @@
-"""`vecward entries export`."""
+"""The command `vecward entries export`."""
 
 from __future__ import annotations
 

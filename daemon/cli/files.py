@@ -1,4 +1,4 @@
-"""Files that a command writes: whole or not at all, for their owner alone."""
+"""Files that a command writes: whole or not at all, readable by their owner alone."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from daemon.core.files.replace import replacing
 
 
 def write_whole(output: Path, chunks: Iterable[bytes], check: Callable[[Path], None] = lambda _: None) -> None:
-    """Replaces the file in one step, once `check` has passed what was written: what breaks off leaves the older one.
+    """Replace the file in one step, once `check` has passed the new one; a failure leaves the older one.
 
-    Raises Invalid for a place that can't be written, and what `chunks` and `check` raise.
+    Raises Invalid for a place that can't be written, and the errors of `chunks` and `check`.
     """
     with ExitStack() as stack:
         try:

@@ -1,4 +1,4 @@
-"""`vecward usage` and `vecward openapi`."""
+"""The commands `vecward usage` and `vecward openapi`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`vecward entries import`: an operation with a progress bar on the terminal, cancelled by Ctrl-C."""
+"""The command `vecward entries import`: a progress bar on the terminal, and Ctrl-C cancels the import."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from daemon.cli import operations, texts
-from daemon.cli.output import complain, console, line, note, print_json
-from daemon.cli.settings import Json, TenantName, settings
+from daemon.cli.output import complain, console, line, note
+from daemon.cli.settings import IfMatch, Json, NoWait, TenantName, settings
 from daemon.core import formats
-from daemon.core.errors import VecwardError
 from daemon.core.formats import FormatName
+from daemon.core.units import counted
 
 if TYPE_CHECKING:
     from daemon.client import Client
     from daemon.core.wire import Operation
 
 _DRAW_EVERY_S = 1.0  # an encoder's long polls take whole seconds
-_INTERRUPTED = 130
 _FORMAT_HELP = f"{formats.described('reads')} Default: by the suffix of FILE, else {formats.DEFAULT.name}."
 
 
@@ -37,8 +36,8 @@ def import_file(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A file, or - for standard input.", show_default=False)],
     chosen: Annotated[FormatName | None, typer.Option("--format", help=_FORMAT_HELP)] = None,
     mode: Annotated[Mode, typer.Option(help="add: keep what is there. set: the base becomes the file.")] = Mode.ADD,
-    if_match: Annotated[int | None, typer.Option(metavar="REVISION", help="Only if the base has it.")] = None,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait until it is done.")] = False,
+    if_match: IfMatch = None,
+    no_wait: NoWait = False,
     as_json: Json = False,
 ) -> None:
     """Import a file of entries."""
@@ -50,7 +49,7 @@ def import_file(
         if not no_wait:
             operation = _wait(client, tenant, operation)
     if as_json:
-        _print_json(operation)
+        operations.print_operation(operation)
     elif no_wait:
         line(f"import runs as operation {operation.id}")
     if not no_wait:
@@ -65,16 +64,12 @@ def _wait(client: Client, tenant: str, operation: Operation) -> Operation:
             return operations.wait(client, tenant, operation, poll_s=_DRAW_EVERY_S, seen=draw)
     except KeyboardInterrupt:
         _cancel(client, tenant, operation)
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(operations.INTERRUPTED) from None
 
 
 def _cancel(client: Client, tenant: str, operation: Operation) -> None:
-    try:
-        left = client.cancel(tenant, operation.id)
-    except VecwardError as error:
-        complain(error.kind, f"cannot cancel the import, it goes on as operation {operation.id}: {error.message}")
-        return
-    done = f" after {left.progress.done} entries" if left.progress else ""
+    left = operations.cancel(client, tenant, operation)
+    done = f" after {counted(left.progress.done, 'entry', 'entries')}" if left.progress else ""
     note(f"the import was cancelled{done}; vecward entries list shows what is there")
 
 
@@ -93,12 +88,6 @@ def _bar() -> Iterator[Callable[[Operation], None]]:
         yield draw
 
 
-def _print_json(operation: Operation) -> None:
-    from daemon.core.wire import OperationAnswer
-
-    print_json(OperationAnswer(operation=operation))
-
-
 def _report(tenant: str, operation: Operation, as_json: bool) -> None:
     operations.must_be_done(tenant, operation)
     result: dict[str, Any] = operation.result or {}
@@ -107,10 +96,12 @@ def _report(tenant: str, operation: Operation, as_json: bool) -> None:
         removed = f", removed {result['removed']}" if result.get("removed") else ""
         line(f"added {result.get('added', 0)}{removed}, refused {total}; revision {result.get('revision')}")
     if cut := result.get("cut"):
-        note(f"{cut} texts are longer than the model reads (encoder.max_tokens): found by their beginning alone")
+        what, whose = ("1 text is", "its") if cut == 1 else (f"{cut} texts are", "their")
+        note(f"{what} longer than the model reads (encoder.max_tokens): found by {whose} beginning alone")
     for one in refused:
         complain(str(one.get("kind")), f"line {one.get('line')}: {one.get('reason')}")
     if total > len(refused):
-        note(f"… and {total - len(refused)} more were refused")
+        left = total - len(refused)
+        note(f"… and {left} more {'was' if left == 1 else 'were'} refused")
     if total:
         raise typer.Exit(1)

@@ -1,21 +1,19 @@
-"""`vecward start|stop|restart|park`."""
+"""The commands `vecward start`, `stop`, `restart` and `park`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from daemon.cli import operations
-from daemon.cli.output import clean, duration, line, note, print_json
-from daemon.cli.settings import Json, TenantName, settings
+from daemon.cli.output import clean, duration, line
+from daemon.cli.settings import Json, NoWait, TenantName, settings
 
 if TYPE_CHECKING:
     from daemon.client import Client
     from daemon.core.wire import Operation
-
-NoWait = Annotated[bool, typer.Option("--no-wait", help="Do not wait until it is done.")]
 
 
 def start(ctx: typer.Context, tenant: TenantName, no_wait: NoWait = False, as_json: Json = False) -> None:
@@ -42,27 +40,13 @@ def _run(ctx: typer.Context, tenant: str, act: Callable[[Client], Operation], no
     with settings(ctx).client() as client:
         operation = act(client)
         if not no_wait:
-            operation = _wait(client, tenant, operation)
+            operation = operations.wait_or_leave(client, tenant, operation)
     if as_json:
-        _print_json(operation)
+        operations.print_operation(operation)
     if not no_wait:
         operations.must_be_done(tenant, operation)
     if not as_json:
         line(_words(tenant, operation))
-
-
-def _wait(client: Client, tenant: str, operation: Operation) -> Operation:
-    try:
-        return operations.wait(client, tenant, operation)
-    except KeyboardInterrupt:
-        note(f"{operation.kind} of {tenant} goes on as operation {operation.id}; nobody waits for it any more")
-        raise
-
-
-def _print_json(operation: Operation) -> None:
-    from daemon.core.wire import OperationAnswer
-
-    print_json(OperationAnswer(operation=operation))
 
 
 def _words(tenant: str, operation: Operation) -> str:

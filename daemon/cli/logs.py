@@ -1,4 +1,4 @@
-"""`vecward logs`."""
+"""The command `vecward logs`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def logs(
 
 
 def log_line(written: dict[str, Any]) -> str:
-    """A log line for people: time, level and event, then what varies as key=value."""
+    """Return a log line for people: time, level and event, then the other fields as key=value."""
     first = " ".join(clean(written.get(name, "-")) for name in _SHOWN_FIRST)
     rest = (f"{clean(key)}={clean(value)}" for key, value in written.items() if key not in (*_SHOWN_FIRST, "tenant"))
     return " ".join([first, *rest])

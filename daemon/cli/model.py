@@ -1,4 +1,4 @@
-"""`vecward model`: bring a tenant's model to this host, and look whether it is whole. Needs no daemon."""
+"""The commands `vecward model …`: bring a tenant's model to this host, and check that it is whole, without a daemon."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from daemon.cli.output import clean, line, print_json
 from daemon.cli.settings import Json, TenantName, settings
+from daemon.core.units import counted
 
 if TYPE_CHECKING:
     from daemon.core.encoder_protocol.model import Verified
@@ -34,7 +35,7 @@ def fetch(
         return
     commit = f" at {clean(found.commit)}" if found.commit else ""
     done = "fetched" if found.changed else "is there already"
-    line(f"{clean(found.model)}{commit}: {done}, {found.files} files, {_size(found.bytes)}")
+    line(f"{clean(found.model)}{commit}: {done}, {_files(found.files, found.bytes)}")
     line(f"in {clean(found.folder)}")
     if found.changed:
         line(f"`vecward start {tenant}` uses it from the next start on")
@@ -55,13 +56,13 @@ def verify(
         tried = () if found.fingerprint is not None else ("dimension", "fingerprint", "encode_ms")
         print_json(found.model_dump(exclude={"type", *tried}))
     else:
-        _tell(found)
+        _show(found)
     if found.problems:
         raise typer.Exit(1)
 
 
-def _tell(found: Verified) -> None:
-    line(f"{clean(found.model)} in {clean(found.folder)}: {found.files} files, {_size(found.bytes)}")
+def _show(found: Verified) -> None:
+    line(f"{clean(found.model)} in {clean(found.folder)}: {_files(found.files, found.bytes)}")
     if not found.manifest:
         line("no manifest: it was not brought by `vecward model fetch`, so there are no checksums to compare")
     for problem in found.problems:
@@ -73,5 +74,6 @@ def _tell(found: Verified) -> None:
         line("good")
 
 
-def _size(count: int) -> str:
-    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+def _files(number: int, size: int) -> str:
+    words = f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+    return f"{counted(number, 'file')}, {words}"

@@ -1,4 +1,7 @@
-"""What commands print. What a tenant typed is data: no escape sequence and no markup of it reaches a terminal."""
+"""The output of commands.
+
+Texts that tenants typed are data: no escape sequence and no markup of theirs reaches a terminal.
+"""
 
 from __future__ import annotations
 
@@ -19,38 +22,39 @@ WIDE = 100_000  # columns of an output that is no terminal: nothing is folded or
 
 
 def clean(value: object) -> str:
-    """The value as one line that is safe on a terminal; what is not safe is written out, such as \\x1b."""
+    """Return the value as one line that is safe on a terminal: unsafe characters are written out, such as \\x1b."""
     return escape(str(value))
 
 
 def line(text: str) -> None:
-    """One line of output for people; user text in it has gone through `clean`."""
+    """Print one line for people; a tenant's text in it has gone through `clean`."""
     print(text)
 
 
 def note(text: str) -> None:
-    """A remark beside the output, on standard error."""
+    """Print a remark beside the output, on standard error."""
     print(f"vecward: {clean(text)}", file=sys.stderr, flush=True)
 
 
 def warn(warnings: Mapping[str, str]) -> None:
-    """What the daemon says beside an answer, in words."""
+    """Show the warnings that came with an answer, on standard error."""
     for words in warnings.values():
         note(words)
 
 
 def complain(kind: str, message: str) -> None:
+    """Print an error with its kind, on standard error."""
     note(f"{kind}: {message}")
 
 
 def fail(kind: str, message: str) -> NoReturn:
-    """Says what was refused and ends the command with exit code 1."""
+    """Print an error, and end the command with exit code 1."""
     complain(kind, message)
     raise typer.Exit(1)
 
 
 def print_json(value: BaseModel | dict[str, Any]) -> None:
-    """One JSON document in UTF-8 and a line end; of a model just what the daemon sent."""
+    """Print one JSON document in UTF-8 and a line end; of a model just what the daemon sent."""
     if isinstance(value, dict):
         text = plain_json.dumps(value)
     else:
@@ -61,7 +65,7 @@ def print_json(value: BaseModel | dict[str, Any]) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()) -> None:
-    """Rows under a head, aligned by display width; None is shown as a dash, a column of empty texts not at all.
+    """Print rows under a head, aligned by display width; None is a dash, a column of empty texts is left out.
 
     `right`: the columns of numbers.
     """
@@ -84,14 +88,20 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: It
 
 
 def console(*, stderr: bool = False) -> Console:
+    """Make rich's console, which takes no text for markup; without a terminal lines are as long as they are."""
     from rich.console import Console
 
     width = None if (sys.stderr if stderr else sys.stdout).isatty() else WIDE
     return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
+def metadata_words(metadata: Mapping[str, object]) -> str:
+    """Return an entry's metadata as key=value."""
+    return " ".join(f"{clean(key)}={clean(value)}" for key, value in metadata.items())
+
+
 def duration(seconds: float | None) -> str | None:
-    """1.2 s, 3 min, 5 h, 2 d: the two digits that matter."""
+    """Return a time for people with the digits that matter: 1.2 s, 3 min, 5 h, 2 d."""
     if seconds is None:
         return None
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
@@ -101,7 +111,7 @@ def duration(seconds: float | None) -> str | None:
 
 
 def confirm(question: str) -> None:
-    """Asks on the terminal; ends the command unless the answer is yes, and with a usage error if nobody can answer."""
+    """Ask on the terminal, and end the command unless the answer is yes; without a terminal it is a usage error."""
     if not sys.stdin.isatty():
         raise typer.BadParameter("cannot ask here: standard input is no terminal; say --yes", param_hint="--yes")
     if not typer.confirm(question, err=True):

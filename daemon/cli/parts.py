@@ -1,4 +1,4 @@
-"""`vecward daemon` and `vecward console`: one part in the foreground, in this process."""
+"""The commands `vecward daemon` and `vecward console`: one part in the foreground, in this process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Port = Annotated[
 
 
 def command_line(module: str, root: Path | None, *more: str) -> list[str]:
-    """The command that runs a part. -P: a folder `daemon` where one happens to stand is not imported."""
+    """Return the command that runs a part; -P keeps a folder `daemon` in the current directory from being imported."""
     where = [] if root is None else ["--root", str(root)]
     return [sys.executable, "-P", "-m", module, *where, *more]
 
@@ -37,7 +37,7 @@ def port_option(port: int | None) -> list[str]:
 
 
 def _become(command: list[str]) -> None:
-    """Replaces this process, so that its memory holds no command line parser and signals need no relay."""
+    """Replace this process, so that its memory holds no command line parser and signals need no relay."""
     sys.stdout.flush()
     sys.stderr.flush()
     os.execv(command[0], command)  # noqa: S606 (our own interpreter and module)

@@ -1,14 +1,17 @@
-"""`vecward search`."""
+"""The command `vecward search`."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from daemon.cli import texts
-from daemon.cli.output import line, print_json, table, warn
+from daemon.cli.output import line, metadata_words, print_json, table, warn
 from daemon.cli.settings import Json, TenantName, settings
+
+if TYPE_CHECKING:
+    from daemon.core.wire import Hit
 
 
 def search(
@@ -28,15 +31,13 @@ def search(
     if as_json:
         print_json(found)
         return
-    rows = [
-        (rank, f"{hit.score:.4f}", hit.id, hit.text, _words(hit.metadata)) for rank, hit in enumerate(found.results, 1)
-    ]
-    if rows:
+    if found.results:
+        rows = [_row(rank, hit) for rank, hit in enumerate(found.results, 1)]
         table(("#", "score", "id", "text", "metadata"), rows, right=("#", "score", "id"))
     else:
         line("no results")
     warn(found.warnings)
 
 
-def _words(metadata: dict[str, str | int | float | bool | None]) -> str:
-    return " ".join(f"{key}={value}" for key, value in metadata.items())
+def _row(rank: int, hit: Hit) -> tuple[object, ...]:
+    return rank, f"{hit.score:.4f}", hit.id, hit.text, metadata_words(hit.metadata)

@@ -1,12 +1,13 @@
-"""`vecward status`."""
+"""The command `vecward status`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daemon.cli.output import clean, duration, line, note, print_json, table
+from daemon.cli.output import clean, duration, line, note, print_json, table, warn
 from daemon.cli.settings import Json, settings
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def status(
 
 
 def all_tenants(client: Client) -> TenantPage:
-    """Every tenant the caller may see, in one page."""
+    """Ask for every tenant that the caller may see, in one page."""
     page = client.tenants(limit=_PAGE)
     found = list(page.tenants)
     while page.next is not None:
@@ -52,17 +53,20 @@ def _show_all(page: TenantPage, info: Info) -> None:
         table(_COLUMNS, map(_row, page.tenants), right=("uptime", "restarts", "entries", "memory"))
     for word in sorted({tenant.isolation for tenant in page.tenants if tenant.isolation}):
         note(f"isolation {word}: {isolation_words(word, info)}")
-    for tenant in page.tenants:
+    show_warnings(page.tenants)
+
+
+def show_warnings(tenants: Iterable[TenantView]) -> None:
+    """Show each tenant's warnings, on standard error."""
+    for tenant in tenants:
         for warning in tenant.warnings.values():
             note(f"{tenant.name}: {warning}")
 
 
 def _row(tenant: TenantView) -> tuple[object, ...]:
     state = f"{tenant.state} (kept down)" if tenant.goal == "down" and tenant.state != "stopped" else tenant.state
-    return (
-        tenant.name, state, duration(tenant.uptime_s), tenant.restarts, tenant.entries, tenant.device,
-        tenant.isolation, megabytes(tenant.memory_mb), tenant.reason,
-    )  # fmt: skip
+    figures = duration(tenant.uptime_s), tenant.restarts, tenant.entries
+    return tenant.name, state, *figures, tenant.device, tenant.isolation, megabytes(tenant.memory_mb), tenant.reason
 
 
 def _show_one(tenant: TenantView, info: Info) -> None:
@@ -86,14 +90,13 @@ def _show_one(tenant: TenantView, info: Info) -> None:
     for name, value in fields.items():
         if value is not None:
             line(f"{name:<12} {clean(value)}")
-    for warning in tenant.warnings.values():
-        note(warning)
+    warn(tenant.warnings)
     if tenant.crash is not None:
         _show_crash(tenant.crash)
 
 
 def _show_crash(crash: Crash) -> None:
-    """It stands here until an encoder has run well for a while; `vecward events` keeps it."""
+    """Show the last crash, which is dropped when an encoder has run well for a while; `vecward events` keeps it."""
     line(f"{'crashed':<12} {crash.at.isoformat(timespec='seconds')}: {clean(crash.reason)}")
     for last in crash.last_lines:
         line(f"    {clean(last)}")

@@ -1,4 +1,4 @@
-"""`vecward tenant`: list, create, delete, and check a file without a daemon."""
+"""The commands `vecward tenant …`: list, create, plan, delete, and check a file without a daemon."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from daemon.cli import texts
 from daemon.cli.output import clean, duration, line, note, print_json, table
 from daemon.cli.settings import Json, TenantName, settings
-from daemon.cli.status import all_tenants
+from daemon.cli.status import all_tenants, show_warnings
 
 if TYPE_CHECKING:
     from daemon.core.encoder_protocol.reembed import Plan
@@ -30,6 +30,7 @@ def list_tenants(ctx: typer.Context, as_json: Json = False) -> None:
         return
     columns = ("tenant", "title", "title (zh)", "state", "your role")
     table(columns, [(t.name, t.title.en, t.title.zh, t.state, t.role) for t in page.tenants])
+    show_warnings(page.tenants)
 
 
 @app.command()
@@ -87,9 +88,9 @@ def _about_model(found: Plan) -> list[str]:
         words.append(f"GPU memory: {loaded.gpu_memory_mb:,.0f} MiB")
     if found.reembed:
         takes = "" if found.estimated_s is None else f", about {duration(found.estimated_s)}"
-        words.append(
-            f"{loaded.missing:,} of {loaded.entries:,} entries are encoded{takes}; {found.disk_mb} MiB more on the disk"
-        )
+        entries = f"{loaded.missing:,} of {loaded.entries:,} {'entry' if loaded.entries == 1 else 'entries'}"
+        are = "is" if loaded.missing == 1 else "are"
+        words.append(f"{entries} {are} encoded{takes}; {found.disk_mb} MiB more on the disk")
     if found.online is not None:
         words.append(
             "searches go on with the old vectors meanwhile" if found.online else "searches are not answered meanwhile"

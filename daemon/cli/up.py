@@ -1,4 +1,4 @@
-"""`vecward up`: daemon and console in the foreground, ended together."""
+"""The command `vecward up`: daemon and console in the foreground, ended together."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _parts(chosen: Settings, port: int | None, console_user: str | None) -> list
 
 
 def check_port(host: str, port: int) -> None:
-    """Raises Conflict when somebody has the console's port, Invalid when it can't be had at all."""
+    """Try the console's port; raises Conflict when somebody has it, Invalid when it can't be had at all."""
     import errno
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -56,18 +56,15 @@ def check_port(host: str, port: int) -> None:
         except OSError as error:
             where = f"{host}:{port}"
             if error.errno == errno.EADDRINUSE:
-                raise Conflict(
-                    f"cannot start the console: {where} is in use; stop what uses it or choose another --port",
-                    port=port,
-                ) from None
-            raise Invalid(
-                f"cannot start the console on {where}: {error.strerror or error}; see console in daemon.yaml",
-                field="console.host", value=where, allowed="an address of this host and a free port",
-            ) from None  # fmt: skip
+                message = f"cannot start the console: {where} is in use; stop what uses it or choose another --port"
+                raise Conflict(message, port=port) from None
+            message = f"cannot start the console on {where}: {error.strerror or error}; see console in daemon.yaml"
+            allowed = "an address of this host and a free port"
+            raise Invalid(message, field="console.host", value=where, allowed=allowed) from None
 
 
 async def _run(parts: list[Part], where: dict[str, str], as_json: bool) -> int:
-    """Until a part ends or a signal comes; then ends the rest. The exit code of the part that ended by itself."""
+    """Run the parts until one ends or a signal comes, then end the rest; return the exit code."""
     import asyncio
 
     from daemon.cli import children
@@ -89,7 +86,8 @@ async def _run(parts: list[Part], where: dict[str, str], as_json: bool) -> int:
 
 
 def _ending_signals() -> list[signal.Signals]:
-    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # nohup: a closed terminal is to end nothing
+    """Return the signals that end `up`; not SIGHUP under nohup, where a closed terminal is to end nothing."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     return [signal.SIGINT, signal.SIGTERM, *([] if ignored else [signal.SIGHUP])]
 
 
@@ -101,7 +99,7 @@ def _announce(running: list[Child], where: dict[str, str], as_json: bool) -> Non
 
 
 async def _first_end(running: list[Child], asked: asyncio.Event) -> Child | None:
-    """The part that ended by itself, or None when a signal came first."""
+    """Wait for the part that ends by itself, or None when a signal comes first."""
     import asyncio
 
     signalled = asyncio.create_task(asked.wait())

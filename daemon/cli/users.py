@@ -1,4 +1,4 @@
-"""`vecward user`: who may sign in to the console. Edits users.yaml itself, so it needs no daemon."""
+"""The commands `vecward user …`: console users. They edit users.yaml themselves, so they need no daemon."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def list_users(ctx: typer.Context, as_json: Json = False) -> None:
 
 
 def _password(from_stdin: bool) -> str:
-    """The password, without its line end; whether it is good is for daemon.core.config.users to say."""
+    """Read the password, without its line end; `daemon/core/config/passwords.py` checks it."""
     from daemon.core.config.passwords import MIN_PASSWORD_CHARS
 
     if from_stdin:

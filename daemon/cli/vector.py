@@ -1,4 +1,4 @@
-"""`vecward vector`."""
+"""The command `vecward vector`."""
 
 from __future__ import annotations
 

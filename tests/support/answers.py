@@ -33,24 +33,44 @@ SEARCHED: dict[str, Any] = {
 }
 VECTOR: dict[str, Any] = {"dimension": 4, "norm": 1.0, "fingerprint": "fake", "values": [0.5, -0.5, 0.5, -0.5]}
 TENANT: dict[str, Any] = {
-    "name": "acme", "title": {"en": "Sales", "zh": "销售部"}, "state": "ready", "goal": "up", "uptime_s": 61.0,
-    "restarts": 2, "entries": 12, "device": "cpu", "isolation": "process", "memory_mb": 120.4, "role": "admin",
-}  # fmt: skip
+    "name": "acme",
+    "title": {"en": "Sales", "zh": "销售部"},
+    "state": "ready",
+    "goal": "up",
+    "uptime_s": 61.0,
+    "restarts": 2,
+    "entries": 12,
+    "device": "cpu",
+    "isolation": "process",
+    "memory_mb": 120.4,
+    "role": "admin",
+}
 TENANTS: dict[str, Any] = {"tenants": [TENANT], "next": None, "total": 1}
 HEALTH: dict[str, Any] = {"status": "ok", "version": "0.1.0", "uptime_s": 3.0}
 INFO: dict[str, Any] = {
-    "version": "0.1.0", "isolation": "process", "admin": True, "caller": ["uid:0"], "tenants": 1,
+    "version": "0.1.0",
+    "isolation": "process",
+    "admin": True,
+    "caller": ["uid:0"],
+    "tenants": 1,
     "isolation_words": {"en": "own process only", "zh": "仅独立进程"},
-}  # fmt: skip
+}
 EVENT: dict[str, Any] = {"id": 1, "at": AT, "name": "tenant-ready", "tenant": "acme", "data": {"entries": 12}}
 LOG_LINE: dict[str, Any] = {"at": AT, "level": "info", "event": "encoder-ready", "tenant": "acme", "entries": 12}
 
 USAGE: dict[str, Any] = {
     "usage": [
-        {"tenant": "acme", "day": "2025-01-02", "queries": 1234, "texts": 56, "tokens": 7890, "encoder_s": 12.34,
-         "storage_bytes": 3 << 20},
+        {
+            "tenant": "acme",
+            "day": "2025-01-02",
+            "queries": 1234,
+            "texts": 56,
+            "tokens": 7890,
+            "encoder_s": 12.34,
+            "storage_bytes": 3 << 20,
+        },
     ],
-}  # fmt: skip
+}
 
 
 def operation(state: str = "running", **more: Any) -> dict[str, Any]:
@@ -60,9 +80,13 @@ def operation(state: str = "running", **more: Any) -> dict[str, Any]:
 
 
 TENANT_PLAN: dict[str, Any] = {
-    "tenant": "acme", "action": "change", "restart": True, "reembed": False, "notes": [],
+    "tenant": "acme",
+    "action": "change",
+    "restart": True,
+    "reembed": False,
+    "notes": [],
     "changes": [{"field": "limits.cpus", "before": None, "after": 2.0, "effect": "restart"}],
-}  # fmt: skip
+}
 OPENAPI: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {"title": "vecward", "version": "0.1.0"},

@@ -1,4 +1,4 @@
-"""What a tenant typed is text, wherever it comes out: command line, files, logs. (The console: tests/browser.)"""
+"""Texts of tenants stay texts, wherever they come out: command line, files, logs. (The console: tests/browser.)"""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def host() -> Iterator[RunningDaemon]:
 
 
 def vecward(host: RunningDaemon, *arguments: str) -> str:
-    """Everything that a terminal would be sent."""
+    """Run a command, and return everything that a terminal would be sent."""
     command = [sys.executable, "-m", "daemon.cli", "--root", str(host.root), *arguments]
     done = subprocess.run(command, capture_output=True, timeout=60, check=False, stdin=subprocess.DEVNULL, cwd=CHECKOUT)
     return (done.stdout + done.stderr).decode()

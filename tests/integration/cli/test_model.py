@@ -51,9 +51,12 @@ class Tenant:
     def vecward(self, *arguments: object, url: str = "http://127.0.0.1:9") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "daemon.cli", "--root", str(self.root), "model", *map(str, arguments)],
-            cwd=CHECKOUT, capture_output=True, text=True, timeout=100,
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            timeout=100,
             env={**os.environ, "PYTHONPATH": str(CHECKOUT), "HF_ENDPOINT": url},
-        )  # fmt: skip
+        )
 
     def fetched(self, *arguments: object, url: str = "http://127.0.0.1:9") -> dict[str, Any]:
         done = self.vecward("fetch", "acme", "--json", *arguments, url=url)

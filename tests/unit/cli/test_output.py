@@ -1,4 +1,4 @@
-"""What is printed, and what a command line and a file are read as."""
+"""The output of commands, and the reading of command lines and files."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ from hypothesis import strategies as st
 from daemon.cli import texts
 from daemon.cli.output import clean, duration
 from daemon.core.errors import Invalid
+from tests.support import answers
+from tests.support.api_stub import Stub, Told
+from tests.support.cli import Vecward
+
+T = "/v1/tenants/acme"
+ESCAPE = "\x1b[31mred\x1b]0;title\x07"
 
 ANY_CHARACTER = st.characters(codec=None, categories=["Cc", "Cf", "Cs", "Lo", "Zl", "Zp", "So", "Ll"])
 
@@ -46,9 +52,9 @@ def test_lines_keep_their_numbers(tmp_path: Path) -> None:
 
 def test_metadata_values_are_json_scalars_or_strings() -> None:
     pairs = ["a=1", "b=1.5", "c=true", "d=null", "e=x=y", "f=", "g=007", 'h="q"', "i=[1]", "键=值"]
-    assert texts.metadata(pairs) == {
-        "a": 1, "b": 1.5, "c": True, "d": None, "e": "x=y", "f": "", "g": "007", "h": '"q"', "i": "[1]", "键": "值",
-    }  # fmt: skip
+    scalars = {"a": 1, "b": 1.5, "c": True, "d": None}
+    strings = {"e": "x=y", "f": "", "g": "007", "h": '"q"', "i": "[1]", "键": "值"}
+    assert texts.metadata(pairs) == scalars | strings
     assert texts.metadata(None) == {}
 
 
@@ -78,3 +84,27 @@ def test_a_command_loads_only_what_it_needs(command: list[str], left_alone: list
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ended.stdout == "[]\n", ended.stderr
+
+
+# --- texts of tenants in the output of commands ---------------------------------------------------
+
+
+def test_no_escape_sequence_or_markup_reaches_the_terminal(stub: Stub, root: Path, vecward: Vecward) -> None:
+    text = f"[bold]x[/bold] :smile: {ESCAPE} \u202eabc\nnext"
+    hit = {"id": 3, "text": text, "metadata": {ESCAPE: ESCAPE}, "score": 0.5}
+    stub.answers[f"POST {T}/search"] = Told({**answers.SEARCHED, "results": [hit]})
+    stub.answers[f"GET {T}/entries"] = Told({**answers.ENTRIES, "entries": [{**answers.ENTRY, "text": text}]})
+    stub.answers[f"GET {T}/logs"] = Told({"lines": [{**answers.LOG_LINE, "event": text}]})
+    for arguments in (["search", "acme", "x"], ["entries", "list", "acme"], ["logs", "acme"]):
+        ended = vecward("--root", root, *arguments)
+        assert ended.code == 0
+        assert "[bold]x[/bold] :smile: \\x1b[31mred" in ended.out
+        assert "\\u202eabc\\nnext" in ended.out
+        assert not set(ended.out) & {"\x1b", "\x07", "\u202e"}
+
+
+def test_wide_characters_stay_in_their_columns(stub: Stub, root: Path, vecward: Vecward) -> None:
+    hits = [{"id": i, "text": text, "metadata": {"k": "v"}, "score": 0.5} for i, text in enumerate(["苹果", "abcd"])]
+    stub.answers[f"POST {T}/search"] = Told({**answers.SEARCHED, "results": hits})
+    _, first, second = vecward("--root", root, "search", "acme", "x").out.splitlines()
+    assert first.index("k=v") == second.index("k=v") - 2  # two wide characters take four columns

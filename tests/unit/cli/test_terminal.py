@@ -1,4 +1,4 @@
-"""What only a terminal gets: questions, passwords that are not shown, text that can't drive the terminal."""
+"""Commands on a terminal: questions, passwords that are not shown, text that can't drive the terminal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def stub() -> Iterator[Stub]:
 
 
 def talk(*arguments: object, say: dict[str, str]) -> tuple[int, str]:
-    """Runs vecward on a terminal and types each of `say` when its question has come: the exit code, what was shown."""
+    """Run vecward on a terminal, type each answer when its question has come; return the exit code and the screen."""
     command = [sys.executable, "-c", ON_A_TERMINAL, sys.executable, "-c", VECWARD, *map(str, arguments)]
     shown = ""
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

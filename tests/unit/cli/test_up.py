@@ -161,6 +161,17 @@ def test_the_console_runs_as_its_own_user_and_still_dies_with_up() -> None:
         wait_for(lambda: all(map(gone, children.values())), what="the end of both")
 
 
+@pytest.mark.parametrize("part", [["daemon"], ["console"], ["console", "--port", "7000"]], ids=" ".join)
+def test_a_part_alone_takes_the_place_of_the_command(
+    vecward: Vecward, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: list[str]
+) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr(os, "execv", lambda _, command: became.append(command))
+    vecward("--root", tmp_path, *part)
+    module, *more = part
+    assert became == [[sys.executable, "-P", "-m", module, "--root", str(tmp_path), *more]]
+
+
 # --- the console's port ---------------------------------------------------------------------------
 
 

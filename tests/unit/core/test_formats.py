@@ -50,8 +50,10 @@ def test_openapi_documents_each_format() -> None:
 
 
 def test_no_other_file_lists_formats() -> None:
-    """A list beside the table would miss the next format. The encoder's readers are tested against the table; the
-    console's words for a format may be missing."""
+    """A list beside the table would miss the next format.
+
+    The encoder's readers are tested against the table, and the console does without words for a format.
+    """
     allowed = {"daemon/core/formats.py", "daemon/encoder/knowledge/entry_files.py", "console/messages/table.py"}
     found = {str(path.relative_to(ROOT)) for path in CODE if len(_formats_named_in(path)) > 1}
     assert found == allowed

@@ -12,7 +12,7 @@ import pytest
 
 from daemon.core.files import plain_json
 from daemon.core.process_memory import resident_mb
-from daemon.core.units import MIB, mib
+from daemon.core.units import MIB, counted, mib
 from daemon.core.unsafe_text import escape, escape_json
 
 UNSAFE = "\x00\n\x1b\x7f\x85\x9b\u061c\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069\ufeff\udfff\ud800"
@@ -21,6 +21,12 @@ SAFE = "aé苹果 \u200d\u200c👩\u200d💻"
 
 def test_mib() -> None:
     assert (mib(MIB), mib(1_572_864), mib(123_456_789, 2), mib(0)) == (1.0, 1.5, 117.74, 0.0)
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, "0 entries"), (1, "1 entry"), (2, "2 entries")])
+def test_one_or_many(number: int, words: str) -> None:
+    assert counted(number, "entry", "entries") == words
+    assert counted(number, "file") == ("1 file" if number == 1 else f"{number} files")
 
 
 def test_memory_is_what_the_kernel_tells_others_too() -> None:

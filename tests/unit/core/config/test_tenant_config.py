@@ -110,7 +110,7 @@ def test_every_field_stands_in_the_reference_with_its_default() -> None:
 
 
 def test_every_field_is_explained_in_the_reference() -> None:
-    """By a comment on its line, or on the line before it."""
+    """A comment stands on its line, or on the line before it."""
     document, text = strict_yaml.load(REFERENCE), REFERENCE.read_text().splitlines()
     lines = {field: document.lines[field] for field in _fields()}
     bare = [field for field, n in lines.items() if "#" not in text[n - 1] and not text[n - 2].lstrip().startswith("#")]

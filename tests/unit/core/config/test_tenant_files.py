@@ -1,4 +1,4 @@
-"""Two tenants' files that name one GPU: one of them is refused, the same one each time, and says which the other is."""
+"""Two tenants' files that name one GPU: the same one is refused each time, and its error names the other."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_the_tenant_that_has_it_keeps_it_whatever_its_name() -> None:
 
 
 def test_a_tenant_that_stays_on_its_old_configuration_stays_on_its_gpu() -> None:
-    """acme's new file is bad; bolt's names what globex has, so bolt stays, and initech can't have bolt's."""
+    """The new file of acme is bad; bolt's names what globex has, so bolt stays, and initech can't have bolt's."""
     before = {"acme": "cuda:0", "bolt": "cuda:1", "globex": "cuda:2"}
     in_force = {name: parsed(name, on(device)) for name, device in before.items()}
     bad = TenantFile("acme", Path("acme.yaml"), error=InvalidConfig("cannot use it"))
@@ -151,7 +151,7 @@ def test_a_folder_is_read_again_where_it_changed(tmp_path: Path) -> None:
 
 
 def test_a_refused_file_is_read_again_with_the_others(tmp_path: Path) -> None:
-    """Its seed may have come since."""
+    """Files are read again for a seed that may have come since."""
     written(tmp_path, acme="encoder: {backend: fake}\nknowledge: {seed: acme.txt}\n")
     folder = TenantFolder(tmp_path)
     assert folder.read()["acme"].error is not None

@@ -104,7 +104,7 @@ def test_names_of_people_are_taken(name: str) -> None:
         ("users: {'a b': {hash: '" + passwords.NO_USER_HASH + "'}}", "name"),
         ("{", "syntax"),
     ],
-)  # fmt: skip
+)
 def test_a_broken_file_is_refused_with_the_place(path: Path, text: str, word: str) -> None:
     path.parent.mkdir()
     path.write_text(text)
