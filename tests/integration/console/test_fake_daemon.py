@@ -58,8 +58,8 @@ def _to_fake() -> Connect:
     return connect
 
 
-async def test_both_tell_the_same(real: RunningDaemon) -> None:
-    told, faked = await talk(await _to_real(real)), await talk(_to_fake())
-    assert not (found := differences(told, faked)), "\n".join(found)
-    kinds = {one for one in told.values() if isinstance(one, str)}
+async def test_both_answer_the_same(real: RunningDaemon) -> None:
+    real_facts, fake_facts = await talk(await _to_real(real)), await talk(_to_fake())
+    assert not (found := differences(real_facts, fake_facts)), "\n".join(found)
+    kinds = {one for one in real_facts.values() if isinstance(one, str)}
     assert {"unauthenticated", "forbidden", "unknown-tenant", "unknown-entry", "revision-changed"} <= kinds
