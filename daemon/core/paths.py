@@ -14,7 +14,7 @@ MAX_SOCKET_PATH_BYTES = 107  # sun_path has 108 bytes with the terminating NUL (
 
 @dataclass(frozen=True)
 class TenantPaths:
-    """What belongs to one tenant. `data` and everything below it are the tenant's own."""
+    """Paths of one tenant; `data` and everything below it are the tenant's own."""
 
     data: Path
     log: Path
@@ -43,7 +43,7 @@ class TenantPaths:
 
 @dataclass(frozen=True)
 class Paths:
-    """`etc` is configuration, `state` is data, `log` is logs, `run` is sockets and locks."""
+    """Folders of an installation: configuration, data, logs, and what lives as long as the daemon (sockets, locks)."""
 
     etc: Path
     state: Path
@@ -56,13 +56,13 @@ class Paths:
 
     @classmethod
     def under(cls, root: Path) -> Paths:
-        """Everything below `root`; nothing outside it is touched."""
+        """Return paths that are all below `root`; nothing outside it is touched."""
         root = root.absolute()
         return cls(root / "etc", root, root / "log", root / "run")
 
     @classmethod
     def choose(cls, root: Path | None) -> Paths:
-        """`--root`, else $VECWARD_ROOT, else the system's."""
+        """Return the paths below `root` (`--root`), else below $VECWARD_ROOT, else the system's."""
         if root is None and (named := os.environ.get(ROOT_VARIABLE)):
             root = Path(named)
         return cls.system() if root is None else cls.under(root)
@@ -111,7 +111,7 @@ class Paths:
         return TenantPaths(self.state / "tenants" / name, self.log / name, self.run / "encoders" / f"{name}.sock")
 
     def check_socket_lengths(self, tenants: list[str]) -> None:
-        """Raises InvalidConfig when a socket's path is longer than the kernel takes."""
+        """Refuse sockets' paths that are longer than the kernel takes; raises InvalidConfig."""
         for path in [self.daemon_socket, self.console_socket, *(self.tenant(name).socket for name in tenants)]:
             check_socket_length(path)
 

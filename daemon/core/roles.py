@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a caller may be asked to be. Compare with `at_least`: `<` would compare the words.
+    """A role that a route asks of its caller. Compare with `at_least`: `<` would compare the words.
 
     NOBODY: not even signed in. ANYONE: signed in, no grant needed.
     """

@@ -1,4 +1,4 @@
-"""Which vecward this is."""
+"""The version of vecward that runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 
 @cache
 def version() -> str:
-    """Of the installed package; "unknown" when it runs from a folder that nobody installed."""
+    """Return the version of the installed package, "unknown" where it runs from a folder that nobody installed."""
     from importlib import metadata  # takes longer to import than an encoder can spare at its start
 
     try:

@@ -1,4 +1,4 @@
-"""What a backup says about itself."""
+"""The manifest of a backup, by which it is checked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BACKUP_MEDIA_TYPE = "application/x-tar"
 
 
 class BackupDatabase(Answer):
-    """`sha256` is of the whole file, in hexadecimal."""
+    """The database within a backup; `sha256` is of the whole file, in hexadecimal."""
 
     file: str
     bytes: Annotated[int, Field(ge=0)]

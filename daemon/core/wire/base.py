@@ -1,4 +1,4 @@
-"""What all models of the API share: limits, and how strict they are."""
+"""Base classes and limits of all models of the API."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class Entry(Answer):
 
 
 class EntryPage(Answer):
-    """`next` is the `after` of the following page, None on the last one."""
+    """A page of entries by id; `next` is the `after` of the following page, None on the last one."""
 
     entries: list[Entry]
     next: int | None = None
@@ -39,7 +39,7 @@ class SetTexts(Request):
 
 
 class EditEntry(Request):
-    """Only what is given changes."""
+    """An edit of one entry; what is not given stays."""
 
     text: str | None = None
     metadata: Metadata | None = None
@@ -51,8 +51,11 @@ class DeleteEntries(Request):
 
 
 class Refused(Answer):
-    """`line` counts from 1 in the request's list; `id` is the entry that a duplicate repeats (None if it stands
-    earlier in the same request)."""
+    """An entry that was not taken, with the reason.
+
+    `line` counts from 1 in the request's list. `id` is the entry that a duplicate repeats, None where that one stands
+    earlier in the same request.
+    """
 
     line: int
     text: str
@@ -62,7 +65,7 @@ class Refused(Answer):
 
 
 class Added(Answer):
-    """`warnings` has the words of each by its kind, here and below."""
+    """Ids of the new entries, and what was refused; `warnings` maps kinds to words, here and below."""
 
     added: list[int]
     refused: list[Refused] = []

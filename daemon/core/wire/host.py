@@ -31,7 +31,7 @@ class HostMemory(Answer):
 
 
 class Info(Answer):
-    """What an operator needs to know of this daemon; paths and host figures are for admins only."""
+    """The daemon about itself; paths and figures of the host are for admins alone."""
 
     version: str
     isolation: str
@@ -66,7 +66,7 @@ NO_GPU = "no GPU on this host"
 
 
 class GpuList(Answer):
-    """`note` says in words why the list is empty: NO_GPU, or what is wrong with the driver."""
+    """The GPUs of the host; `note` says why there are none: NO_GPU, or what is wrong with the driver."""
 
     gpus: list[Gpu]
     note: str | None = None
@@ -78,7 +78,7 @@ class SignIn(Request):
 
 
 class SignedIn(Answer):
-    """`session` changes with the password: the console sends it back as `Vecward-Session`."""
+    """A user who has signed in; the console sends `session` back as `Vecward-Session`, until the password changes."""
 
     name: str
     session: str
@@ -86,7 +86,7 @@ class SignedIn(Answer):
 
 
 class AuditPage(Answer):
-    """Newest first; `next` is the `before` of the page of older lines, None where there are none."""
+    """Lines of the audit log, newest first; `next` is the `before` of the page of older ones, None on the last."""
 
     lines: list[dict[str, Any]]
     next: int | None = None

@@ -1,4 +1,4 @@
-"""Reading a request: what is refused says field, value and what is allowed."""
+"""Reading a request; a refusal names the field, its value and what is allowed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from daemon.core.wire.base import MAX_QUERY_BYTES
 
 
 def shorten(value: object, limit: int = 200) -> str:
-    """A value for an error message: its repr, cut, so that a megabyte typed does not come back."""
+    """A value as an error message shows it: cut, so that a megabyte typed does not come back."""
     text = value if isinstance(value, str) else repr(value)
     return text if len(text) <= limit else text[:limit] + "…"
 
@@ -41,7 +41,7 @@ def _as_vecward_error(error: ValidationError) -> BadRequest | Invalid:
 
 
 def invalid_of(first: Any, location: tuple[int | str, ...]) -> Invalid:
-    """One of pydantic's error details as Invalid: field, value, allowed."""
+    """The error Invalid for one of pydantic's error details."""
     field = ".".join(str(part) for part in location) or "body"
     return Invalid(
         f"cannot accept {field}: {first['msg']}",
@@ -58,7 +58,7 @@ def _allowed(first: Any) -> str:
 
 
 def check_query(query: str) -> str:
-    """The query as it is encoded, or the reason why it is not."""
+    """The query without white space around it; raises Invalid or TooLong when it can't be encoded."""
     stripped = query.strip()
     if not stripped:
         raise Invalid(

@@ -10,7 +10,7 @@ from daemon.core.wire.base import MAX_DIMS, MAX_K, Answer, Metadata, Request
 
 
 class Search(Request):
-    """`filter` keeps entries whose metadata has all these values."""
+    """A search; `filter` keeps entries whose metadata has all these values."""
 
     query: str
     k: Annotated[int, Field(ge=1, le=MAX_K)] | None = None
@@ -19,7 +19,7 @@ class Search(Request):
 
 
 class Hit(Answer):
-    """`score` is the cosine similarity in [-1, 1]."""
+    """An entry that was found; `score` is the cosine similarity, in [-1, 1]."""
 
     id: int
     text: str
@@ -34,7 +34,7 @@ class Timing(Answer):
 
 
 class SearchResult(Answer):
-    """`warnings` has the words of each by its kind."""
+    """The nearest entries, best first; `warnings` maps kinds to words."""
 
     results: list[Hit]
     revision: int
@@ -49,7 +49,10 @@ class VectorRequest(Request):
 
 
 class Vector(Answer):
-    """`norm` is the L2 norm of the whole vector; `values` holds its first `dims` values; `warnings` of a document's."""
+    """A vector, or its beginning.
+
+    `norm` is the L2 norm of the whole vector, `values` its first `dims` values; a document's may have `warnings`.
+    """
 
     dimension: int
     norm: float

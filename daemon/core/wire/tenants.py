@@ -1,4 +1,4 @@
-"""Tenants, and what is metered and logged of them."""
+"""Tenants, their usage and their logs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from daemon.core.wire.operations import Progress
 
 
 class Rates(Answer):
-    """Over the last minute."""
+    """Searches of the last minute."""
 
     searches_per_s: float = 0.0
     errors_per_s: float = 0.0
@@ -23,7 +23,7 @@ class Title(Answer):
 
 
 class Crash(Answer):
-    """How an encoder ended though nobody asked it to, and the last lines of its log before."""
+    """The end of an encoder that nobody asked to end, with the last lines of its log."""
 
     at: datetime
     reason: str
@@ -73,7 +73,7 @@ class TenantPage(Answer):
 
 
 class UsageDay(Answer):
-    """One tenant's day (UTC): `encoder_s` is its model's time, `storage_bytes` the day's last figure."""
+    """Usage of one tenant on one day (UTC): `encoder_s` is time in its model, `storage_bytes` the day's last figure."""
 
     tenant: str
     day: str
