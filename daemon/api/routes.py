@@ -18,11 +18,10 @@ from daemon.core import wire
 from daemon.core.encoder_protocol.bench import BenchRequest
 from daemon.core.encoder_protocol.reembed import Plan
 from daemon.core.errors import MethodNotAllowed, NotFound
+from daemon.core.http.encoder_routes import ENCODER_ROUTES
 from daemon.core.roles import Role
 
 MAX_OWN_BODY_BYTES = 2 * 1024 * 1024  # a tenant's YAML is the largest thing that the daemon itself reads
-
-_T = "/v1/tenants/{tenant}"
 
 
 class By(StrEnum):
@@ -79,12 +78,10 @@ def _own(name: str, line: str, role: Role, summary: str, answer: type[BaseModel]
     return Route(name, method, path.replace("{t}", "{tenant}"), role, By.OWN, summary, answer, **more)
 
 
-def _relayed(
-    name: str, line: str, role: Role, summary: str, answer: type[BaseModel] | None = None, **more: Any
-) -> Route:
-    method, tail = line.split()
+def _relayed(name: str, role: Role, summary: str, answer: type[BaseModel] | None = None, **more: Any) -> Route:
+    route = ENCODER_ROUTES[name]
     more.setdefault("outstanding", not more.get("stream", False))
-    return Route(name, method, f"{_T}/{tail}", role, By.RELAYED, summary, answer, **more)
+    return Route(name, route.method, route.path, role, By.RELAYED, summary, answer, **more)
 
 
 R, W = Role, wire
@@ -140,49 +137,49 @@ ROUTES: tuple[Route, ...] = (
          query=("timeout",)),
     _own("cancel_operation", "DELETE /v1/tenants/{t}/operations/d-{operation}", R.TENANT_ADMIN,
          "Cancel it", W.OperationAnswer, mutating=True),
-    _relayed("encoder_operation", "GET operations/e-{operation}", R.EDITOR,
+    _relayed("encoder_operation", R.EDITOR,
              "How far an operation is", W.OperationAnswer),
-    _relayed("wait_encoder_operation", "GET operations/e-{operation}/wait", R.EDITOR,
+    _relayed("wait_encoder_operation", R.EDITOR,
              "Wait for its end", W.OperationAnswer, stream=True, long_poll=True, query=("timeout",)),
-    _relayed("cancel_encoder_operation", "DELETE operations/e-{operation}", R.EDITOR,
+    _relayed("cancel_encoder_operation", R.EDITOR,
              "Cancel it", W.OperationAnswer, mutating=True),
     # knowledge
-    _relayed("entries", "GET entries", R.SEARCHER, "Entries by id",
+    _relayed("entries", R.SEARCHER, "Entries by id",
              W.EntryPage, query=("after", "limit", "q")),
-    _relayed("add_entries", "POST entries", R.EDITOR, "Add entries", W.Added,
+    _relayed("add_entries", R.EDITOR, "Add entries", W.Added,
              request=W.AddEntries, status=201, mutating=True),
-    _relayed("set_entries", "PUT entries", R.EDITOR, "Make the base this list of texts", W.SetResult,
+    _relayed("set_entries", R.EDITOR, "Make the base this list of texts", W.SetResult,
              request=W.SetTexts, mutating=True, query=("dry_run",)),
-    _relayed("delete_entries", "POST entries/delete", R.EDITOR, "Delete many entries", W.Deleted,
+    _relayed("delete_entries", R.EDITOR, "Delete many entries", W.Deleted,
              request=W.DeleteEntries, mutating=True),
-    _relayed("entry", "GET entries/{entry}", R.SEARCHER, "One entry", W.Entry),
-    _relayed("edit_entry", "PATCH entries/{entry}", R.EDITOR, "Edit one entry", W.Edited,
+    _relayed("entry", R.SEARCHER, "One entry", W.Entry),
+    _relayed("edit_entry", R.EDITOR, "Edit one entry", W.Edited,
              request=W.EditEntry, mutating=True),
-    _relayed("delete_entry", "DELETE entries/{entry}", R.EDITOR, "Delete one entry", W.Deleted,
+    _relayed("delete_entry", R.EDITOR, "Delete one entry", W.Deleted,
              mutating=True, query=("forget",)),
-    _relayed("import_entries", "POST import", R.EDITOR, "Import a file", W.OperationAnswer,
+    _relayed("import_entries", R.EDITOR, "Import a file", W.OperationAnswer,
              status=202, mutating=True, outstanding=False, query=("mode",)),
-    _relayed("export_entries", "GET export", R.EDITOR, "The whole base as a file",
+    _relayed("export_entries", R.EDITOR, "The whole base as a file",
              stream=True, query=("format",)),
-    _relayed("history", "GET history", R.EDITOR, "Changes, newest first",
+    _relayed("history", R.EDITOR, "Changes, newest first",
              W.HistoryPage, query=("after", "limit")),
-    _relayed("undo", "POST undo", R.EDITOR, "Take the last change back", W.Change, mutating=True),
+    _relayed("undo", R.EDITOR, "Take the last change back", W.Change, mutating=True),
     # the base as a whole
-    _relayed("backup", "GET backup", R.TENANT_ADMIN, "The base in one file, with manifest and checksum", stream=True),
-    _relayed("restore", "POST restore", R.TENANT_ADMIN, "Put a backup in the place of the base", W.OperationAnswer,
+    _relayed("backup", R.TENANT_ADMIN, "The base in one file, with manifest and checksum", stream=True),
+    _relayed("restore", R.TENANT_ADMIN, "Put a backup in the place of the base", W.OperationAnswer,
              status=202, mutating=True, outstanding=False, whole_base=True, query=("from",)),
     _own("recover", "POST /v1/tenants/{t}/recover", R.TENANT_ADMIN,
          "Put what is readable of a damaged base in its place", W.OperationAnswer, status=202, mutating=True),
     _own("salvage", "GET /v1/tenants/{t}/salvage", R.TENANT_ADMIN,
          "What is readable of a base whose encoder does not run, as a backup", stream=True),
     # search and vectors
-    _relayed("search", "POST search", R.SEARCHER, "The k nearest entries", W.SearchResult, request=W.Search,
+    _relayed("search", R.SEARCHER, "The k nearest entries", W.SearchResult, request=W.Search,
              rated=True),
-    _relayed("entry_vector", "GET entries/{entry}/vector", R.SEARCHER, "An entry's vector",
+    _relayed("entry_vector", R.SEARCHER, "An entry's vector",
              W.Vector, query=("dims",)),
-    _relayed("vector", "POST vector", R.SEARCHER, "A text's vector", W.Vector, request=W.VectorRequest),
-    _relayed("openai_embeddings", "POST openai/embeddings", R.SEARCHER, "Embeddings in OpenAI's form"),
-    _relayed("openai_models", "GET openai/models", R.SEARCHER, "The model in OpenAI's form"),
+    _relayed("vector", R.SEARCHER, "A text's vector", W.Vector, request=W.VectorRequest),
+    _relayed("openai_embeddings", R.SEARCHER, "Embeddings in OpenAI's form"),
+    _relayed("openai_models", R.SEARCHER, "The model in OpenAI's form"),
 )  # fmt: skip
 
 

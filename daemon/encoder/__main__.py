@@ -1,4 +1,4 @@
-"""`python -m daemon.encoder`: an encoder process from its first instruction to its last."""
+"""`python -m daemon.encoder`: an encoder process, from its first instruction to its last."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from daemon.encoder.process.parent import die_with_parent, limit_threads
 
 log = logging.getLogger(__name__)
 
-# A batch's tokenising is pure Python: with CPython's 5 ms, the event loop would wait that long for each turn.
+# The tokenising of a batch is pure Python: with CPython's 5 ms the event loop would wait that long for each turn.
 _SWITCH_S = 0.0005
 
 
@@ -28,19 +28,19 @@ def main() -> int:
     config = options.config()
     logs.setup(config.log.level)
     logs.tenant.set(options.tenant)
-    logging.getLogger("faiss").setLevel(logging.WARNING)  # tells which CPU features it tried, at each start
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # it logs at each start which CPU features it tried
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until there is something to drain
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's affair
     limit_threads(config)
     sys.setswitchinterval(_SWITCH_S)
     channel = ControlChannel(options.control_fd)
     channel.start()
-    channel.tell(control.Warming(step="starting"))
+    channel.send(control.Warming(step="starting"))
     try:
         return _run(options, config, channel)
     except VecwardError as error:
         log.error("start-refused", extra={"kind": error.kind, "reason": error.message})  # noqa: TRY400 - no bug of ours
-        channel.tell(control.Refused(kind=error.kind, reason=error.message[:4096]), wait=True)
+        channel.send(control.Refused(kind=error.kind, reason=error.message[:4096]), wait=True)
         return control.TRY_AGAIN_EXIT if isinstance(error, DiskFull) else control.SELF_REFUSED_EXIT
 
 
@@ -57,7 +57,7 @@ def _run(options: Options, config: TenantConfig, channel: ControlChannel) -> int
 
 
 def leave(code: int) -> NoReturn:
-    """Without taking the modules apart, which takes seconds where PyTorch is loaded: all is written and closed."""
+    """End the process without taking its modules apart, which takes seconds with PyTorch: all is written already."""
     logging.shutdown()
     sys.stderr.flush()
     os._exit(code)

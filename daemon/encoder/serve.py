@@ -15,6 +15,8 @@ from daemon.core.encoder_protocol import control
 from daemon.core.encoder_protocol.progress_page import ProgressWriter
 from daemon.encoder.changes.operations import Operations
 from daemon.encoder.changes.pipeline import Changes
+from daemon.encoder.changes.swap import Live
+from daemon.encoder.changes.threads import Threads
 from daemon.encoder.changes.upkeep import Upkeep
 from daemon.encoder.handlers import routes
 from daemon.encoder.http.app import App
@@ -33,13 +35,13 @@ from daemon.encoder.process.startup import Parts, snapshot_path, start
 
 log = logging.getLogger(__name__)
 
-_TELL_AGAIN_S = 0.2
+_REPORT_AGAIN_S = 0.2
 
 
 def run(options: Options, config: TenantConfig, channel: ControlChannel) -> None:
-    """Returns after a drained stop. Raises StartRefused."""
+    """Serve until the daemon says stop, and what runs is done. Raises StartRefused."""
     data_lock.hold(options.data)
-    parts = start(options, config, channel.tell)
+    parts = start(options, config, channel.send)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(options, config, channel, parts))
     parts.knowledge.close()
@@ -50,10 +52,10 @@ async def _serve(options: Options, config: TenantConfig, channel: ControlChannel
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     channel.when_stopped(partial(loop.call_soon_threadsafe, stop.set))
-    keeper = Keeper(parts.restored, parts.backend.fingerprint, snapshot_path(options))
+    keeper = Keeper(parts.index, snapshot_path(options), fresh=parts.fresh)
     progress = ProgressWriter(options.progress_fd)
     heart = Heartbeat(progress)
-    parts.knowledge.watch(progress.moved)
+    parts.knowledge.database.watch(progress.moved)
     batches = _batches(progress, config, parts)
     worker = Worker(
         batches,
@@ -64,35 +66,37 @@ async def _serve(options: Options, config: TenantConfig, channel: ControlChannel
         idle=keeper.idle,
     )
     worker.start()
-    told = partial(_tell_changed, loop, channel, parts.knowledge)
-    changes = Changes(parts.knowledge, worker, keeper, told, progress, heart)
-    operations = Operations(options.tenant, parts.knowledge, changes)
-    app = App(routes.table(options.tenant, config, parts, batches, worker, changes, keeper, operations))
+    threads = Threads(progress, heart)
+    report = partial(_report_change, loop, channel, parts.knowledge)
+    changes = Changes(parts.knowledge, threads, worker, keeper, report)
+    operations = Operations(options.tenant, parts.knowledge, threads)
+    live = Live(parts.knowledge, threads, changes, worker, batches, keeper, parts.index_kind)
+    app = App(routes.table(options.tenant, config, parts, live, operations))
     server = Server(app, stop)
     listener = socket.socket(fileno=options.listen_fd)
     hours = config.knowledge.old_vectors_hours
-    upkeep = asyncio.create_task(Upkeep(changes, parts.knowledge, parts.backend.fingerprint, hours).run())
-    channel.tell(_ready(parts), wait=True)
-    log.info("ready", extra={"entries": parts.knowledge.total, "revision": parts.knowledge.revision})
+    upkeep = asyncio.create_task(Upkeep(threads, parts.knowledge, parts.backend.fingerprint, hours).run())
+    channel.send(_ready(parts), wait=True)
+    log.info("ready", extra={"entries": parts.knowledge.reads.total, "revision": parts.knowledge.reads.revision})
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve_on(listener))
         group.create_task(_close_when(stop, operations))
     upkeep.cancel()
-    changes.close()
+    threads.close()
     await worker.stop()
     keeper.finish()
 
 
 async def _close_when(stop: asyncio.Event, operations: Operations) -> None:
-    """First of all: the server's drain waits for those who wait for an operation."""
+    """End the operations first of all at a stop: the server's drain waits for those who wait for one."""
     await stop.wait()
     await operations.close()
 
 
-def _tell_changed(loop: asyncio.AbstractEventLoop, channel: ControlChannel, knowledge: Knowledge) -> None:
-    """The newest figures; told later if the daemon has not read what it was told before."""
-    if not channel.tell(control.Changed(entries=knowledge.total, revision=knowledge.revision)):
-        loop.call_later(_TELL_AGAIN_S, _tell_changed, loop, channel, knowledge)
+def _report_change(loop: asyncio.AbstractEventLoop, channel: ControlChannel, knowledge: Knowledge) -> None:
+    """Send the daemon the newest figures, later if it has not read the last ones yet."""
+    if not channel.send(control.Changed(entries=knowledge.reads.total, revision=knowledge.reads.revision)):
+        loop.call_later(_REPORT_AGAIN_S, _report_change, loop, channel, knowledge)
 
 
 def _batch_tokens(config: TenantConfig, parts: Parts) -> int:
@@ -102,9 +106,9 @@ def _batch_tokens(config: TenantConfig, parts: Parts) -> int:
 def _batches(progress: ProgressWriter, config: TenantConfig, parts: Parts) -> Batches:
     return Batches(
         parts.backend,
-        parts.restored.index,
+        parts.index,
         progress,
-        parts.knowledge.hits,
+        parts.knowledge.reads.hits,
         QueryCache(config.encoder.query_cache),
         Pace(parts.query_s, _batch_tokens(config, parts)),
     )
@@ -112,8 +116,8 @@ def _batches(progress: ProgressWriter, config: TenantConfig, parts: Parts) -> Ba
 
 def _ready(parts: Parts) -> control.Ready:
     return control.Ready(
-        entries=parts.knowledge.total,
-        revision=parts.knowledge.revision,
+        entries=parts.knowledge.reads.total,
+        revision=parts.knowledge.reads.revision,
         fingerprint=parts.backend.fingerprint,
         dimension=parts.backend.dimension,
         device=parts.backend.device,

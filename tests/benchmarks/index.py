@@ -20,10 +20,11 @@ import faiss
 import numpy as np
 
 from daemon.core import wire
-from daemon.encoder.index import ExactIndex
-from daemon.encoder.index.rows import GrowingMatrix
+from daemon.encoder.arrays import Matrix
+from daemon.encoder.index.exact import ExactIndex
+from daemon.encoder.index.growing import GrowingMatrix
 from daemon.encoder.knowledge import Knowledge, WriteContext
-from daemon.encoder.models.backend import Matrix, unit_rows
+from daemon.encoder.models.backend import unit_rows
 from tests.benchmarks.common import ROUNDS, Series
 
 ENTRIES = 100_000
@@ -56,7 +57,9 @@ def compare(name: str, ours: Callable[[], object], theirs: Callable[[], object],
 
 
 def searches(count: int, dimension: int) -> None:
-    index = ExactIndex.of(np.arange(1, count + 1), GrowingMatrix.holding(made_up(count, dimension)))
+    matrix = GrowingMatrix(dimension, count)
+    matrix.room(count)[:] = made_up(count, dimension)
+    index = ExactIndex.of(np.arange(1, count + 1), matrix)
     one, many = made_up(1, dimension, 2), made_up(32, dimension, 3)
     shape = f"{count} x {dimension}"
     compare(f"{shape}: one query", lambda: index.search(one, K), lambda: index.matrix @ one[0], "(must: under 1.5)")
@@ -86,7 +89,7 @@ def filtering(count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         base = filled(Path(folder) / "knowledge.db", count)
         for key, value, share in (("lang", "zh", "50 %"), ("shelf", 7, "1 %"), ("shelf", -1, "none")):
-            times = [milliseconds(lambda: base.ids_with({key: value}), 1) for _ in range(ROUNDS)]  # noqa: B023
+            times = [milliseconds(lambda: base.reads.ids_with({key: value}), 1) for _ in range(ROUNDS)]  # noqa: B023
             print(f"{f'{count} entries: metadata of {share}':<46} {float(np.median(times)):>10.2f} ms")
         base.close()
 
@@ -99,7 +102,7 @@ def filled(path: Path, count: int) -> Knowledge:
             for n in range(at, min(at + _PART, count))
         ]
         given = {entry.text: np.ones(2, np.float32) for entry in entries}
-        base.add(entries, WriteContext(None, "bench", None, "bench", given, lambda _: (200, b"")))
+        base.writes.add(entries, WriteContext(None, "bench", None, "bench", given, lambda _: (200, b"")))
     return base
 
 

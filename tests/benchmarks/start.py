@@ -77,8 +77,8 @@ def fill(daemon: RunningDaemon, side: Side, texts: list[str]) -> None:
         context = WriteContext(
             None, "bench", None, view.fingerprint, dict(zip(part, vectors, strict=True)), lambda _: (200, b"")
         )
-        base.add([wire.NewEntry(text=text) for text in part], context)
-    total = base.total
+        base.writes.add([wire.NewEntry(text=text) for text in part], context)
+    total = base.reads.total
     base.close()
     print(f"{side.name}: {total} entries of {view.dimension} dimensions")
 

@@ -46,39 +46,39 @@ def context(texts: Iterable[str] = (), **changes: Any) -> WriteContext:
 
 def add(base: Knowledge, *texts: str, metadata: wire.Metadata | None = None, **changes: Any) -> Committed:
     entries = [wire.NewEntry(text=text, metadata=metadata or {}) for text in texts]
-    accepted = [entry.text for _, entry in base.check(entries).accepted]
-    return base.add(entries, context(accepted, **changes))
+    accepted = [entry.text for _, entry in base.writes.check(entries).accepted]
+    return base.writes.add(entries, context(accepted, **changes))
 
 
 def set_texts(base: Knowledge, texts: list[str], **changes: Any) -> Committed:
-    return base.set_texts(texts, context(base.diff(texts).added, **changes))
+    return base.writes.set_texts(texts, context(base.writes.diff(texts).added, **changes))
 
 
 def edit(base: Knowledge, id_: int, text: str | None, metadata: wire.Metadata | None = None) -> Committed:
-    return base.edit(id_, text, metadata, context([text.strip()] if text else []))
+    return base.writes.edit(id_, text, metadata, context([text.strip()] if text else []))
 
 
 def delete(base: Knowledge, *ids: int, forget: bool = False) -> Committed:
-    return base.delete(list(ids), forget, context())
+    return base.writes.delete(list(ids), forget, context())
 
 
 def drop_vectors(base: Knowledge, fingerprint: str) -> None:
     """As if this model had never been used."""
-    with base._database.write() as db:
+    with base.database.write() as db:
         which = "SELECT id FROM fingerprints WHERE fingerprint = ?"
         db.execute(f"DELETE FROM vectors WHERE fingerprint IN ({which})", (fingerprint,))  # noqa: S608
 
 
 def contents(base: Knowledge) -> dict[int, tuple[str, wire.Metadata]]:
-    page = base.page(None, 1_000_000, None)
-    assert page.total == len(page.entries) == base.total
-    assert page.revision == base.revision
+    page = base.reads.page(None, 1_000_000, None)
+    assert page.total == len(page.entries) == base.reads.total
+    assert page.revision == base.reads.revision
     return {entry.id: (entry.text, entry.metadata) for entry in page.entries}
 
 
 def check_vectors(base: Knowledge) -> None:
     """Every entry has the vector of its own text."""
-    ids, matrix = base.all_vectors(FINGERPRINT)
+    ids, matrix = base.vectors.all(FINGERPRINT)
     held = contents(base)
     assert ids.tolist() == sorted(held)
     for id_, row in zip(ids.tolist(), matrix, strict=True):

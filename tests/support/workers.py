@@ -12,7 +12,7 @@ from typing import Any
 from daemon.core.config.tenant_config import EncoderConfig
 from daemon.core.encoder_protocol import progress_page
 from daemon.core.encoder_protocol.progress_page import CallKind, ProgressReader, ProgressWriter
-from daemon.encoder.index import ExactIndex
+from daemon.encoder.index.exact import ExactIndex
 from daemon.encoder.model_thread.batches import Batches
 from daemon.encoder.model_thread.heartbeat import Heartbeat
 from daemon.encoder.model_thread.pacing import Pace

@@ -1,4 +1,4 @@
-"""Operations (`e-…`): work that outlives its request. Kept in the base, so that their end is known after a restart."""
+"""Operations (`e-…`): work that outlives its request. The base keeps them, so that a restart forgets none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from daemon.core import wire
 from daemon.core.errors import InternalError, UnknownOperation, VecwardError
 from daemon.core.http import problems
 from daemon.core.wire import OperationState
-from daemon.encoder.changes.pipeline import Changes
+from daemon.encoder.changes.threads import Threads
 from daemon.encoder.http.messages import Answer, Request, answer
 from daemon.encoder.knowledge import Knowledge
 
@@ -31,7 +31,7 @@ Work = Callable[["Handle"], Awaitable[dict[str, Any]]]
 
 
 class Handle:
-    """What the work sees: where it tells its progress and what it has done so far."""
+    """The work's hold on its operation: it reports its progress here, and what it has done so far."""
 
     def __init__(self, operation: wire.Operation) -> None:
         self.operation = operation
@@ -40,7 +40,7 @@ class Handle:
         self._set(progress=wire.Progress(done=done, total=total, unit=unit))
 
     def result(self, result: dict[str, Any]) -> None:
-        """Told as it grows: a cancelled operation shows what it did."""
+        """Report the result as it grows: a cancelled operation shows what it did."""
         self._set(result=result)
 
     def end(self, state: OperationState, error: dict[str, Any] | None = None) -> None:
@@ -50,7 +50,7 @@ class Handle:
         self.operation = self.operation.model_copy(update=fields)
 
     def after(self, done: int, total: int, result: dict[str, Any], *, ends: bool) -> wire.Operation:
-        """How the operation will stand when a change is committed: for storing it together with that change."""
+        """Make the operation as it stands after a change, to be stored together with that change."""
         fields: dict[str, Any] = {"progress": wire.Progress(done=done, total=total, unit="entries"), "result": result}
         if ends:
             fields |= {"state": OperationState.DONE, "ended_at": datetime.now(UTC)}
@@ -58,20 +58,25 @@ class Handle:
 
 
 class Operations:
-    def __init__(self, tenant: str, knowledge: Knowledge, changes: Changes) -> None:
+    """The operations that run, and those that the base keeps."""
+
+    def __init__(self, tenant: str, knowledge: Knowledge, threads: Threads) -> None:
         self._tenant = tenant
         self._kept = knowledge.operations
-        self._changes = changes
+        self._threads = threads
         self._running: dict[str, tuple[Handle, asyncio.Task[None]]] = {}
         self._when_cancelled = OperationState.CANCELLED
 
     async def begin(self, kind: str, id_: str, work: Work, *, stores_itself: bool = False) -> wire.Operation:
-        """`stores_itself`: the work stores its progress with each of its changes. Raises DiskFull."""
+        """Begin an operation. Raises DiskFull.
+
+        `stores_itself`: the work stores its progress with each of its changes.
+        """
         operation = wire.Operation(
             id=id_, kind=kind, tenant=self._tenant, state=OperationState.RUNNING, started_at=datetime.now(UTC)
         )
         handle = Handle(operation)
-        await self._changes.write(lambda: self._kept.save(operation))
+        await self._threads.write(lambda: self._kept.save(operation))
         run = self._run(handle, work, self._store_nothing() if stores_itself else self._store_progress(handle))
         self._running[id_] = (handle, asyncio.create_task(run, name=f"operation {kind}"))
         return operation
@@ -102,17 +107,17 @@ class Operations:
         pass
 
     async def _stored(self, store: Callable[[wire.Operation], None], handle: Handle) -> bool:
-        """Whether the base has it now. If not (a full disk), its end is known as long as this process lives."""
+        """Store the operation; False: the disk is full, and its end is known as long as this process lives."""
         operation = handle.operation
         try:
-            await self._changes.write(lambda: store(operation))
+            await self._threads.write(lambda: store(operation))
         except VecwardError as error:
             log.warning("operation-not-stored", extra={"operation": operation.id, "reason": error.message})
             return False
         return True
 
     async def close(self) -> None:
-        """The process ends: what runs is interrupted, what it committed stays."""
+        """Interrupt all that runs, at the end of the process; what it committed stays."""
         self._when_cancelled = OperationState.INTERRUPTED
         tasks = [task for _, task in self._running.values()]
         for task in tasks:
@@ -121,10 +126,10 @@ class Operations:
             await asyncio.wait(tasks)
 
     async def find(self, id_: str) -> wire.Operation:
-        """Raises UnknownOperation."""
+        """Find an operation, running or ended. Raises UnknownOperation."""
         if id_ in self._running:
             return self._running[id_][0].operation
-        return await self._changes.read(lambda: self._kept.get(id_))
+        return await self._threads.read(lambda: self._kept.get(id_))
 
     async def known(self, id_: str) -> wire.Operation | None:
         try:
@@ -138,7 +143,7 @@ class Operations:
         return shown(await self.find(request.part))
 
     async def wait(self, request: Request) -> Answer:
-        """The operation when it has ended, or as it is after `timeout` seconds."""
+        """Show the operation when it has ended, or as it is after `timeout` seconds."""
         seconds = request.integer("timeout", 30, 0, MAX_WAIT_S) or 0
         await self._ended(request.part, seconds)
         return shown(await self.find(request.part))
@@ -159,14 +164,14 @@ def shown(operation: wire.Operation, status: int = 200) -> Answer:
 
 
 def new_id(request_id: str | None) -> str:
-    """The same request, sent again, means the same operation."""
+    """Name an operation by its request: the same one, sent again, means the same operation."""
     if request_id is None:
         return f"e-{uuid4().hex}"
     return f"e-{hashlib.sha256(request_id.encode()).hexdigest()[:32]}"
 
 
 async def finished(work: Awaitable[T]) -> T:
-    """The work's result even if the operation is cancelled meanwhile: what can't be taken back is not half done."""
+    """Finish the work even if the operation is cancelled meanwhile: what can't be taken back is not half done."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)

@@ -1,4 +1,4 @@
-"""What an encoder does for its base by itself: history that is too old goes, and so do vectors of a model before."""
+"""Upkeep of the base: history that is too old goes, and so do vectors of a model that was used before."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from functools import partial
 from typing import TypeVar
 
 from daemon.core.errors import VecwardError
-from daemon.encoder.changes.pipeline import Changes
+from daemon.encoder.changes.threads import Threads
 from daemon.encoder.knowledge import Knowledge
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _DAY_S = 86_400.0
-_LOOK_S = 600.0  # for old vectors: the first time when it is ready, so that a parked tenant's go, too
+_LOOK_S = 600.0  # for old vectors, at once at first: the vectors of a tenant that is parked most of the time go, too
 
 
 class Upkeep:
-    def __init__(self, changes: Changes, knowledge: Knowledge, fingerprint: str, old_vectors_hours: int) -> None:
-        self._changes = changes
+    def __init__(self, threads: Threads, knowledge: Knowledge, fingerprint: str, old_vectors_hours: int) -> None:
+        self._threads = threads
         self._knowledge = knowledge
         self._fingerprint = fingerprint
         self._hours = old_vectors_hours
@@ -33,12 +33,12 @@ class Upkeep:
             group.create_task(_again("old-vectors-not-removed", self._remove_old_vectors, _LOOK_S))
 
     async def _purge(self) -> None:
-        await self._changes.write(self._knowledge.purge_history)
+        await self._threads.write(self._knowledge.writes.purge_history)
 
     async def _remove_old_vectors(self) -> None:
         old = self._knowledge.old_vectors
-        await self._changes.write(lambda: old.in_force(self._fingerprint))
-        parts = await self._changes.read(lambda: old.parts(self._hours))
+        await self._threads.write(lambda: old.in_force(self._fingerprint))
+        parts = await self._threads.read(lambda: old.parts(self._hours))
         for part in parts:
             await self._in_turn(partial(old.drop, part))
         while await self._in_turn(old.give_back):
@@ -47,9 +47,9 @@ class Upkeep:
             log.info("old-vectors-removed", extra={"vectors": sum(len(part.rows) for part in parts)})
 
     async def _in_turn(self, step: Callable[[], T]) -> T:
-        """Half of the time is left to changes and to whoever else uses the disk."""
+        """Take a step, then leave as much time to changes and to all others who use the disk."""
         started = time.monotonic()
-        outcome = await self._changes.write(step)
+        outcome = await self._threads.write(step)
         await asyncio.sleep(time.monotonic() - started)
         return outcome
 

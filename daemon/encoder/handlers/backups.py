@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sqlite3
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
 from daemon.core import wire
 from daemon.core.errors import QueueFull
-from daemon.core.version import version
 from daemon.encoder.http.messages import Answer, Request
-from daemon.encoder.knowledge import Knowledge, reading
-from daemon.encoder.knowledge.file import backup_format, schema
+from daemon.encoder.knowledge import Knowledge
+from daemon.encoder.knowledge.file import backup_format
+from daemon.encoder.knowledge.file.backup_manifest import manifest_of
 
 AT_ONCE = 2  # each holds a copy of the base on the disk until its reader has it
 _PART = 1 << 20
 
 
 class Backups:
-    """`copying` is held while the base is copied: a restore waits for that."""
+    """Backups under way; `copying` is held while the base is copied, which a restore waits for."""
 
     def __init__(self, tenant: str, knowledge: Knowledge, fingerprint: str) -> None:
         self._tenant = tenant
@@ -55,10 +51,10 @@ class Backups:
         )
 
     def _copy(self) -> tuple[BinaryIO, wire.BackupManifest]:
-        """The copy has no name any more: it is gone with whoever reads it, however that ends."""
+        """Copy the base into a file without a name: it is gone with its reader, however that ends."""
         path = backup_format.temporary(self._knowledge.path.parent, f"backup-{uuid4().hex}")
         try:
-            self._knowledge.backup_to(path)
+            self._knowledge.database.backup(path)
             return path.open("rb"), manifest_of(path, self._tenant, self._fingerprint)
         finally:
             path.unlink(missing_ok=True)
@@ -72,22 +68,3 @@ class Backups:
         finally:
             self._running -= 1
             file.close()
-
-
-def manifest_of(path: Path, tenant: str, fingerprint: str | None) -> wire.BackupManifest:
-    """What the base at `path` holds, by its own word. Nobody may write it meanwhile."""
-    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"  # no log and no lock file beside it
-    with contextlib.closing(sqlite3.connect(uri, uri=True)) as db:
-        revision, entries = reading.meta(db, "revision"), reading.meta(db, "total")
-    with path.open("rb") as file:
-        database = backup_format.describe(file)
-    return wire.BackupManifest(
-        vecward=version(),
-        schema_version=schema.VERSION,
-        tenant=tenant,
-        revision=revision,
-        entries=entries,
-        fingerprint=fingerprint,
-        created_at=datetime.now(UTC),
-        database=database,
-    )

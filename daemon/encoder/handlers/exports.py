@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 from daemon.core import formats, wire
-from daemon.encoder.changes.pipeline import Changes
+from daemon.encoder.changes.threads import Threads
 from daemon.encoder.http.messages import Answer, Request, refuse
 from daemon.encoder.knowledge import Knowledge, entry_files
 
 _PAGE = 1000
 
 
-class Exporting:
-    def __init__(self, tenant: str, knowledge: Knowledge, changes: Changes) -> None:
+class Exports:
+    def __init__(self, tenant: str, knowledge: Knowledge, threads: Threads) -> None:
         self._tenant = tenant
         self._knowledge = knowledge
-        self._changes = changes
+        self._threads = threads
 
     async def export(self, request: Request) -> Answer:
         name = request.parameter("format") or formats.DEFAULT.name
         format = formats.find(name)
         if format is None:
             raise refuse("format", name, ", ".join(row.name for row in formats.FORMATS))
-        parts = entry_files.write(self._pages(), format.name, self._knowledge.columns)
+        parts = entry_files.write(self._pages(), format.name, self._knowledge.reads.columns)
         file = f'attachment; filename="{self._tenant}{format.suffixes[0]}"'.encode()
         return Answer(
             media_type=f"{format.media_type}; charset=utf-8".encode(),
@@ -32,14 +32,14 @@ class Exporting:
         )
 
     def _pages(self) -> Iterator[list[wire.Entry]]:
-        """Each page as of its moment: an entry that stays is there once, whatever changes meanwhile."""
+        """Read page by page: an entry that stays is there once, whatever changes meanwhile."""
         after: int | None = 0
         while after is not None:
-            page = self._knowledge.page(after, _PAGE, None)
+            page = self._knowledge.reads.page(after, _PAGE, None)
             yield page.entries
             after = page.next
 
     async def _chunks(self, parts: Iterator[bytes]) -> AsyncIterator[bytes]:
-        while (part := await self._changes.read(lambda: next(parts, None))) is not None:
+        while (part := await self._threads.read(lambda: next(parts, None))) is not None:
             if part:
                 yield part

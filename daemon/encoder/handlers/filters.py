@@ -1,42 +1,39 @@
-"""Which entries a search's metadata filter means: looked up in the base once for each state of it."""
+"""The entries that a search's metadata filter keeps, looked up in the base once for each of its revisions."""
 
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
+
+from cachetools import LRUCache
 
 from daemon.core import wire
-from daemon.encoder.changes.pipeline import Changes
-from daemon.encoder.index.exact import Ids
+from daemon.encoder.arrays import Ids
+from daemon.encoder.changes.threads import Threads
 from daemon.encoder.knowledge import Knowledge
 
 _MOST_IDS = 1 << 20  # 8 MiB, of all that is remembered together
 
 
 class Filters:
-    """Used on the event loop. Least recently used goes first."""
+    """Used on the event loop alone. The least recently used filter goes first."""
 
-    def __init__(self, knowledge: Knowledge, changes: Changes) -> None:
-        self._knowledge = knowledge
-        self._changes = changes
+    def __init__(self, knowledge: Knowledge, threads: Threads) -> None:
+        self._reads = knowledge.reads
+        self._threads = threads
         self._revision = -1
-        self._kept: OrderedDict[str, Ids] = OrderedDict()
+        self._kept: LRUCache[str, Ids] = LRUCache(_MOST_IDS, getsizeof=len)
 
     async def matching(self, metadata: wire.Metadata) -> Ids:
-        revision = self._knowledge.revision
+        """Find the entries whose metadata has all these values."""
+        revision = self._reads.revision
         if revision != self._revision:
             self._revision = revision
             self._kept.clear()
         key = json.dumps(metadata, sort_keys=True)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        found = await self._changes.read(lambda: self._knowledge.ids_with(metadata))
-        if revision == self._revision == self._knowledge.revision and len(found) <= _MOST_IDS:
-            self._keep(key, found)
+        kept = self._kept.get(key)
+        if kept is not None:
+            return kept
+        found = await self._threads.read(lambda: self._reads.ids_with(metadata))
+        if revision == self._revision == self._reads.revision and len(found) <= _MOST_IDS:
+            self._kept[key] = found
         return found
-
-    def _keep(self, key: str, found: Ids) -> None:
-        self._kept[key] = found
-        while sum(map(len, self._kept.values())) > _MOST_IDS:
-            self._kept.popitem(last=False)

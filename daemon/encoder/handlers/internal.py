@@ -1,4 +1,4 @@
-"""What the daemon alone asks: health and metering."""
+"""The answers to the daemon alone: health and metering."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 
 from daemon.core.encoder_protocol.counters import STORAGE_KEY
+from daemon.encoder.arrays import Matrix
 from daemon.encoder.http.messages import Answer, Request, answer
 from daemon.encoder.knowledge import Knowledge
 from daemon.encoder.model_thread.batches import Batches
 from daemon.encoder.model_thread.worker import Worker
 from daemon.encoder.models import CANARIES
-from daemon.encoder.models.backend import Matrix
 
 
 class Internal:
     def __init__(
         self, knowledge: Knowledge, batches: Batches, worker: Worker, canary: Matrix, files: Sequence[Path]
     ) -> None:
-        """`files` make up the storage that is metered."""
+        """`files` hold the storage that is metered."""
         self._files = files
         self._knowledge = knowledge
         self._batches = batches
@@ -28,11 +28,11 @@ class Internal:
         self._canary = canary
 
     async def health(self, _request: Request) -> Answer:
-        """The lowest cosine between the canaries' vectors now and at warm-up, and whether index and base agree."""
+        """Show the lowest cosine between the canaries' vectors now and at warm-up, and how many entries there are."""
         now = np.stack([await self._worker.canary(text) for text in CANARIES])
         cosine = float(np.einsum("ij,ij->i", now, self._canary).min())
         in_index = await self._worker.call(self._batches.index.__len__)
-        return answer({"cosine": cosine, "entries_index": in_index, "entries_base": self._knowledge.total})
+        return answer({"cosine": cosine, "entries_index": in_index, "entries_base": self._knowledge.reads.total})
 
     async def usage(self, _request: Request) -> Answer:
         """Answer with everything counted since the process started (core/encoder_protocol/counters.py)."""

@@ -1,7 +1,7 @@
 """POST …/restore: another base takes the place of the one that serves, or nothing changes.
 
-The file is judged while it comes, before the answer. The operation then checks the base, encodes what has no
-vector of this model, builds the index, and exchanges base and index between two searches.
+The file is judged while it comes, before the answer. The operation then checks the base, encodes entries that have no
+vector of this model, builds the index, and swaps base and index between two searches.
 """
 
 from __future__ import annotations
@@ -15,28 +15,30 @@ from typing import Any
 
 from daemon.core import wire
 from daemon.core.config.tenant_config import TenantConfig
-from daemon.core.errors import DiskFull, RevisionChanged, StartRefused, Unavailable
+from daemon.core.errors import DiskFull, StartRefused, Unavailable
 from daemon.core.files import disk
 from daemon.core.units import MIB
 from daemon.encoder.changes.operations import Handle, Operations, finished, new_id, shown
-from daemon.encoder.changes.pipeline import Who
-from daemon.encoder.changes.swap import Exchange, Live
+from daemon.encoder.changes.pipeline import Caller
+from daemon.encoder.changes.swap import Live, Swap
 from daemon.encoder.http.messages import Answer, Request
-from daemon.encoder.index import ExactIndex
-from daemon.encoder.index.restore import from_vectors
+from daemon.encoder.index import Index
+from daemon.encoder.index.restore import build
 from daemon.encoder.knowledge import Knowledge
+from daemon.encoder.knowledge.changes.condition import require_revision
 from daemon.encoder.knowledge.file import backup_format, schema
+from daemon.encoder.knowledge.salvage import damage
 
 log = logging.getLogger(__name__)
 
 
 class Restores:
-    """One at a time; a change that comes in before the exchange goes to the old base, and with it."""
+    """Restores, one at a time; a change that comes in before the swap goes to the old base, and is lost with it."""
 
     def __init__(
         self, tenant: str, config: TenantConfig, live: Live, operations: Operations, copying: asyncio.Lock
     ) -> None:
-        """`copying` is held while the base is backed up: that would be in the exchange's way."""
+        """`copying` is held while the base is backed up: no swap may come in between."""
         self._tenant = tenant
         self._config = config
         self._live = live
@@ -48,26 +50,19 @@ class Restores:
         id_ = new_id(request.request_id)
         if known := await self._operations.known(id_):
             return shown(known, 202)
-        who = Who.of(request)
-        self._check_match(who)
+        caller = Caller.of(request)
+        require_revision("restore", caller.if_match, self._live.knowledge.reads.revision)
         if self._busy:
             raise Unavailable("cannot restore: another restore runs; wait for its end")
         self._busy = True
         path = backup_format.temporary(self._live.knowledge.path.parent, f"restore-{id_}")
         try:
             manifest = await self._receive(request, path)
-            return shown(await self._operations.begin("restore", id_, lambda h: self._run(h, who, path, manifest)), 202)
+            begun = await self._operations.begin("restore", id_, lambda h: self._run(h, caller, path, manifest))
+            return shown(begun, 202)
         except BaseException:
             self._leave(path)
             raise
-
-    def _check_match(self, who: Who) -> None:
-        if who.if_match not in (None, self._live.knowledge.revision):
-            raise RevisionChanged(
-                f"cannot restore: the revision is {self._live.knowledge.revision}, not {who.if_match} any more; "
-                "look at the base again, then repeat the restore",
-                revision=self._live.knowledge.revision,
-            )
 
     def _leave(self, path: Path) -> None:
         self._busy = False
@@ -77,7 +72,10 @@ class Restores:
     # --- the file ---
 
     async def _receive(self, request: Request, path: Path) -> wire.BackupManifest:
-        """Raises BadBackup, DiskFull; a file that must not be restored here is refused before it has come whole."""
+        """Take the file in; one that must not be restored here is refused before it has come whole.
+
+        Raises BadBackup, DiskFull.
+        """
         source, judged = request.parameter("from"), False
         try:
             with path.open("xb") as file:
@@ -121,7 +119,7 @@ class Restores:
 
     # --- the operation ---
 
-    async def _run(self, handle: Handle, who: Who, path: Path, manifest: wire.BackupManifest) -> dict[str, Any]:
+    async def _run(self, handle: Handle, caller: Caller, path: Path, manifest: wire.BackupManifest) -> dict[str, Any]:
         fresh: Knowledge | None = None
         try:
             handle.progress(0, None, "checking")
@@ -129,20 +127,20 @@ class Restores:
             encoded = await self._encode(fresh, handle)
             index = await asyncio.to_thread(self._index, fresh)
             async with self._copying:
-                exchange = Exchange(self._live, fresh, index, who, handle, _result_of(manifest, encoded))
-                restored = await finished(self._live.changes.write(exchange.run))
+                swap = Swap(self._live, fresh, index, caller, handle, _result_of(manifest, encoded))
+                restored = await finished(self._live.threads.write(swap.run))
         finally:
             if fresh is not None:
                 fresh.close()
             self._leave(path)
-        self._live.changes.tell()
-        result = exchange.result(restored)
+        self._live.changes.report()
+        result = swap.result(restored)
         log.info("base-restored", extra=result)
         handle.progress(restored.entries, restored.entries)
         return result
 
     def _open(self, path: Path) -> Knowledge:
-        """Opened, migrated and checked as a whole. Raises BadBackup."""
+        """Open, migrate and check the base as a whole. Raises BadBackup."""
         try:
             fresh = Knowledge.open(
                 path,
@@ -151,8 +149,8 @@ class Restores:
                 disk_mb=self._config.limits.disk_mb,
             )
             try:
-                dropped = fresh.drop_damaged_vectors()
-                problems = fresh.integrity_check()
+                dropped = damage.drop_vectors(fresh.database)
+                problems = damage.find(fresh.database)
             except BaseException:
                 fresh.close()
                 raise
@@ -166,18 +164,19 @@ class Restores:
         return fresh
 
     async def _encode(self, fresh: Knowledge, handle: Handle) -> int:
-        """Gives each entry a vector of the model in use; how many were encoded."""
+        """Give each entry a vector of the model in use, and count those that were encoded."""
         fingerprint, after, done = self._live.keeper.fingerprint, 0, 0
-        while page := await asyncio.to_thread(fresh.without_vector, fingerprint, after, 512):
+        while page := await asyncio.to_thread(fresh.vectors.without, fingerprint, after, 512):
             texts = [text for _, text in page]
             vectors = (await self._live.worker.documents(texts)).vectors
-            await asyncio.to_thread(fresh.give_vectors, texts, vectors, fingerprint)
+            await asyncio.to_thread(fresh.vectors.give, texts, vectors, fingerprint)
             after, done = page[-1][0], done + len(page)
             handle.progress(done, None, "encoding entries")
         return done
 
-    def _index(self, fresh: Knowledge) -> ExactIndex:
-        return from_vectors(fresh, self._live.keeper.fingerprint, self._live.batches.index.dimension)
+    def _index(self, fresh: Knowledge) -> Index:
+        live = self._live
+        return build(live.index_kind, fresh, live.keeper.fingerprint, live.batches.index.dimension)
 
 
 def _result_of(manifest: wire.BackupManifest, encoded: int) -> dict[str, Any]:

@@ -1,65 +1,75 @@
-"""Every path that an encoder answers."""
+"""The handler of each route that an encoder answers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from daemon.core.config.tenant_config import TenantConfig
+from daemon.core.http.encoder_routes import ENCODER_ROUTES
 from daemon.encoder.changes.operations import Operations
-from daemon.encoder.changes.pipeline import Changes
 from daemon.encoder.changes.swap import Live
 from daemon.encoder.handlers.backups import Backups
 from daemon.encoder.handlers.entries import Entries
-from daemon.encoder.handlers.exports import Exporting
-from daemon.encoder.handlers.imports import Importing
+from daemon.encoder.handlers.exports import Exports
+from daemon.encoder.handlers.imports import Imports
 from daemon.encoder.handlers.internal import Internal
 from daemon.encoder.handlers.restores import Restores
 from daemon.encoder.handlers.search import Searching
 from daemon.encoder.handlers.vectors import Embedding
-from daemon.encoder.http.app import Methods
-from daemon.encoder.index.keeper import Keeper
-from daemon.encoder.model_thread.batches import Batches
-from daemon.encoder.model_thread.worker import Worker
+from daemon.encoder.http.app import Handler, Methods
 from daemon.encoder.process.startup import Parts
 
 
-def table(
-    tenant: str,
-    config: TenantConfig,
-    parts: Parts,
-    batches: Batches,
-    worker: Worker,
-    changes: Changes,
-    keeper: Keeper,
-    operations: Operations,
-) -> dict[str, Methods]:
-    base = f"/v1/tenants/{tenant}"
-    knowledge = parts.knowledge
-    searching = Searching(config, knowledge, worker, changes)
-    entries = Entries(knowledge, changes, parts.backend.max_tokens)
-    model = config.encoder.model or config.encoder.backend
-    embedding = Embedding(knowledge, changes, worker, parts.backend, model)
-    importing = Importing(knowledge, changes, operations)
-    exporting = Exporting(tenant, knowledge, changes)
-    backups = Backups(tenant, knowledge, parts.backend.fingerprint)
-    live = Live(knowledge, changes, worker, batches, keeper)
-    restores = Restores(tenant, config, live, operations, backups.copying)
-    internal = Internal(knowledge, batches, worker, parts.canary, parts.storage)
+def table(tenant: str, config: TenantConfig, parts: Parts, live: Live, operations: Operations) -> Mapping[str, Methods]:
+    """List the handlers of one tenant by path and method, and those for the daemon alone."""
+    internal = Internal(parts.knowledge, live.batches, live.worker, parts.canary, parts.storage)
     return {
-        f"{base}/search": {"POST": searching.search},
-        f"{base}/entries": {"GET": entries.page, "POST": entries.add, "PUT": entries.set},
-        f"{base}/entries/*": {"GET": entries.get, "PATCH": entries.edit, "DELETE": entries.delete},
-        f"{base}/entries/delete": {"POST": entries.delete_many},
-        f"{base}/entries/*/vector": {"GET": embedding.of_entry},
-        f"{base}/vector": {"POST": embedding.of_text},
-        f"{base}/openai/embeddings": {"POST": embedding.openai_embeddings},
-        f"{base}/openai/models": {"GET": embedding.openai_models},
-        f"{base}/history": {"GET": entries.history},
-        f"{base}/undo": {"POST": entries.undo},
-        f"{base}/import": {"POST": importing.start},
-        f"{base}/export": {"GET": exporting.export},
-        f"{base}/backup": {"GET": backups.backup},
-        f"{base}/restore": {"POST": restores.restore},
-        f"{base}/operations/*": {"GET": operations.get, "DELETE": operations.cancel},
-        f"{base}/operations/*/wait": {"GET": operations.wait},
+        **by_path(tenant, handlers(tenant, config, parts, live, operations)),
         "/internal/health": {"GET": internal.health},
         "/internal/usage": {"GET": internal.usage},
     }
+
+
+def handlers(
+    tenant: str, config: TenantConfig, parts: Parts, live: Live, operations: Operations
+) -> Mapping[str, Handler]:
+    """Name the handler of each row of `ENCODER_ROUTES`."""
+    knowledge, threads, changes, worker = live.knowledge, live.threads, live.changes, live.worker
+    max_tokens = parts.backend.max_tokens
+    entries = Entries(knowledge, threads, changes, max_tokens)
+    model = config.encoder.model or config.encoder.backend
+    embedding = Embedding(knowledge, threads, worker, parts.backend, model)
+    backups = Backups(tenant, knowledge, parts.backend.fingerprint)
+    return {
+        "search": Searching(config, knowledge, worker, threads).search,
+        "entries": entries.page,
+        "add_entries": entries.add,
+        "set_entries": entries.set,
+        "delete_entries": entries.delete_many,
+        "entry": entries.get,
+        "edit_entry": entries.edit,
+        "delete_entry": entries.delete,
+        "history": entries.history,
+        "undo": entries.undo,
+        "entry_vector": embedding.of_entry,
+        "vector": embedding.of_text,
+        "openai_embeddings": embedding.openai_embeddings,
+        "openai_models": embedding.openai_models,
+        "import_entries": Imports(knowledge, threads, changes, operations, max_tokens).start,
+        "export_entries": Exports(tenant, knowledge, threads).export,
+        "backup": backups.backup,
+        "restore": Restores(tenant, config, live, operations, backups.copying).restore,
+        "encoder_operation": operations.get,
+        "wait_encoder_operation": operations.wait,
+        "cancel_encoder_operation": operations.cancel,
+    }
+
+
+def by_path(tenant: str, named: Mapping[str, Handler]) -> Mapping[str, Methods]:
+    """Sort handlers by path and method, with `*` for a segment that stands for any value."""
+    found: dict[str, dict[str, Handler]] = {}
+    for name, route in ENCODER_ROUTES.items():
+        path = route.path.replace("{tenant}", tenant)
+        pattern = "/".join("*" if "{" in segment else segment for segment in path.split("/"))
+        found.setdefault(pattern, {})[route.method] = named[name]
+    return found

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from daemon.core import wire
 from daemon.core.config.tenant_config import TenantConfig
-from daemon.encoder.changes.pipeline import Changes
+from daemon.encoder.changes.threads import Threads
 from daemon.encoder.handlers.filters import Filters
 from daemon.encoder.http.messages import Answer, Request
 from daemon.encoder.knowledge import Knowledge
@@ -20,13 +20,13 @@ log = logging.getLogger(__name__)
 
 
 class Searching:
-    def __init__(self, config: TenantConfig, knowledge: Knowledge, worker: Worker, changes: Changes) -> None:
+    def __init__(self, config: TenantConfig, knowledge: Knowledge, worker: Worker, threads: Threads) -> None:
         self._k = config.search.k
         self._log_queries = config.log.queries
         self._max_tokens = config.encoder.max_query_tokens
         self._knowledge = knowledge
         self._worker = worker
-        self._filters = Filters(knowledge, changes)
+        self._filters = Filters(knowledge, threads)
 
     async def search(self, request: Request) -> Answer:
         asked = await request.json(wire.Search)
@@ -38,14 +38,14 @@ class Searching:
         return Answer(to_json(self._result(found, asked.min_score)))
 
     def _result(self, found: Found, min_score: float | None) -> dict[str, Any]:
-        """A wire.SearchResult as a dict: building the models would double the answer's cost."""
+        """Write a wire.SearchResult as a dict: building the models would double the answer's cost."""
         result: dict[str, Any] = {
             "results": [
                 {"id": id_, "text": entry[0], "metadata": entry[1], "score": score}
                 for id_, score in zip(found.ids, found.scores, strict=True)
                 if (entry := found.entries.get(id_)) is not None and (min_score is None or score >= min_score)
             ],
-            "revision": self._knowledge.revision,
+            "revision": self._knowledge.reads.revision,
             "timing": {
                 "queue_ms": round(found.queue_ms, 3),
                 "encode_ms": round(found.encode_ms, 3),

@@ -11,19 +11,20 @@ from pydantic_core import to_json
 
 from daemon.core import wire
 from daemon.core.errors import Invalid
-from daemon.encoder.changes.pipeline import Changes
-from daemon.encoder.handlers.entries import entry_id, warnings
+from daemon.encoder.arrays import Vector
+from daemon.encoder.changes.threads import Threads
+from daemon.encoder.encoding.cut import cut_warnings
+from daemon.encoder.handlers.entries import entry_id
 from daemon.encoder.http.messages import Answer, Request, answer, refuse
 from daemon.encoder.knowledge import Knowledge, MissingVectors
 from daemon.encoder.model_thread.worker import Worker
 from daemon.encoder.models import Backend
-from daemon.encoder.models.backend import Matrix
 
 MAX_INPUTS = 2048  # as OpenAI's
 
 
 class Embeddings(BaseModel):
-    """OpenAI's request; what it may hold beyond this is ignored, as there."""
+    """OpenAI's request; other fields are ignored, as they are there."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     input: str | Annotated[list[str], Field(min_length=1, max_length=MAX_INPUTS)]
@@ -33,9 +34,9 @@ class Embeddings(BaseModel):
 
 
 class Embedding:
-    def __init__(self, knowledge: Knowledge, changes: Changes, worker: Worker, backend: Backend, model: str) -> None:
+    def __init__(self, knowledge: Knowledge, threads: Threads, worker: Worker, backend: Backend, model: str) -> None:
         self._knowledge = knowledge
-        self._changes = changes
+        self._threads = threads
         self._worker = worker
         self._backend = backend
         self._model = model
@@ -45,7 +46,7 @@ class Embedding:
         dims = request.integer("dims", None, 1, wire.MAX_DIMS)
         fingerprint = self._backend.fingerprint
         try:
-            vector = await self._changes.read(lambda: self._knowledge.vector_of(id_, fingerprint))
+            vector = await self._threads.read(lambda: self._knowledge.vectors.of_entry(id_, fingerprint))
         except MissingVectors as missing:  # the entry was changed a moment ago
             vector = (await self._worker.documents(missing.texts)).vectors[0]
         return self._answer(vector, dims)
@@ -58,13 +59,13 @@ class Embedding:
         job = await self._worker.documents([text])
         return self._answer(job.vectors[0], asked.dims, cut=len(job.truncated))
 
-    def _answer(self, vector: Matrix, dims: int | None, cut: int = 0) -> Answer:
+    def _answer(self, vector: Vector, dims: int | None, cut: int = 0) -> Answer:
         shown = wire.Vector(
             dimension=len(vector),
             norm=float(np.linalg.norm(vector)),
             fingerprint=self._backend.fingerprint,
             values=vector[:dims].tolist(),
-            warnings=warnings(cut, self._backend.max_tokens),
+            warnings=cut_warnings(cut, self._backend.max_tokens),
         )
         return answer(shown)
 
@@ -89,12 +90,12 @@ class Embedding:
         return answer({"object": "list", "data": [model]})
 
 
-def _base64(row: Matrix) -> str:
+def _base64(row: Vector) -> str:
     return base64.b64encode(row.astype("<f4").tobytes()).decode("ascii")
 
 
 def _sound(text: str) -> str:
-    """OpenAI refuses empty inputs as well."""
+    """Refuse a text that is empty, as OpenAI does, or too long. Raises Invalid."""
     if not text.strip():
         raise Invalid(
             "cannot embed an empty text; leave it out", field="input", value="", allowed="1 character or more"

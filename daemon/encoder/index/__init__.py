@@ -1,5 +1,6 @@
-"""The vector index over one knowledge base: exact, in memory, always rebuildable from the base."""
+"""The vector index over one knowledge base, always rebuildable from the base."""
 
-from daemon.encoder.index.exact import ExactIndex
+from daemon.encoder.index.protocol import BadSnapshot, Index, IndexKind, Moment
+from daemon.encoder.index.registry import kind_of
 
-__all__ = ["ExactIndex"]
+__all__ = ["BadSnapshot", "Index", "IndexKind", "Moment", "kind_of"]

@@ -1,4 +1,4 @@
-"""Exact inner-product search over one contiguous matrix, with O(1) edits.
+"""Exact inner-product search over one contiguous matrix in memory, with O(1) edits.
 
 FAISS searches the matrix where it lies (`faiss.knn`), so there is no copy of it in an index object, and an
 edit overwrites a row. Measured with one thread, 10,000 × 512, k = 5 (ms): one query knn 0.5, IndexFlatIP 0.5,
@@ -9,15 +9,17 @@ from four queries on. 100,000 × 384 (`python -m tests.benchmarks.index`): one q
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import faiss
 import numpy as np
-import numpy.typing as npt
 
 from daemon.core.errors import InternalError
-from daemon.encoder.index.rows import GrowingMatrix, Matrix
-
-Ids = npt.NDArray[np.int64]
+from daemon.encoder.arrays import Ids, Matrix, Vector
+from daemon.encoder.index import snapshot_file
+from daemon.encoder.index.growing import GrowingMatrix
+from daemon.encoder.index.protocol import Moment
+from daemon.encoder.knowledge.vectors.vectors import Vectors
 
 _FIRST_ROWS = 1024
 _BLAS_FROM = 4
@@ -27,17 +29,18 @@ _SCATTERED = 8  # rows copied together up to an eighth of all; above, all are sc
 
 
 class ExactIndex:
-    """Row i of the matrix belongs to ids[i]; rows 0 … len-1 are in use, in no order. One thread at a time."""
+    """An index (see `protocol`) whose matrix has the vector of ids[i] in row i, for i below len, in no order."""
 
     def __init__(self, dimension: int, rows: int = _FIRST_ROWS) -> None:
         self.dimension = dimension
+        self.moment = Moment("", 0, "")
         self._vectors = GrowingMatrix(dimension, rows)
         self._ids: Ids = np.empty(len(self._vectors.array), np.int64)
         self._rows: dict[int, int] = {}
 
     @classmethod
     def of(cls, ids: Ids, vectors: GrowingMatrix) -> ExactIndex:
-        """An index over these themselves: row i of `vectors` belongs to ids[i], ids are unique."""
+        """Make an index over these arrays themselves: row i of `vectors` belongs to ids[i], ids are unique."""
         index = cls(vectors.dimension, 1)
         index._rows = {id_: row for row, id_ in enumerate(ids.tolist())}
         if len(index._rows) != len(ids) or len(ids) > len(vectors.array):
@@ -61,8 +64,12 @@ class ExactIndex:
         """A view, valid until the next edit."""
         return self._vectors.array[: len(self)]
 
-    def upsert(self, items: Iterable[tuple[int, Matrix]]) -> None:
-        """Sets the vectors of these ids; a new id gets the next free row."""
+    def enter_thread(self) -> None:
+        """Keep FAISS on one thread: a second one would fight the model's. FAISS keeps this by thread."""
+        faiss.omp_set_num_threads(1)
+
+    def upsert(self, items: Iterable[tuple[int, Vector]]) -> None:
+        """Set the vectors of these ids; a new id gets the next free row."""
         for id_, vector in items:
             row = self._rows.get(id_)
             if row is None:
@@ -73,7 +80,7 @@ class ExactIndex:
             self._vectors.array[row] = vector
 
     def remove(self, ids: Iterable[int]) -> None:
-        """The last row takes the removed one's place; unknown ids are ignored."""
+        """Remove these ids; the last row takes a removed one's place."""
         vectors = self._vectors.array
         for id_ in ids:
             row = self._rows.pop(id_, None)
@@ -93,11 +100,11 @@ class ExactIndex:
             ids[: rows - 1] = self._ids[: rows - 1]
             self._ids = ids
 
-    def search(self, queries: Matrix, k: int, among: Ids | None = None) -> tuple[Matrix, Ids]:
-        """Scores and ids of the k best for each query, best first: shapes (n, min(k, candidates)).
+    def snapshot(self, path: Path) -> snapshot_file.Writer:
+        return snapshot_file.Writer(path, self.moment, self.ids, self.matrix)
 
-        `queries` has shape (n, dimension); `among` keeps to these ids (unknown ones are ignored).
-        """
+    def search(self, queries: Matrix, k: int, among: Ids | None = None) -> tuple[Matrix, Ids]:
+        """Find the k best for each query, among all or among some ids."""
         if among is None:
             return _nearest(queries, k, self.matrix, self.ids)
         rows = self._rows_of(among)
@@ -109,6 +116,21 @@ class ExactIndex:
         if len(among) * _FEW < len(self):
             return np.fromiter((row for id_ in among.tolist() if (row := self._rows.get(id_)) is not None), np.int64)
         return np.flatnonzero(np.isin(self.ids, among))
+
+
+def load(path: Path, fingerprint: str, dimension: int) -> ExactIndex:
+    """Read an index from its snapshot. Raises BadSnapshot, OSError."""
+    found = snapshot_file.read(path, fingerprint, dimension)
+    index = ExactIndex.of(found.ids, found.vectors)
+    index.moment = found.moment
+    return index
+
+
+def build(vectors: Vectors, fingerprint: str, dimension: int) -> ExactIndex:
+    """Make an index of every vector of a base, read into the index's own matrix."""
+    matrix = GrowingMatrix(dimension)
+    ids, _ = vectors.all(fingerprint, matrix.room)
+    return ExactIndex.of(ids, matrix)
 
 
 def _nearest(queries: Matrix, k: int, matrix: Matrix, ids: Ids) -> tuple[Matrix, Ids]:
@@ -123,7 +145,7 @@ def _nearest(queries: Matrix, k: int, matrix: Matrix, ids: Ids) -> tuple[Matrix,
 
 
 def _best(scores: Matrix, k: int, ids: Ids) -> tuple[Matrix, Ids]:
-    """Of scores of shape (n, candidates)."""
+    """Find the k best of scores of shape (n, candidates)."""
     k = min(k, len(ids))
     if k == 0:
         return _nothing(len(scores))

@@ -1,4 +1,4 @@
-"""Keeps the index equal to the base, and its snapshot not far behind. Runs on the worker's thread."""
+"""The keeper of the index: it stays equal to the base, and its snapshot not far behind."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from daemon.encoder.index.exact import ExactIndex
-from daemon.encoder.index.restore import Restored
-from daemon.encoder.index.snapshot import SnapshotWriter
+from daemon.encoder.index.protocol import Index, Moment, SnapshotWriter
 from daemon.encoder.knowledge import Committed
 
 log = logging.getLogger(__name__)
@@ -20,50 +18,47 @@ RETRY_S = 60.0  # after a failure (a full disk): the snapshot only makes the nex
 
 
 class Keeper:
-    """`idle` is the worker's idle step: a snapshot is written in small steps and given up when a change comes."""
+    """Runs on the worker's thread. A snapshot is written in small steps while nothing else is to be done."""
 
-    def __init__(
-        self,
-        restored: Restored,
-        fingerprint: str,
-        path: Path,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.index = restored.index
-        self.fingerprint = fingerprint
-        self._revision = restored.revision
-        self._stamp = restored.stamp
+    def __init__(self, index: Index, path: Path, *, fresh: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        """`fresh`: the snapshot at `path` equals the index."""
+        self.index = index
         self._path = path
         self._clock = clock
-        self._changed = 0 if restored.fresh else 1
+        self._changed = 0 if fresh else 1
         self._due = clock() + QUIET_S
         self._writer: SnapshotWriter | None = None
 
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the model that made the index's vectors."""
+        return self.index.moment.fingerprint
+
     def apply(self, committed: Committed) -> None:
-        """Brings the index to a commit's revision; a replayed one changed nothing now."""
-        if committed.replayed is not None:
+        """Bring the index to a commit's revision; a replayed one changed nothing now."""
+        if committed.replayed:
             return
         self._give_up()
         self.index.remove(committed.removed)
         self.index.upsert(committed.upserts)
         if committed.change is not None:
-            self._revision, self._stamp = committed.revision, committed.change.at.isoformat()
+            self.index.moment = Moment(self.fingerprint, committed.revision, committed.change.at.isoformat())
             self._changed += max(1, len(committed.removed) + len(committed.upserts))
         if _forgets(committed):  # the file holds vectors of texts that must be gone for good
             self._remove()
             self._changed += 1
         self._due = self._clock() + (QUIET_S if self._changed < CHANGES else 0.0)
 
-    def replace(self, index: ExactIndex, revision: int, stamp: str) -> None:
-        """Another base has taken this one's place, and `index` is its."""
+    def replace(self, index: Index) -> None:
+        """Keep the index of another base, which has taken this one's place, from now on."""
         self._give_up()
         self._remove()
-        self.index, self._revision, self._stamp = index, revision, stamp
+        self.index = index
         self._changed += max(1, len(index))
         self._due = self._clock()
 
     def idle(self) -> float | None:
-        """One step of the snapshot that is due; seconds until the next look, None: nothing to write."""
+        """Write one step of a snapshot that is due; returns the seconds until the next step, None: none is due."""
         if not self._changed:
             return None
         wait = self._due - self._clock()
@@ -78,7 +73,7 @@ class Keeper:
             return RETRY_S
 
     def finish(self) -> None:
-        """Writes what is due, at the end of the process."""
+        """Write the snapshot that is due, at the end of the process."""
         self._due = self._clock()
         while self.idle() == 0.0:
             pass
@@ -91,7 +86,7 @@ class Keeper:
 
     def _step(self) -> bool:
         if self._writer is None:
-            self._writer = SnapshotWriter(self._path, self.index, self.fingerprint, self._revision, self._stamp)
+            self._writer = self.index.snapshot(self._path)
         if not self._writer.step():
             return False
         self._writer, self._changed = None, 0

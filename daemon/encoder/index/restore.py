@@ -3,71 +3,62 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-from daemon.encoder.index import snapshot
-from daemon.encoder.index.exact import ExactIndex
-from daemon.encoder.index.rows import GrowingMatrix
-from daemon.encoder.index.snapshot import BadSnapshot
+from daemon.encoder.index.protocol import BadSnapshot, Index, IndexKind, Moment
 from daemon.encoder.knowledge import Knowledge
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Restored:
-    """An index as of `revision`; `stamp` is when the change that made it was made; `fresh`: the file equals it."""
+def restore(kind: IndexKind, knowledge: Knowledge, path: Path, fingerprint: str, dimension: int) -> tuple[Index, bool]:
+    """Make an index that equals the base; True: the snapshot at `path` equals it, too.
 
-    index: ExactIndex
-    revision: int
-    stamp: str
-    fresh: bool
-
-
-def restore(knowledge: Knowledge, path: Path, fingerprint: str, dimension: int) -> Restored:
-    """An index that equals the base as it is now; every entry must have a vector of this fingerprint."""
+    Every entry must have a vector of this fingerprint.
+    """
     try:
-        restored = _from_snapshot(knowledge, path, fingerprint, dimension)
+        return _from_snapshot(kind, knowledge, path, fingerprint, dimension)
     except FileNotFoundError:
         log.info("index-rebuilt", extra={"reason": "there is no snapshot yet"})
     except (BadSnapshot, OSError) as error:
         log.warning("index-rebuilt", extra={"reason": f"the snapshot can't be used: {error}"})
-    else:
-        return restored
-    return _from_vectors(knowledge, fingerprint, dimension)
+    return build(kind, knowledge, fingerprint, dimension), not knowledge.reads.revision
 
 
-def _from_snapshot(knowledge: Knowledge, path: Path, fingerprint: str, dimension: int) -> Restored:
-    found = snapshot.read(path, fingerprint, dimension)
-    if found.stamp != stamp_of(knowledge, found.revision):
-        raise BadSnapshot(f"revision {found.revision} of this base is another change")
-    changes = knowledge.changes_since(found.revision, fingerprint)
+def _from_snapshot(
+    kind: IndexKind, knowledge: Knowledge, path: Path, fingerprint: str, dimension: int
+) -> tuple[Index, bool]:
+    index = kind.load(path, fingerprint, dimension)
+    before = index.moment
+    if before.stamp != stamp_of(knowledge, before.revision):
+        raise BadSnapshot(f"revision {before.revision} of this base is another change")
+    changes = knowledge.vectors.changes_since(before.revision, fingerprint)
     if changes is None:
-        raise BadSnapshot(f"the history does not tell what changed since its revision {found.revision}")
-    index = ExactIndex.of(found.ids, found.vectors)
+        raise BadSnapshot(f"the history does not tell what changed since its revision {before.revision}")
     index.remove(id_ for id_, vector in changes if vector is None)
     index.upsert((id_, vector) for id_, vector in changes if vector is not None)
-    if len(index) != knowledge.total:
-        raise BadSnapshot(f"it leads to {len(index)} entries, the base has {knowledge.total}")
-    return Restored(index, knowledge.revision, stamp_of(knowledge, knowledge.revision), fresh=not changes)
+    if len(index) != knowledge.reads.total:
+        raise BadSnapshot(f"it leads to {len(index)} entries, the base has {knowledge.reads.total}")
+    index.moment = moment_of(knowledge, fingerprint)
+    return index, not changes
 
 
-def _from_vectors(knowledge: Knowledge, fingerprint: str, dimension: int) -> Restored:
-    revision = knowledge.revision
-    return Restored(
-        from_vectors(knowledge, fingerprint, dimension), revision, stamp_of(knowledge, revision), fresh=not revision
-    )
+def build(kind: IndexKind, knowledge: Knowledge, fingerprint: str, dimension: int) -> Index:
+    """Make an index of every vector of the base."""
+    moment = moment_of(knowledge, fingerprint)
+    index = kind.build(knowledge.vectors, fingerprint, dimension)
+    index.moment = moment
+    return index
 
 
-def from_vectors(knowledge: Knowledge, fingerprint: str, dimension: int) -> ExactIndex:
-    """Reads every vector of the base."""
-    vectors = GrowingMatrix(dimension)
-    ids, _ = knowledge.all_vectors(fingerprint, vectors.room)
-    return ExactIndex.of(ids, vectors)
+def moment_of(knowledge: Knowledge, fingerprint: str) -> Moment:
+    """Name the state of the base as it is now."""
+    moment = Moment(fingerprint, knowledge.reads.revision, "")
+    return replace(moment, stamp=stamp_of(knowledge, moment.revision))
 
 
 def stamp_of(knowledge: Knowledge, revision: int) -> str:
-    """When the change that made this revision was made; empty if the history does not hold it any more."""
-    changes = knowledge.history(revision + 1, 1).changes
+    """Tell when the change that made this revision was made; empty if the history does not hold it any more."""
+    changes = knowledge.reads.history(revision + 1, 1).changes
     return changes[0].at.isoformat() if changes and changes[0].revision == revision else ""

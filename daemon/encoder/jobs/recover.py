@@ -22,12 +22,11 @@ from daemon.core.errors import Conflict, DiskFull, InternalError, StartRefused
 from daemon.core.files import disk, replace
 from daemon.core.paths import TenantPaths
 from daemon.core.units import MIB
-from daemon.encoder.handlers.backups import manifest_of
 from daemon.encoder.jobs.job import begin, end_with_lifeline, tell, telling_problems
-from daemon.encoder.knowledge import Salvage, recover
 from daemon.encoder.knowledge.file import backup_format, schema, sharing
-from daemon.encoder.knowledge.reading import damaged_texts
-from daemon.encoder.knowledge.vectors import damaged_vectors
+from daemon.encoder.knowledge.file.backup_manifest import manifest_of
+from daemon.encoder.knowledge.salvage.damage import damaged_texts, damaged_vectors
+from daemon.encoder.knowledge.salvage.recover import Salvage, recover
 from daemon.encoder.process import data_lock
 
 _LOCK_S = 2.0

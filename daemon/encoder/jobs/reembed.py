@@ -13,7 +13,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from daemon.core.config.tenant_config import TenantConfig
-from daemon.core.encoder_protocol import control
 from daemon.core.encoder_protocol.job import Step
 from daemon.core.encoder_protocol.reembed import Done, Loaded
 from daemon.core.paths import TenantPaths
@@ -74,24 +73,24 @@ def _loaded(backend: Backend, knowledge: Knowledge | None) -> Loaded:
 
 def _about_base(backend: Backend, knowledge: Knowledge) -> dict[str, Any]:
     from daemon.encoder.encoding import derive
-    from daemon.encoder.knowledge.vectors import disk_bytes
+    from daemon.encoder.knowledge.vectors.disk import disk_bytes
 
     rate = _rate(backend, knowledge)
-    new = knowledge.count_without_vector(backend.fingerprint)
+    new = knowledge.vectors.count_without(backend.fingerprint)
     derivable = derive.count(knowledge, backend.fingerprint)
     return {
-        "entries": knowledge.total, "missing": new - derivable, "derivable": derivable, "texts_per_s": rate,
+        "entries": knowledge.reads.total, "missing": new - derivable, "derivable": derivable, "texts_per_s": rate,
         "memory_mb": resident_mb() or 0, "gpu_memory_mb": _gpu_memory_mb(),
-        "disk_mb": mib(disk_bytes(new, backend.dimension), 2), "room_mb": mib(knowledge.room(), 2),
-        "old_mb": mib(knowledge.bytes_of_others(backend.fingerprint), 2),
+        "disk_mb": mib(disk_bytes(new, backend.dimension), 2), "room_mb": mib(knowledge.database.room(), 2),
+        "old_mb": mib(knowledge.vectors.bytes_of_others(backend.fingerprint), 2),
     }  # fmt: skip
 
 
 def _rate(backend: Backend, knowledge: Knowledge) -> float | None:
     """Texts a second, of the tenant's own that have no vector yet; None where all have one."""
-    from daemon.encoder.process.startup import calls
+    from daemon.encoder.encoding.missing import calls
 
-    texts = sorted((text for _, text in knowledge.without_vector(backend.fingerprint, 0, _SAMPLE)), key=len)
+    texts = sorted((text for _, text in knowledge.vectors.without(backend.fingerprint, 0, _SAMPLE)), key=len)
     if not texts:
         return None
     started = time.perf_counter()
@@ -102,10 +101,10 @@ def _rate(backend: Backend, knowledge: Knowledge) -> float | None:
 
 def _embed(backend: Backend, knowledge: Knowledge) -> Done:
     from daemon.encoder.encoding import derive
-    from daemon.encoder.process.startup import encode_missing
+    from daemon.encoder.encoding.missing import encode_missing
 
-    def tell_step(warming: control.Warming) -> None:
-        tell(Step(done=warming.done, total=warming.total or 0))
+    def tell_step(done: int, total: int) -> None:
+        tell(Step(done=done, total=total))
 
     derived = derive.derive(knowledge, backend.fingerprint, backend.dimension)
     encoded = 0

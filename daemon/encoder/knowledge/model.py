@@ -1,20 +1,18 @@
-"""What the knowledge base takes and gives besides the wire models."""
+"""The values that a knowledge base takes and gives, besides the wire models."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
-
 from daemon.core import wire
+from daemon.encoder.arrays import Vector
 
-Vector = npt.NDArray[np.float32]
+Reply = tuple[int, bytes]  # status and body of the answer to a change
 
 
 class MissingVectors(Exception):
-    """A change needs vectors that are neither given nor stored (a race, an undo after a model change)."""
+    """A change needs vectors that are neither given nor stored (a race, or an undo after a change of the model)."""
 
     def __init__(self, texts: list[str]) -> None:
         super().__init__(f"{len(texts)} texts have no vector")
@@ -23,15 +21,22 @@ class MissingVectors(Exception):
 
 @dataclass(frozen=True)
 class Checked:
-    """`accepted` holds (line, normalised entry); lines count from 1 in the list that was checked."""
+    """New entries that the base would take, as (line, normalised entry), and those that it refuses.
+
+    Lines count from 1 in the list that was checked.
+    """
 
     accepted: list[tuple[int, wire.NewEntry]]
     refused: list[wire.Refused]
 
+    @property
+    def texts(self) -> list[str]:
+        return [entry.text for _, entry in self.accepted]
+
 
 @dataclass(frozen=True)
 class Diff:
-    """What makes the base equal to a list of texts: normalised texts to add, ids to remove, ids that stay."""
+    """The difference between the base and a list of texts: texts to add, ids to remove, ids that stay."""
 
     added: list[str]
     removed: list[int]
@@ -43,9 +48,9 @@ class Diff:
 class Committed:
     """The outcome of a change, for its answer and for the index.
 
-    `upserts` holds (id, vector) of every entry whose text is new or changed, vectors of shape (dimension,).
-    `cut` counts new texts of which the model read the beginning alone. `replayed` is the stored (status, body) when
-    the request id was known: nothing was applied now.
+    `upserts` holds (id, vector) of every entry whose text is new or changed. `cut` counts new texts of which the model
+    read the beginning alone. `answer` is stored with the change; `replayed`: it was stored by the same request before,
+    and nothing was applied now.
     """
 
     revision: int
@@ -59,17 +64,17 @@ class Committed:
     cut: int = 0
     entry: wire.Entry | None = None
     change: wire.Change | None = None
-    replayed: tuple[int, bytes] | None = None
+    answer: Reply = (200, b"")
+    replayed: bool = False
 
 
 @dataclass(frozen=True)
 class WriteContext:
-    """Who changes the base, under which condition, and how the answer reads.
+    """The caller of a change, the condition that it sets, the new texts' vectors, and what is stored with the change.
 
-    `answer` runs inside the transaction, so that the stored answer and the change are one; it must be quick
-    and must not call the knowledge base. `kind` names the change in the history (default: the method's name).
-    `operation` is the running operation as it stands after this change: stored with it, so that a killed import's
-    result is what is in the base. It may be called more than once.
+    `answer` makes the answer and `operation` the running operation as it stands after this change. Both run inside the
+    transaction, so that they are stored with the change or not at all: they must be quick, must not call the knowledge
+    base, and may be called more than once. `kind` names the change in the history (default: the method's name).
     """
 
     request_id: str | None
@@ -77,7 +82,7 @@ class WriteContext:
     if_match: int | None
     fingerprint: str
     vectors: Mapping[str, Vector]
-    answer: Callable[[Committed], tuple[int, bytes]]
+    answer: Callable[[Committed], Reply] | None = None
     kind: str | None = None
     operation: Callable[[Committed], wire.Operation] | None = None
     cut: int = 0

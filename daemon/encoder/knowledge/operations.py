@@ -1,4 +1,4 @@
-"""Operations of the encoder (import, restore): kept so that their end is known after a restart."""
+"""Stored operations of the encoder (import, restore), so that their end is known after a restart."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from daemon.encoder.knowledge.texts import microseconds
 
 
 def put(db: sqlite3.Connection, operation: wire.Operation) -> None:
-    """Inside the caller's transaction."""
+    """Store an operation inside the caller's transaction."""
     ended = None if operation.ended_at is None else microseconds(operation.ended_at)
     row = (operation.id, operation.state.value, ended, operation.model_dump_json())
     db.execute("INSERT OR REPLACE INTO operations VALUES (?, ?, ?, ?)", row)
@@ -27,12 +27,13 @@ class Operations:
             put(db, operation)
 
     def save_progress(self, operation: wire.Operation) -> None:
-        """Nothing if it has ended meanwhile, by what a change stored together with itself."""
+        """Store the progress of a running operation, unless a change has stored its end meanwhile."""
         with self._database.write(spare=True) as db:
             query = "UPDATE operations SET body = ? WHERE id = ? AND state = 'running'"
             db.execute(query, (operation.model_dump_json(), operation.id))
 
     def get(self, id_: str) -> wire.Operation:
+        """Read an operation. Raises UnknownOperation."""
         with self._database.read() as db:
             row = db.execute("SELECT body FROM operations WHERE id = ?", (id_,)).fetchone()
         if row is None:
@@ -42,7 +43,7 @@ class Operations:
         return wire.Operation.model_validate_json(row[0])
 
     def mark_interrupted(self) -> int:
-        """What ran when the process died ends as `interrupted`; returns how many did."""
+        """End as `interrupted` all that ran when the process died; returns how many did."""
         with self._database.read() as db:
             bodies = db.execute("SELECT body FROM operations WHERE state = 'running'").fetchall()
         now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Texts as the base keeps them: their normal form, their hash, and why one is refused."""
+"""Texts as the base keeps them: their normal form, their hash, and the reasons to refuse one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def normalise(text: str) -> str:
-    """NFC without white space around: two texts are the same entry when these are equal."""
+    """Bring a text into NFC, without white space around: texts whose normal forms are equal are one entry."""
     text = text.strip()
     return text if text.isascii() or unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
 
@@ -25,7 +25,7 @@ def digest(text: str) -> bytes:
 
 
 def problem(text: str, min_chars: int) -> Invalid | None:
-    """Why a normalised text can't be an entry, None if it can."""
+    """Find the reason why a normalised text can't be an entry, None if it can."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
@@ -34,16 +34,20 @@ def problem(text: str, min_chars: int) -> Invalid | None:
         allowed = f"at most {wire.MAX_ENTRY_BYTES} bytes"
         return TooLong(
             f"cannot accept an entry of {size} bytes: {allowed} are possible; split it",
-            field="text", value=wire.shorten(text, 60), allowed=allowed,
-        )  # fmt: skip
+            field="text",
+            value=wire.shorten(text, 60),
+            allowed=allowed,
+        )
     if "\x00" in text:
         return _invalid("it holds a NUL character; remove it", text.replace("\x00", "␀"))
     if len(text) < min_chars:
         allowed = f"{min_chars} characters or more"
         return TooShort(
             f"cannot accept an entry of {len(text)} characters: {allowed} are needed (knowledge.min_chars)",
-            field="text", value=text, allowed=allowed,
-        )  # fmt: skip
+            field="text",
+            value=text,
+            allowed=allowed,
+        )
     return None
 
 
@@ -57,15 +61,17 @@ def _invalid(reason: str, shown: str) -> Invalid:
 
 
 def dump_metadata(metadata: wire.Metadata) -> str:
-    """Metadata as it is stored; raises Invalid or TooLong."""
+    """Write metadata as it is stored. Raises Invalid, TooLong."""
     try:
         dumped = json.dumps(metadata, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         size = len(dumped.encode())
     except ValueError:
         raise Invalid(
             "cannot accept the metadata: it holds NaN, an infinite number or half of a surrogate pair",
-            field="metadata", value="", allowed="texts, finite numbers, true, false, null",
-        ) from None  # fmt: skip
+            field="metadata",
+            value="",
+            allowed="texts, finite numbers, true, false, null",
+        ) from None
     if size > wire.MAX_ENTRY_BYTES:
         allowed = f"at most {wire.MAX_ENTRY_BYTES} bytes"
         raise TooLong(
@@ -78,7 +84,7 @@ def dump_metadata(metadata: wire.Metadata) -> str:
 
 
 def printable(text: str) -> str:
-    """A text to quote in an answer: short, and encodable whatever was sent."""
+    """Shorten a text for an answer, and make it encodable, whatever was sent."""
     return wire.shorten(text.encode(errors="replace").decode())
 
 

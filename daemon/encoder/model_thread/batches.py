@@ -1,4 +1,4 @@
-"""What happens in one batch: equal texts encoded once, each model call announced on the progress page."""
+"""The work of one batch: equal texts are encoded once, each call of the model is announced on the progress page."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from daemon.core.encoder_protocol.counters import (
     Counts,
 )
 from daemon.core.encoder_protocol.progress_page import CallKind, ProgressWriter
-from daemon.encoder.index import ExactIndex
+from daemon.encoder.arrays import Vector
+from daemon.encoder.index import Index
 from daemon.encoder.model_thread.pacing import Pace
 from daemon.encoder.model_thread.query_cache import QueryCache
-from daemon.encoder.model_thread.requests import DocumentsJob, Found, QueryJob
+from daemon.encoder.model_thread.requests import DocumentsRequest, Found, QueryRequest
 from daemon.encoder.models import Backend, Encoded
-from daemon.encoder.models.backend import Matrix
 
 Entry = tuple[str, wire.Metadata]
 Entries = Callable[[list[int]], Mapping[int, Entry]]
 
 
 class Batches:
-    """The model, the index and what is measured about them; used by the worker's thread alone."""
+    """The model, the index and their counters; used by the worker's thread alone."""
 
     def __init__(
         self,
         backend: Backend,
-        index: ExactIndex,
+        index: Index,
         progress: ProgressWriter,
         entries: Entries,
         cache: QueryCache,
@@ -52,21 +52,25 @@ class Batches:
         self._progress = progress
         self._entries = entries
 
+    def enter_thread(self) -> None:
+        """Prepare the thread that will use this object."""
+        self.index.enter_thread()
+
     # --- queries ---
 
-    def queries(self, jobs: Sequence[QueryJob]) -> list[tuple[QueryJob, Any]]:
-        """Encodes and searches together. Each job with its outcome: Found, or a vector where `k` is None."""
+    def queries(self, jobs: Sequence[QueryRequest]) -> list[tuple[QueryRequest, Any]]:
+        """Encode and search together; gives each job its outcome: Found, or a vector where `k` is None."""
         started = time.perf_counter()
         vectors, cut = self._query_vectors(jobs)
         encoded = time.perf_counter()
-        outcomes: list[tuple[QueryJob, Any]] = [(job, vectors[job.text]) for job in jobs if job.k is None]
+        outcomes: list[tuple[QueryRequest, Any]] = [(job, vectors[job.text]) for job in jobs if job.k is None]
         searches = [job for job in jobs if job.k is not None]
         if searches:
             outcomes.extend(self._search(searches, vectors, cut, started, encoded))
         return outcomes
 
-    def _query_vectors(self, jobs: Sequence[QueryJob]) -> tuple[dict[str, Matrix], set[str]]:
-        vectors: dict[str, Matrix] = {}
+    def _query_vectors(self, jobs: Sequence[QueryRequest]) -> tuple[dict[str, Vector], set[str]]:
+        vectors: dict[str, Vector] = {}
         cut: set[str] = set()
         todo: list[str] = []
         for job in jobs:
@@ -85,7 +89,7 @@ class Batches:
             self._encode_queries(todo, vectors, cut)
         return vectors, cut
 
-    def _encode_queries(self, texts: list[str], vectors: dict[str, Matrix], cut: set[str]) -> None:
+    def _encode_queries(self, texts: list[str], vectors: dict[str, Vector], cut: set[str]) -> None:
         encoded, seconds = self._call(CallKind.SEARCH, self.backend.encode_queries, texts)
         self.pace.query_took(seconds, len(texts))
         for at, text in enumerate(texts):
@@ -95,21 +99,21 @@ class Batches:
             self.cache.put(text, encoded.vectors[at], at in encoded.truncated)
 
     def _search(
-        self, jobs: Sequence[QueryJob], vectors: Mapping[str, Matrix], cut: set[str], started: float, encoded: float
-    ) -> list[tuple[QueryJob, Found]]:
+        self, jobs: Sequence[QueryRequest], vectors: Mapping[str, Vector], cut: set[str], started: float, encoded: float
+    ) -> list[tuple[QueryRequest, Found]]:
         ranked = self._rank(jobs, vectors)
         entries = self._entries(sorted({id_ for ids, _ in ranked for id_ in ids}))
         encode_ms = (encoded - started) * 1000
         search_ms = (time.perf_counter() - encoded) * 1000
-        found: list[tuple[QueryJob, Found]] = []
+        found: list[tuple[QueryRequest, Found]] = []
         for job, (ids, scores) in zip(jobs, ranked, strict=True):
             queue_ms = (started - job.queued) * 1000
             self._count_search(queue_ms, encode_ms, search_ms)
             found.append((job, Found(ids, scores, entries, job.text in cut, queue_ms, encode_ms, search_ms)))
         return found
 
-    def _rank(self, jobs: Sequence[QueryJob], vectors: Mapping[str, Matrix]) -> list[tuple[list[int], list[float]]]:
-        """Ids and scores for each job; jobs that want the same k of everything share one pass over the matrix."""
+    def _rank(self, jobs: Sequence[QueryRequest], vectors: Mapping[str, Vector]) -> list[tuple[list[int], list[float]]]:
+        """Find ids and scores for each job; jobs that want the same k of everything share one pass over the matrix."""
         groups: dict[tuple[int, int], list[int]] = {}
         for at, job in enumerate(jobs):
             key = (job.k or 0, -1 if job.among is None else at)
@@ -130,8 +134,8 @@ class Batches:
 
     # --- documents ---
 
-    def documents(self, parts: Sequence[tuple[DocumentsJob, list[int]]]) -> None:
-        """One model call over parts of jobs; their vectors are filled in."""
+    def documents(self, parts: Sequence[tuple[DocumentsRequest, list[int]]]) -> None:
+        """Encode parts of jobs in one call of the model, and fill in their vectors."""
         rows: dict[str, int] = {}
         for job, taken in parts:
             for at in taken:
@@ -171,4 +175,4 @@ class Batches:
         return encoded, seconds
 
 
-_NOTHING: Matrix = np.empty(0, np.float32)
+_NOTHING: Vector = np.empty(0, np.float32)

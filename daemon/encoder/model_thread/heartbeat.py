@@ -1,7 +1,7 @@
-"""The event loop's heartbeat on the progress page, while a call or a commit excuses that nothing is answered.
+"""The event loop's heartbeat on the progress page, while a long call of the model or a commit runs.
 
-A long call leaves the interpreter and the loop free; a process that was stopped, or a thread that keeps the
-interpreter's lock, does not. An idle encoder is not woken.
+Such a call excuses that nothing is answered, but it leaves the event loop free. The heartbeat shows that: it stops
+where the process was stopped or a thread keeps the interpreter's lock. An idle encoder is not woken.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ EVERY_S = 0.1
 
 
 class Heartbeat:
-    """For the event loop alone."""
+    """Used on the event loop alone."""
 
     def __init__(self, progress: ProgressWriter) -> None:
         self._progress = progress
@@ -25,7 +25,7 @@ class Heartbeat:
 
     @contextmanager
     def beating(self) -> Iterator[None]:
-        """Around what is handed to another thread and may take long there."""
+        """Beat while another thread works that may take long."""
         self._running += 1
         if not self._beats:
             self._beat()
@@ -35,7 +35,7 @@ class Heartbeat:
             self._running -= 1
 
     def _beat(self) -> None:
-        """What a cancelled request began may outlast it: hence a look at the page, too."""
+        """Beat once, and go on while work is announced on the page: it may outlast a cancelled request."""
         self._beats = self._running > 0 or self._progress.long
         self._progress.beat(again=self._beats)
         if self._beats:

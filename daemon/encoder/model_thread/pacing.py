@@ -24,7 +24,7 @@ class Pace:
         self._last_query = self._clock()
 
     def query_took(self, seconds: float, queries: int) -> None:
-        """Only calls with one query tell what one costs."""
+        """Learn what a query costs, from calls with one query alone."""
         if queries == 1:
             self._query_s += _WEIGHT * (seconds - self._query_s)
 
@@ -33,7 +33,7 @@ class Pace:
         self._token_s = each if not self._token_s else self._token_s + _WEIGHT * (each - self._token_s)
 
     def budget(self) -> int:
-        """Tokens for the next document call; a call takes one text at least, whatever its length."""
+        """Set the tokens of the next document call; it takes one text at least, whatever its length."""
         if self._clock() - self._last_query > RECENT_S:
             return self._full
         if not self._token_s:

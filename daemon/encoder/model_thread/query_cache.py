@@ -1,32 +1,23 @@
-"""The last queries' vectors. Backend, prompt and fingerprint are fixed for a process: the text is the key."""
+"""The vectors of the last queries, by text: backend, prompt and fingerprint are the same as long as a process lives."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from cachetools import LRUCache
 
-import numpy as np
-import numpy.typing as npt
-
-Matrix = npt.NDArray[np.float32]
+from daemon.encoder.arrays import Vector
 
 
 class QueryCache:
-    """Least recently used goes first; `size` 0 keeps nothing."""
+    """Holds `size` queries, 0 for none; the least recently used one goes first."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._kept: OrderedDict[str, tuple[Matrix, bool]] = OrderedDict()
+        self._kept: LRUCache[str, tuple[Vector, bool]] = LRUCache(size)
 
-    def get(self, text: str) -> tuple[Matrix, bool] | None:
-        """The vector of shape (dimension,) and whether the text was cut."""
-        found = self._kept.get(text)
-        if found is not None:
-            self._kept.move_to_end(text)
-        return found
+    def get(self, text: str) -> tuple[Vector, bool] | None:
+        """Look up the vector, and whether the text was cut."""
+        return self._kept.get(text)
 
-    def put(self, text: str, vector: Matrix, truncated: bool) -> None:
-        if not self._size:
-            return
-        self._kept[text] = (vector.copy(), truncated)  # not a view: that would keep a whole batch alive
-        if len(self._kept) > self._size:
-            self._kept.popitem(last=False)
+    def put(self, text: str, vector: Vector, truncated: bool) -> None:
+        if self._size:
+            self._kept[text] = (vector.copy(), truncated)  # not a view: that would keep a whole batch alive

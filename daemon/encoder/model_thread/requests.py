@@ -1,4 +1,4 @@
-"""What the worker is asked to do. Each job carries the future that its asker awaits on the event loop."""
+"""Requests to the worker; each carries the future that its asker awaits on the event loop."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from daemon.core import wire
-from daemon.encoder.index.exact import Ids
+from daemon.encoder.arrays import Ids, Matrix
 
-Matrix = npt.NDArray[np.float32]
-SMALL = 8  # jobs of at most this many texts go before imports
+SMALL = 8  # requests of at most this many texts go before imports
 
 
 @dataclass(slots=True)
@@ -32,8 +28,8 @@ class Found:
 
 
 @dataclass(slots=True)
-class QueryJob:
-    """Encode one query; with `k` also search. `among` keeps the search to these ids."""
+class QueryRequest:
+    """Encode one query; with `k` also search, `among` these ids if given."""
 
     text: str
     future: asyncio.Future[Any]
@@ -44,7 +40,7 @@ class QueryJob:
 
 
 @dataclass(slots=True)
-class DocumentsJob:
+class DocumentsRequest:
     """Encode documents, in as many model calls as the pace asks for, shortest first (equal lengths pad nothing)."""
 
     texts: Sequence[str]
@@ -60,7 +56,7 @@ class DocumentsJob:
         self.order = sorted(range(len(self.texts)), key=self.lengths.__getitem__)
 
     def take(self, budget: int) -> list[int]:
-        """Positions of the next texts within `budget` tokens, one at least."""
+        """Take the positions of the next texts within `budget` tokens, one at least."""
         taken: list[int] = []
         for place in range(self.done, len(self.order)):
             at = self.order[place]
@@ -80,7 +76,7 @@ class DocumentsJob:
 
 
 @dataclass(slots=True)
-class CallJob:
+class CallRequest:
     """Run a function on the worker's thread: index edits, figures."""
 
     function: Callable[[], Any]

@@ -1,8 +1,8 @@
-"""The owner thread of model and index: one queue in, one wake-up of the event loop per batch out.
+"""The thread that owns model and index: one queue in, one wake-up of the event loop for each batch out.
 
-It takes everything that waits the moment the model is free and waits for nobody (natural batching). A turn:
-index edits, one batch of queries, one slice of documents; so searches go before imports, and imports still
-move under steady search load.
+Whenever the model is free it takes all that waits, and waits for no more (natural batching). One turn is: edits of the
+index, one batch of queries, one slice of documents. So searches go before imports, and imports still move under steady
+search load.
 """
 
 from __future__ import annotations
@@ -17,19 +17,17 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import faiss
 import numpy as np
 
 from daemon.core.errors import QueueFull
-from daemon.encoder.index.exact import Ids
+from daemon.encoder.arrays import Ids, Vector
 from daemon.encoder.model_thread.batches import Batches
 from daemon.encoder.model_thread.heartbeat import Heartbeat
-from daemon.encoder.model_thread.requests import SMALL, CallJob, DocumentsJob, Found, QueryJob
-from daemon.encoder.models.backend import Matrix
+from daemon.encoder.model_thread.requests import SMALL, CallRequest, DocumentsRequest, Found, QueryRequest
 
 log = logging.getLogger(__name__)
 
-Job = QueryJob | DocumentsJob | CallJob
+Job = QueryRequest | DocumentsRequest | CallRequest
 Delivery = tuple["asyncio.Future[Any]", Any, BaseException | None]
 IdleStep = Callable[[], float | None]
 
@@ -59,10 +57,10 @@ class Worker:
         self._idle = idle
         self._outstanding = 0
         self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._calls: deque[CallJob] = deque()
-        self._queries: deque[QueryJob] = deque()
-        self._small: deque[DocumentsJob] = deque()
-        self._bulk: deque[DocumentsJob] = deque()
+        self._calls: deque[CallRequest] = deque()
+        self._queries: deque[QueryRequest] = deque()
+        self._small: deque[DocumentsRequest] = deque()
+        self._bulk: deque[DocumentsRequest] = deque()
         self._measuring: set[asyncio.Task[list[int]]] = set()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
@@ -71,7 +69,7 @@ class Worker:
         self._thread.start()
 
     async def stop(self) -> None:
-        """Finishes what is queued, then ends the thread."""
+        """Finish what is queued, then end the thread."""
         if self._measuring:
             await asyncio.wait(self._measuring)  # whoever waits for them is told first, and queues
         self._inbox.put(None)
@@ -80,23 +78,23 @@ class Worker:
     # --- from the event loop ---
 
     async def search(self, text: str, k: int, among: Ids | None = None) -> Found:
-        """Raises QueueFull."""
-        found: Found = await self._query(QueryJob(text, self._loop.create_future(), k, among))
+        """Encode a query and find the k nearest entries. Raises QueueFull."""
+        found: Found = await self._query(QueryRequest(text, self._loop.create_future(), k, among))
         return found
 
-    async def query_vector(self, text: str) -> Matrix:
-        """Shape (dimension,). Raises QueueFull."""
-        vector: Matrix = await self._query(QueryJob(text, self._loop.create_future()))
+    async def query_vector(self, text: str) -> Vector:
+        """Encode a query: shape (dimension,). Raises QueueFull."""
+        vector: Vector = await self._query(QueryRequest(text, self._loop.create_future()))
         return vector
 
-    async def canary(self, text: str) -> Matrix:
-        """A query vector that no cache answers; a full queue does not refuse it."""
-        job = QueryJob(text, self._loop.create_future(), canary=True)
+    async def canary(self, text: str) -> Vector:
+        """Encode a query without the cache; a full queue does not refuse it."""
+        job = QueryRequest(text, self._loop.create_future(), canary=True)
         self._inbox.put(job)
-        vector: Matrix = await job.future
+        vector: Vector = await job.future
         return vector
 
-    async def _query(self, job: QueryJob) -> Any:
+    async def _query(self, job: QueryRequest) -> Any:
         if self._outstanding >= self._max_queue:
             raise QueueFull(
                 f"cannot take the query: {self._outstanding} are waiting already (search.max_queue); try again shortly"
@@ -108,11 +106,11 @@ class Worker:
         finally:
             self._outstanding -= 1
 
-    async def documents(self, texts: Sequence[str]) -> DocumentsJob:
-        """Vectors of shape (len(texts), dimension) in `.vectors`; `.truncated` holds positions that were cut."""
+    async def documents(self, texts: Sequence[str]) -> DocumentsRequest:
+        """Encode documents: `.vectors` of shape (len(texts), dimension), `.truncated` with positions that were cut."""
         backend = self._batches.backend
         vectors = np.empty((len(texts), backend.dimension), np.float32)
-        job = DocumentsJob(texts, await self._lengths(texts), self._loop.create_future(), vectors)
+        job = DocumentsRequest(texts, await self._lengths(texts), self._loop.create_future(), vectors)
         if texts:
             with self._heart.beating():
                 self._inbox.put(job)
@@ -120,7 +118,7 @@ class Worker:
         return job
 
     async def _lengths(self, texts: Sequence[str]) -> list[int]:
-        """Beside the model and beside the event loop: a tokenizer needs 0.2 s for 10,000 texts."""
+        """Measure texts, many on a thread of their own: a tokenizer needs 0.2 s for 10,000 texts."""
         lengths = self._batches.backend.lengths
         if len(texts) <= SMALL:
             return lengths(texts)
@@ -130,8 +128,8 @@ class Worker:
         return await task
 
     def post(self, function: Callable[[], Any], future: asyncio.Future[Any] | None = None) -> None:
-        """Runs `function` on the worker's thread, in the order of the calls to `post`; `future` gets its result."""
-        self._inbox.put(CallJob(function, future))
+        """Run `function` on the worker's thread, in the order of the calls to `post`; `future` gets its result."""
+        self._inbox.put(CallRequest(function, future))
 
     async def call(self, function: Callable[[], Any]) -> Any:
         future = self._loop.create_future()
@@ -141,7 +139,7 @@ class Worker:
     # --- the thread ---
 
     def _run(self) -> None:
-        faiss.omp_set_num_threads(1)  # per thread; a second one would fight the model's
+        self._batches.enter_thread()
         try:
             while self._collect():
                 self._turn()
@@ -151,7 +149,7 @@ class Worker:
             os._exit(1)
 
     def _collect(self) -> bool:
-        """Sorts what is in the inbox into the lanes; waits only if there is nothing to do. False: the end."""
+        """Sort the inbox into the lanes; wait only if there is nothing to do. False: the end."""
         if not self._busy and not self._stopping:
             self._sort(self._wait())
         with contextlib.suppress(queue.Empty):
@@ -174,11 +172,11 @@ class Worker:
     def _sort(self, job: Job | None) -> None:
         if job is None:
             self._stopping = True
-        elif isinstance(job, QueryJob):
+        elif isinstance(job, QueryRequest):
             if not job.canary:
                 self._batches.pace.query_came()
             self._queries.append(job)
-        elif isinstance(job, CallJob):
+        elif isinstance(job, CallRequest):
             self._calls.append(job)
         else:
             (self._small if len(job.texts) <= SMALL else self._bulk).append(job)
@@ -192,7 +190,7 @@ class Worker:
         if self._small or self._bulk:
             self._slice()
 
-    def _outcome(self, job: CallJob) -> Delivery | None:
+    def _outcome(self, job: CallRequest) -> Delivery | None:
         try:
             result, error = self._batches.other(job.function), None
         except Exception as raised:  # noqa: BLE001 - it belongs to the asker
@@ -203,16 +201,16 @@ class Worker:
             return None
         return job.future, result, error
 
-    def _take_queries(self) -> list[QueryJob]:
-        """All that wait, up to the budget (a character counts as a token: queries are short)."""
+    def _take_queries(self) -> list[QueryRequest]:
+        """Take all that wait, up to the budget (a character counts as a token: queries are short)."""
         taken, budget = [self._queries.popleft()], self._batch_tokens
         budget -= len(taken[0].text)
         while self._queries and (budget := budget - len(self._queries[0].text)) >= 0:
             taken.append(self._queries.popleft())
         return [job for job in taken if not job.future.cancelled()]
 
-    def _answer(self, jobs: Sequence[QueryJob]) -> None:
-        """A batch that fails is tried again one by one: a query that the model can't take harms no other."""
+    def _answer(self, jobs: Sequence[QueryRequest]) -> None:
+        """Answer a batch, after a failure one by one: a query that the model can't take harms no other."""
         if not jobs:
             return
         try:
@@ -240,10 +238,10 @@ class Worker:
         self._drop(finished)
         self._deliver([(job.future, job, None) for job in finished])
 
-    def _take_documents(self) -> list[tuple[DocumentsJob, list[int]]]:
-        """Parts of the jobs in turn, small ones first, within the pace's budget."""
+    def _take_documents(self) -> list[tuple[DocumentsRequest, list[int]]]:
+        """Take parts of the jobs in turn, small ones first, within the pace's budget."""
         budget = self._batches.pace.budget()
-        parts: list[tuple[DocumentsJob, list[int]]] = []
+        parts: list[tuple[DocumentsRequest, list[int]]] = []
         for job in (*self._small, *self._bulk):
             if parts and budget < job.next_length:
                 break
@@ -252,7 +250,7 @@ class Worker:
             budget -= sum(job.lengths[at] for at in taken)
         return parts
 
-    def _drop(self, jobs: Sequence[DocumentsJob]) -> None:
+    def _drop(self, jobs: Sequence[DocumentsRequest]) -> None:
         gone = {id(job) for job in jobs}
         self._small = deque(job for job in self._small if id(job) not in gone)
         self._bulk = deque(job for job in self._bulk if id(job) not in gone)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-Matrix = npt.NDArray[np.float32]
+from daemon.encoder.arrays import Matrix
 
 # Encoded in warm-up and again by each health check: the same text must give the same vector.
 CANARIES = ("the quick brown fox jumps over the lazy dog", "敏捷的棕色狐狸跳过了懒狗")
@@ -17,8 +16,10 @@ CANARIES = ("the quick brown fox jumps over the lazy dog", "敏捷的棕色狐�
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """`vectors` has shape (n, dimension), float32, rows of norm 1; `truncated` holds the positions of texts
-    that were cut; `tokens` counts what the model read."""
+    """The vectors of n texts: shape (n, dimension), rows of norm 1.
+
+    `tokens` counts what the model read; `truncated` holds the positions of texts that were cut.
+    """
 
     vectors: Matrix
     tokens: int
@@ -26,7 +27,7 @@ class Encoded:
 
 
 class Backend(Protocol):
-    """Used by one thread at a time; `lengths` by others meanwhile.
+    """A model in memory, used by one thread at a time; others may call `lengths` meanwhile.
 
     `batch_tokens` is the size of a call beyond which more texts bring no more texts a second; a document is cut at
     `max_tokens`.
@@ -52,12 +53,12 @@ class Backend(Protocol):
     def encode_documents(self, texts: Sequence[str]) -> Encoded: ...
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """About how many tokens each text has: cheap, for packing batches."""
+        """Estimate each text's tokens, cheaply, for the packing of batches."""
         ...
 
 
 def unit_rows(matrix: Matrix) -> Matrix:
-    """Rows divided by their L2 norm, in place; a zero row stays zero."""
+    """Divide rows by their L2 norm, in place; a zero row stays zero."""
     norms = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))
     norms[norms == 0] = 1
     matrix /= norms[:, None]

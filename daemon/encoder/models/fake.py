@@ -13,7 +13,8 @@ import numpy as np
 
 from daemon.core.config.tenant_config import EncoderConfig, FakeConfig
 from daemon.core.errors import StartRefused
-from daemon.encoder.models.backend import CANARIES, Encoded, Matrix, unit_rows
+from daemon.encoder.arrays import Matrix
+from daemon.encoder.models.backend import CANARIES, Encoded, unit_rows
 
 _LEAK_BYTES = 1 << 20
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from daemon.core.config.tenant_config import EncoderConfig
-from daemon.encoder.models.backend import Encoded, Matrix
+from daemon.encoder.arrays import Matrix
+from daemon.encoder.models.backend import Encoded
 
 # Memory and time of a call grow with its longest text: 2,048 tokens are about 20 MB for a moment. A sentence
 # encoder's vector says little about more text than that.

@@ -1,4 +1,4 @@
-"""The encoder's end of the control channel. Its end of file means: the daemon is gone, nobody may be served."""
+"""The encoder's end of the control channel. When the other end closes, the daemon is gone: nobody may be served."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class ControlChannel:
-    """`tell` may be called from any thread. `on_stop` is called once, on the reading thread."""
+    """Packets to the daemon, from any thread, and its `Stop`, which a thread of its own waits for."""
 
     def __init__(self, fd: int) -> None:
         self._socket = socket.socket(fileno=fd)
@@ -29,8 +29,8 @@ class ControlChannel:
     def start(self) -> None:
         threading.Thread(target=self._read, name="control", daemon=True).start()
 
-    def tell(self, message: BaseModel, *, wait: bool = False) -> bool:
-        """Whether the packet left. With `wait` it always does; without, a daemon that does not read blocks nobody."""
+    def send(self, message: BaseModel, *, wait: bool = False) -> bool:
+        """Send a packet; False: the daemon does not read, and nobody may be kept waiting for it unless `wait`."""
         flags = socket.MSG_NOSIGNAL | (0 if wait else socket.MSG_DONTWAIT)
         try:
             self._socket.send(message.model_dump_json().encode(), flags)
@@ -41,7 +41,7 @@ class ControlChannel:
         return True
 
     def when_stopped(self, callback: Callable[[], object]) -> None:
-        """From now on `Stop` calls this; before, it ends the process."""
+        """Have `Stop` call this once, on the reading thread, from now on; before, it ends the process."""
         with self._lock:
             self._on_stop = callback
             stopped = self._stopped
@@ -73,5 +73,5 @@ def _is_stop(packet: bytes) -> bool:
 
 
 def _leave() -> None:
-    """At once: what is committed is on disk, everything else is lost in a crash, too."""
+    """End the process at once: what is committed is on disk, and a crash would lose the rest as well."""
     os._exit(0)

@@ -1,4 +1,4 @@
-"""Applying a change: entries, vectors, history and counters, inside the caller's transaction."""
+"""The application of a change to entries, vectors, history and counters, inside the caller's transaction."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from daemon.core import wire
-from daemon.encoder.knowledge import vectors
-from daemon.encoder.knowledge.model import Delta, Row, Vector, WriteContext
-from daemon.encoder.knowledge.reading import meta, to_change
+from daemon.encoder.arrays import Vector
+from daemon.encoder.knowledge.file import meta
+from daemon.encoder.knowledge.file.meta import Counter
+from daemon.encoder.knowledge.file.sql import chunks
+from daemon.encoder.knowledge.model import Delta, Row, WriteContext
+from daemon.encoder.knowledge.reads import history
 from daemon.encoder.knowledge.texts import digest, now_us
-from daemon.encoder.knowledge.vectors import chunks
+from daemon.encoder.knowledge.vectors import rows
 
-_CHUNK = 5000  # rows between two looks at the room left
+_CHUNK = 5000  # rows between two checks of the room left
 _UPDATE = "UPDATE entries SET text = ?, hash = ?, metadata = ?, created_at = ?, updated_at = ? WHERE id = ?"
-INSERT = "INSERT INTO entries (id, text, hash, metadata, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO entries (id, text, hash, metadata, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)"
 _REMEMBER = (
     "INSERT INTO change_entries (revision, entry, before_hash, before_text, before_metadata, before_created, "
     "before_updated, after_text, after_metadata, after_created, after_updated) "
@@ -26,7 +29,7 @@ _REMEMBER = (
 
 @dataclass(frozen=True)
 class Recording:
-    """How a change stands in the history. `keep_texts` False: it can't be undone and leaves no text there."""
+    """A change's row in the history; without `keep_texts` it can't be undone and leaves no text there."""
 
     kind: str
     actor: str
@@ -42,7 +45,7 @@ class Applied:
 
 
 def next_id(db: sqlite3.Connection) -> int:
-    """Ids are never reused: one more than the highest that was ever given."""
+    """One more than the highest id that was ever given: ids are never reused."""
     row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'entries'").fetchone()
     return int(row[0]) + 1 if row else 1
 
@@ -52,31 +55,29 @@ def apply(
     deltas: Sequence[Delta],
     recording: Recording,
     ctx: WriteContext,
-    room: Callable[[], None],
+    check_room: Callable[[], None],
 ) -> Applied:
-    """Raises MissingVectors, DiskFull (from `room`). Without deltas nothing changes, the revision neither."""
+    """Apply a change; without deltas nothing changes, not even the revision.
+
+    `check_room` is called after every few thousand rows. Raises MissingVectors, DiskFull.
+    """
     if not deltas:
-        return Applied(meta(db, "revision"), [], None)
+        return Applied(meta.read(db, Counter.REVISION), [], None)
     fresh = [(delta.id, text) for delta in deltas if (text := delta.new_text) is not None]
-    found = vectors.settle(db, [text for _, text in fresh], ctx.fingerprint, ctx.vectors)
-    room()
-    _write_entries(db, deltas, room)
-    revision = meta(db, "revision") + 1
-    _record(db, revision, deltas, recording, room)
+    found = rows.settle(db, [text for _, text in fresh], ctx.fingerprint, ctx.vectors)
+    check_room()
+    _write_entries(db, deltas, check_room)
+    revision = meta.read(db, Counter.REVISION) + 1
+    _record(db, revision, deltas, recording, check_room)
     grown = sum(d.before is None for d in deltas) - sum(d.after is None for d in deltas)
-    db.execute("UPDATE meta SET value = ? WHERE key = 'revision'", (revision,))
-    db.execute("UPDATE meta SET value = value + ? WHERE key = 'total'", (grown,))
+    meta.write(db, Counter.REVISION, revision)
+    meta.write(db, Counter.TOTAL, meta.read(db, Counter.TOTAL) + grown)
     upserts = [(id_, vector) for (id_, _), vector in zip(fresh, found, strict=True)]
-    return Applied(revision, upserts, _change(db, revision))
+    return Applied(revision, upserts, history.change(db, revision))
 
 
-def _change(db: sqlite3.Connection, revision: int) -> wire.Change:
-    query = "SELECT revision, at, actor, kind, added, removed, edited, undone_by FROM changes WHERE revision = ?"
-    return to_change(db, db.execute(query, (revision,)).fetchone())
-
-
-def _write_entries(db: sqlite3.Connection, deltas: Sequence[Delta], room: Callable[[], None]) -> None:
-    """Removals first: a text may move from one entry to another within a change."""
+def _write_entries(db: sqlite3.Connection, deltas: Sequence[Delta], check_room: Callable[[], None]) -> None:
+    """Write the rows of entries, removals first: a text may move from one entry to another within a change."""
     for part in chunks([d.id for d in deltas if d.after is None], _CHUNK):
         db.executemany("DELETE FROM entries WHERE id = ?", ((id_,) for id_ in part))
     for edited in chunks([d.after for d in deltas if d.before and d.after], _CHUNK):
@@ -86,10 +87,10 @@ def _write_entries(db: sqlite3.Connection, deltas: Sequence[Delta], room: Callab
         )
     for added in chunks([d.after for d in deltas if d.before is None], _CHUNK):
         db.executemany(
-            INSERT,
+            _INSERT,
             ((r.id, r.text, digest(r.text), r.metadata, r.created, r.updated) for r in added if r),
         )
-        room()
+        check_room()
 
 
 def _record(
@@ -97,29 +98,25 @@ def _record(
     revision: int,
     deltas: Sequence[Delta],
     recording: Recording,
-    room: Callable[[], None],
+    check_room: Callable[[], None],
 ) -> None:
     added, removed = sum(d.before is None for d in deltas), sum(d.after is None for d in deltas)
-    row = (
-        revision, now_us(), recording.actor, recording.kind, added, removed, len(deltas) - added - removed,
-        recording.keep_texts, recording.undoes,
-    )  # fmt: skip
+    counts = (added, removed, len(deltas) - added - removed)
+    row = (revision, now_us(), recording.actor, recording.kind, *counts, recording.keep_texts, recording.undoes)
     db.execute("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)", row)
     if recording.undoes is not None:
         db.execute("UPDATE changes SET undone_by = ? WHERE revision = ?", (revision, recording.undoes))
     for part in chunks(deltas, _CHUNK):
         db.executemany(_REMEMBER, (_history_row(revision, delta, keep=recording.keep_texts) for delta in part))
-        room()
+        check_room()
 
 
 def _history_row(revision: int, delta: Delta, *, keep: bool) -> tuple[Any, ...]:
     before, after = delta.before, delta.after
     if not keep:
         return (revision, delta.id, *(None,) * 9)
-    return (
-        revision, delta.id,
-        digest(before.text) if before else None, *_columns(before), *_columns(after),
-    )  # fmt: skip
+    before_hash = digest(before.text) if before else None
+    return (revision, delta.id, before_hash, *_columns(before), *_columns(after))
 
 
 def _columns(row: Row | None) -> tuple[Any, ...]:
@@ -127,7 +124,7 @@ def _columns(row: Row | None) -> tuple[Any, ...]:
 
 
 def recorded(db: sqlite3.Connection, revision: int) -> list[Delta]:
-    """What a change of the history did."""
+    """Read from the history what a change did to each entry."""
     query = (
         "SELECT entry, before_text, before_metadata, before_created, before_updated, "
         "after_text, after_metadata, after_created, after_updated "

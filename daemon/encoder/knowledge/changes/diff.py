@@ -1,4 +1,4 @@
-"""Comparing what was sent with what the base holds, before anything is written."""
+"""Comparison of sent texts with those of the base, before anything is written."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from daemon.core import wire
 from daemon.core.errors import Duplicate, Invalid
 from daemon.encoder.knowledge.model import Checked, Diff
-from daemon.encoder.knowledge.reading import ids_of_hashes
+from daemon.encoder.knowledge.reads.entries import ids_of_hashes
 from daemon.encoder.knowledge.texts import digest, dump_metadata, normalise, printable, problem
 
 
 def check(db: sqlite3.Connection, entries: Sequence[wire.NewEntry], min_chars: int) -> Checked:
+    """Sort new entries into those that the base would take and those that it refuses, with the reason."""
     refused: dict[int, wire.Refused] = {}
     sound: list[tuple[int, wire.NewEntry, bytes]] = []
     for line, entry in enumerate(entries, 1):
@@ -36,7 +37,7 @@ def check(db: sqlite3.Connection, entries: Sequence[wire.NewEntry], min_chars: i
 
 
 def diff(db: sqlite3.Connection, texts: Sequence[str], min_chars: int) -> Diff:
-    """Texts that are in the base stay, also when they are shorter than `min_chars` by now."""
+    """Compare the base with a list of texts; a text that is in it stays, even if it is too short by now."""
     existing: dict[bytes, int] = dict(db.execute("SELECT hash, id FROM entries"))
     added: list[str] = []
     seen: set[bytes] = set()

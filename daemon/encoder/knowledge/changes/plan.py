@@ -1,4 +1,4 @@
-"""What each kind of change does, worked out inside its transaction."""
+"""The plan of each kind of change, made inside its transaction."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ from daemon.core import wire
 from daemon.core.errors import NothingToUndo
 from daemon.encoder.knowledge.changes import diff, succession
 from daemon.encoder.knowledge.changes.apply import next_id, recorded
-from daemon.encoder.knowledge.erasure import forget as forgetting
+from daemon.encoder.knowledge.erasure import forget
 from daemon.encoder.knowledge.model import Delta, Row
-from daemon.encoder.knowledge.reading import entry_of, ids_of_hashes, row_of, rows_of
+from daemon.encoder.knowledge.reads.entries import MAX_ID, entry_of, ids_of_hashes, row_of, rows_of
 from daemon.encoder.knowledge.texts import digest, dump_metadata, normalise, now_us, problem
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`outcome` holds the fields of Committed that the plan knows; `forget` = (ids, texts) to scrub."""
+    """The rows that a change adds, edits and removes.
+
+    `outcome` holds the fields of Committed that are known already; `forgets` the (ids, texts) to remove for good.
+    """
 
     kind: str
     deltas: list[Delta]
     outcome: dict[str, Any] = field(default_factory=dict)
     undoes: int | None = None
-    forget: tuple[list[int], set[str]] | None = None
+    forgets: tuple[list[int], set[str]] | None = None
 
 
 def add(db: sqlite3.Connection, entries: Sequence[wire.NewEntry], min_chars: int) -> Plan:
@@ -69,23 +72,23 @@ def edit(db: sqlite3.Connection, id_: int, text: str | None, metadata: wire.Meta
     return Plan("edit", [Delta(before, after)], {"entry": entry_of(after)})
 
 
-def delete(db: sqlite3.Connection, ids: Sequence[int], *, forget: bool) -> Plan:
+def delete(db: sqlite3.Connection, ids: Sequence[int], *, for_good: bool) -> Plan:
     wanted = list(dict.fromkeys(ids))
     rows = rows_of(db, wanted)
     existing = {row.id for row in rows}
     absent = [id_ for id_ in wanted if id_ not in existing]
     deltas = [Delta(row, None) for row in rows]
-    if not forget:
+    if not for_good:
         return Plan("delete", deltas, {"unknown": absent})
-    deleted_before = forgetting.in_history(db, [id_ for id_ in absent if 0 < id_ < 2**63])
+    deleted_before = forget.in_history(db, [id_ for id_ in absent if 0 < id_ <= MAX_ID])
     known = sorted(existing.union(deleted_before))
     unknown = [id_ for id_ in absent if id_ not in deleted_before]
     outcome = {"unknown": unknown, "forgotten": deleted_before}
-    return Plan("forget", deltas, outcome, forget=(known, forgetting.texts_of(db, known)))
+    return Plan("forget", deltas, outcome, forgets=(known, forget.texts_of(db, known)))
 
 
 def undo(db: sqlite3.Connection) -> Plan:
-    """Takes back the last change that is neither an undo nor undone, so the base is as it was before it."""
+    """Take back the last change that is neither an undo nor undone, so that the base is as it was before."""
     row = db.execute(
         "SELECT revision, kind, undoable FROM changes WHERE kind != 'undo' AND undone_by IS NULL "
         "ORDER BY revision DESC LIMIT 1"
@@ -97,12 +100,14 @@ def undo(db: sqlite3.Connection) -> Plan:
         raise NothingToUndo(
             f"cannot undo: the last change (restore, revision {revision}) replaced the whole base; "
             "restore another backup",
-            revision=revision, change=kind,
-        )  # fmt: skip
+            revision=revision,
+            change=kind,
+        )
     if not undoable:
         raise NothingToUndo(
             f"cannot undo: the last change ({kind}, revision {revision}) removed text for good, or its text "
             "was removed from the history; add the entries again",
-            revision=revision, change=kind,
-        )  # fmt: skip
+            revision=revision,
+            change=kind,
+        )
     return Plan("undo", [delta.reverse() for delta in recorded(db, revision)], undoes=revision)

@@ -1,4 +1,4 @@
-"""Really removing text: from entries, history, vectors, stored answers and ended operations."""
+"""The removal of text for good: from entries, history, vectors, stored answers and ended operations."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from daemon.core import wire
-from daemon.encoder.knowledge import answers, vectors
+from daemon.encoder.knowledge import answers
+from daemon.encoder.knowledge.file import meta
+from daemon.encoder.knowledge.file.meta import Counter
+from daemon.encoder.knowledge.file.sql import chunks, marks
 from daemon.encoder.knowledge.texts import digest, normalise
-from daemon.encoder.knowledge.vectors import chunks, marks
+from daemon.encoder.knowledge.vectors import rows, unused
 
 _OPERATION_DAYS = 7
 _DAY_US = 86_400_000_000
 
 
 def in_history(db: sqlite3.Connection, ids: Sequence[int]) -> list[int]:
-    """Which of these ids the history still shows a text of."""
+    """Find those of these ids whose texts the history still holds."""
     found: list[int] = []
     for part in chunks(ids, 500):
         query = (
@@ -29,7 +32,7 @@ def in_history(db: sqlite3.Connection, ids: Sequence[int]) -> list[int]:
 
 
 def texts_of(db: sqlite3.Connection, ids: Sequence[int]) -> set[str]:
-    """Every text that these entries have or had."""
+    """Collect every text that these entries have or had."""
     found: set[str] = set()
     for part in chunks(ids, 500):
         which = marks(part)
@@ -43,7 +46,7 @@ def texts_of(db: sqlite3.Connection, ids: Sequence[int]) -> set[str]:
 
 
 def scrub(db: sqlite3.Connection, ids: Sequence[int], texts: Collection[str]) -> None:
-    """Removes what the history, stored answers and operations know of these ids and texts.
+    """Remove these ids' and texts' traces from the history, stored answers and operations.
 
     The changes touched stay listed with their counts, and can't be undone. Reads the whole history: another
     entry may have had the same text.
@@ -70,12 +73,12 @@ def scrub(db: sqlite3.Connection, ids: Sequence[int], texts: Collection[str]) ->
     db.execute("DELETE FROM forgotten_ids")
     keys = [digest(text) for text in texts]
     db.executemany("DELETE FROM staged WHERE hash = ?", ((key,) for key in keys))
-    vectors.blank(db, keys)
+    rows.blank(db, keys)
     _scrub_bodies(db, {*texts, *(wire.shorten(text) for text in texts)})
 
 
 def _scrub_bodies(db: sqlite3.Connection, texts: Collection[str]) -> None:
-    """Stored answers stay, so that a write sent again is still not applied twice; their texts go."""
+    """Blank texts in stored answers, which stay: a write that is sent again is still not applied twice."""
     for table in ("requests", "operations"):
         for key, body in db.execute(f"SELECT id, body FROM {table}").fetchall():  # noqa: S608
             cleaned = _without(body, texts)
@@ -85,7 +88,7 @@ def _scrub_bodies(db: sqlite3.Connection, texts: Collection[str]) -> None:
 
 
 def _without(body: bytes | str, texts: Collection[str]) -> str | None:
-    """The JSON document without these texts; None if it holds none of them."""
+    """Blank these texts in a JSON document; None if it holds none of them."""
     try:
         document = json.loads(body) if body else None
     except ValueError:
@@ -107,17 +110,17 @@ def _blank(value: Any, texts: Collection[str]) -> Any:
 
 
 def purge(db: sqlite3.Connection, now_us: int, history_days: int) -> bool:
-    """Removes history older than `history_days` days; returns whether text was removed."""
+    """Remove history older than `history_days` days; says whether text was removed."""
     cutoff = now_us - history_days * _DAY_US
     # By revision, not by time: undo needs the history without gaps, also when the clock was once wrong.
     floor = db.execute("SELECT max(revision) FROM changes WHERE at < ?", (cutoff,)).fetchone()[0]
     ended = max(cutoff, now_us - _OPERATION_DAYS * _DAY_US)
     operations = db.execute("DELETE FROM operations WHERE ended_at < ?", (ended,)).rowcount
     old_answers = answers.drop_old(db, now_us)
-    vectors.drop_staged(db, everything=False)
+    unused.drop_staged(db, everything=False)
     if floor is not None:
         db.execute("DELETE FROM change_entries WHERE revision <= ?", (floor,))
         db.execute("DELETE FROM changes WHERE revision <= ?", (floor,))
-        db.execute("UPDATE meta SET value = max(value, ?) WHERE key = 'history_floor'", (floor,))
-        vectors.drop_unused(db)
+        meta.write(db, Counter.HISTORY_FLOOR, max(floor, meta.read(db, Counter.HISTORY_FLOOR)))
+        unused.drop_unused(db)
     return floor is not None or operations > 0 or old_answers > 0

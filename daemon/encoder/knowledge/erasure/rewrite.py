@@ -1,54 +1,32 @@
-"""Writing tables anew, so that no page keeps a stray copy of a removed row.
+"""Tables written anew, so that no page keeps a stray copy of a removed row.
 
 `secure_delete` overwrites a deleted row where it stands. Rows that were moved to another page before (a page was
 split or merged) leave a copy behind in the unused middle of the old page, and SQLite never clears that (tests find
 such copies). Pages that are given up as a whole are overwritten, so tables are copied and dropped. VACUUM would do the
 same for the whole file.
 
-Texts are written anew each time that some must be gone. Vectors, many times their size, only if rows have moved since
-they were last written anew: they are appended in order, which moves none, and forgotten ones are overwritten where
-they stand (`vectors.blank`); other removals move some.
+Texts are written anew each time that some must be gone. Vectors are many times their size, and are written anew only
+if rows have moved since the last time. Adding moves none, for they are appended in order; forgetting moves none, for
+rows are overwritten where they stand (`vectors.rows.blank`); other removals move some.
 """
 
 from __future__ import annotations
 
 import sqlite3
 
+from daemon.encoder.knowledge.file import meta
+from daemon.encoder.knowledge.file.meta import Mark
+
 _TEXTS = ("entries", "change_entries", "requests", "operations")
-_TEXTS_DUE, _VECTORS_MOVED, _VECTORS_DUE = "rewrite_due", "vectors_moved", "vectors_due"
-
-
-def mark_moved(db: sqlite3.Connection) -> None:
-    """Rows of `vectors` were removed otherwise than by `vectors.blank`."""
-    _set(db, _VECTORS_MOVED)
-
-
-def mark_due(db: sqlite3.Connection) -> None:
-    """Texts were removed for good."""
-    _set(db, _TEXTS_DUE)
-
-
-def mark_vectors_due(db: sqlite3.Connection) -> None:
-    """And nothing may be left of their vectors."""
-    if _is_set(db, _VECTORS_MOVED):
-        _set(db, _VECTORS_DUE)
 
 
 def is_due(db: sqlite3.Connection) -> bool:
-    return _is_set(db, _TEXTS_DUE) or _is_set(db, _VECTORS_DUE)
-
-
-def _set(db: sqlite3.Connection, key: str) -> None:
-    db.execute("INSERT OR REPLACE INTO meta VALUES (?, 1)", (key,))
-
-
-def _is_set(db: sqlite3.Connection, key: str) -> bool:
-    return db.execute("SELECT 1 FROM meta WHERE key = ?", (key,)).fetchone() is not None
+    return meta.is_marked(db, Mark.TEXTS_DUE) or meta.is_marked(db, Mark.VECTORS_DUE)
 
 
 def rewrite_texts(db: sqlite3.Connection) -> None:
-    """Inside the caller's transaction; takes the time and space of all texts, history included."""
-    if not _is_set(db, _TEXTS_DUE):
+    """Write all texts anew inside the caller's transaction, if that is due; takes their time and space once more."""
+    if not meta.is_marked(db, Mark.TEXTS_DUE):
         return
     last_id = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'entries'").fetchone()
     for table in _TEXTS:
@@ -56,14 +34,14 @@ def rewrite_texts(db: sqlite3.Connection) -> None:
     if last_id:  # goes with the old table: without it, ids would be given again
         db.execute("DELETE FROM sqlite_sequence WHERE name = 'entries'")
         db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('entries', ?)", last_id)
-    db.execute("DELETE FROM meta WHERE key = ?", (_TEXTS_DUE,))
+    meta.clear(db, Mark.TEXTS_DUE)
 
 
 def rewrite_vectors(db: sqlite3.Connection) -> None:
-    """Inside the caller's transaction; takes the space of all vectors, and a second for about 150 MB."""
-    if _is_set(db, _VECTORS_DUE):
+    """Write all vectors anew inside the caller's transaction, if that is due; takes a second for about 150 MB."""
+    if meta.is_marked(db, Mark.VECTORS_DUE):
         _rewrite(db, "vectors")
-        db.execute("DELETE FROM meta WHERE key IN (?, ?)", (_VECTORS_DUE, _VECTORS_MOVED))
+        meta.clear(db, Mark.VECTORS_DUE, Mark.VECTORS_MOVED)
 
 
 def _rewrite(db: sqlite3.Connection, table: str) -> None:

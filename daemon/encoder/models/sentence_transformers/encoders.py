@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from daemon.encoder.models.backend import Encoded, Matrix, unit_rows
+from daemon.encoder.arrays import Matrix
+from daemon.encoder.models.backend import Encoded, unit_rows
 from daemon.encoder.models.presets import Preset
 from daemon.encoder.models.sentence_transformers.device import Device
 from daemon.encoder.models.sentence_transformers.groups import groups

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from daemon.encoder.models.backend import Matrix
+from daemon.encoder.arrays import Matrix
 from daemon.encoder.models.sentence_transformers.device import Device
 from daemon.encoder.models.sentence_transformers.tokens import Ids
 

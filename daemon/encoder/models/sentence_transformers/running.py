@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from daemon.core.errors import Unavailable
-from daemon.encoder.models.backend import Matrix
+from daemon.encoder.arrays import Matrix
 from daemon.encoder.models.sentence_transformers.device import Device
 from daemon.encoder.models.sentence_transformers.groups import even_parts, fixed_cost, groups
 from daemon.encoder.models.sentence_transformers.passes import Lanes, Pass, Shape

@@ -13,7 +13,9 @@ import pytest
 from daemon.core import wire
 from daemon.core.errors import InternalError, RevisionChanged, Unavailable
 from daemon.encoder.knowledge import Knowledge
+from daemon.encoder.knowledge.changes import succession
 from daemon.encoder.knowledge.changes.succession import Restored
+from daemon.encoder.knowledge.salvage import damage
 from tests.support.daemons import wait_for
 from tests.support.knowledge import add, check_vectors, contents, delete, open_base
 
@@ -40,7 +42,7 @@ def counted(function):
     return call
 
 base = open_base(Path(sys.argv[1]))
-base.page(None, 1, None)
+base.reads.page(None, 1, None)
 for owner, name in ((os, "link"), (Path, "rename"), (Path, "unlink"), (replace, "sync_folder"), (os, "fsync")):
     setattr(owner, name, counted(getattr(owner, name)))
 base.replace_with(Path(sys.argv[1]).with_name("fresh.db"), 1.0)
@@ -71,7 +73,7 @@ def texts(base: Knowledge) -> set[str]:
 def succeed(old: Knowledge, path: Path, if_match: int | None = None) -> Restored:
     fresh = open_base(path)
     try:
-        return old.succeeded_by(fresh, if_match, "user:demo", lambda _: OPERATION)
+        return succession.succeed(old.database, fresh.database, if_match, "user:demo", lambda _: OPERATION)
     finally:
         fresh.close()
 
@@ -84,15 +86,15 @@ def test_the_successor_counts_on_from_both(old: Knowledge, tmp_path: Path) -> No
     assert (restored.revision, restored.entries, restored.replaced) == (3, 50, 99)
     old.replace_with(path, 1.0)
     assert not path.exists()
-    assert (old.revision, old.total, texts(old)) == (3, 50, {"new"})
+    assert (old.reads.revision, old.reads.total, texts(old)) == (3, 50, {"new"})
     assert old.operations.get("e-1") == OPERATION
-    assert old.changes_since(2, "fake|64") is None, "no snapshot of an older revision is this base's"
+    assert old.vectors.changes_since(2, "fake|64") is None, "no snapshot of an older revision is this base's"
     assert add(old, "after the exchange").added == [101], "100 was given by the old base"
     check_vectors(old)
-    assert old.integrity_check() == []
+    assert damage.find(old.database) == []
     old.close()
     again = open_base(tmp_path / "knowledge.db")
-    assert again.total == 51
+    assert again.reads.total == 51
     again.close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["knowledge.db", "knowledge.db.lock"]
 
@@ -120,13 +122,13 @@ def test_a_base_that_was_not_closed_is_not_taken(old: Knowledge, tmp_path: Path)
 
 def test_readers_are_waited_for_and_held_back(old: Knowledge, tmp_path: Path) -> None:
     path = fresh_in(tmp_path)
-    with old._database.read(), pytest.raises(Unavailable, match="being read"):
+    with old.database.read(), pytest.raises(Unavailable, match="being read"):
         old.replace_with(path, 0.05)
     assert texts(old) == {"old"}
     reading, go = threading.Event(), threading.Event()
 
     def read() -> None:
-        with old._database.read() as db:
+        with old.database.read() as db:
             reading.set()
             go.wait(20)
             seen.append(db.execute("SELECT count(*) FROM entries").fetchone()[0])
@@ -137,8 +139,8 @@ def test_readers_are_waited_for_and_held_back(old: Knowledge, tmp_path: Path) ->
     reading.wait(20)
     exchange = threading.Thread(target=old.replace_with, args=(path, 20.0))
     exchange.start()
-    wait_for(lambda: old._database._shut, what="the gate to shut")
-    late = threading.Thread(target=lambda: seen.append(old.page(None, 1, None).total))
+    wait_for(lambda: old.database._shut, what="the gate to shut")
+    late = threading.Thread(target=lambda: seen.append(old.reads.page(None, 1, None).total))
     late.start()
     go.set()
     for thread in (reader, exchange, late):
@@ -177,8 +179,8 @@ def test_an_end_at_any_step_leaves_one_of_the_two(old: Knowledge, tmp_path: Path
         assert done.returncode in (0, 9), done.stderr
         base = open_base(folder / "knowledge.db")
         seen.append(texts(base))
-        assert base.integrity_check() == []
-        assert base.total == (50 if seen[-1] == new else 100)
+        assert damage.find(base.database) == []
+        assert base.reads.total == (50 if seen[-1] == new else 100)
         add(base, "it can be written")
         base.close()
         if done.stdout == "whole\n":

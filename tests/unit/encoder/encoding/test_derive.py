@@ -29,7 +29,7 @@ def knowledge(tmp_path: Path) -> Iterator[Knowledge]:
     base = Knowledge.open(tmp_path / "knowledge.db", min_chars=1, history_days=90, disk_mb=None)
     given = dict(zip(TEXTS, vectors(16), strict=True))
     context = WriteContext(None, "test", None, fingerprint(16), given, lambda _: (200, b""), None)
-    base.add([wire.NewEntry(text=text) for text in TEXTS], context)
+    base.writes.add([wire.NewEntry(text=text) for text in TEXTS], context)
     yield base
     base.close()
 
@@ -37,7 +37,7 @@ def knowledge(tmp_path: Path) -> Iterator[Knowledge]:
 def test_beginnings_renormalised(knowledge: Knowledge) -> None:
     assert derive.count(knowledge, fingerprint(4)) == 3
     assert derive.derive(knowledge, fingerprint(4), 4) == 3
-    _, found = knowledge.all_vectors(fingerprint(4))
+    _, found = knowledge.vectors.all(fingerprint(4))
     np.testing.assert_allclose(found, unit_rows(vectors(16)[:, :4].copy()), rtol=1e-6)
     assert derive.count(knowledge, fingerprint(4)) == derive.derive(knowledge, fingerprint(4), 4) == 0
 
@@ -51,7 +51,7 @@ def test_nothing_from_another_model_or_a_shorter_vector(knowledge: Knowledge, ot
 
 
 def test_one_that_looks_on_leaves_the_others_work_alone(knowledge: Knowledge, tmp_path: Path) -> None:
-    knowledge.stage(["a text that an import staged"], vectors(16)[:1], fingerprint(16))
+    knowledge.vectors.stage(["a text that an import staged"], vectors(16)[:1], fingerprint(16))
     beside = Knowledge.open(tmp_path / "knowledge.db", min_chars=1, history_days=90, disk_mb=None, beside=True)
     beside.close()
-    assert knowledge.missing(["a text that an import staged"], fingerprint(16)) == []
+    assert knowledge.vectors.missing(["a text that an import staged"], fingerprint(16)) == []

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.core.errors import InternalError
-from daemon.encoder.index import ExactIndex
-from daemon.encoder.index.rows import GrowingMatrix
-from daemon.encoder.models.backend import Matrix
+from daemon.encoder.arrays import Matrix
+from daemon.encoder.index.exact import ExactIndex
+from daemon.encoder.index.growing import GrowingMatrix
 
 DIMENSION = 8
 Edits = st.lists(st.tuples(st.booleans(), st.integers(1, 40), st.integers(0, 2**31)), max_size=200)
@@ -114,8 +114,15 @@ def test_it_grows_and_keeps_what_it_has() -> None:
     assert index.ids.tolist() == list(range(20_000))
 
 
+def growing(matrix: Matrix) -> GrowingMatrix:
+    """Copy a matrix into one that has no room left."""
+    made = GrowingMatrix(matrix.shape[1], len(matrix))
+    made.room(len(matrix))[:] = matrix
+    return made
+
+
 def test_a_full_one_that_was_read_grows() -> None:
-    index = ExactIndex.of(np.arange(1, 101), GrowingMatrix.holding(unit(1, 100)))
+    index = ExactIndex.of(np.arange(1, 101), growing(unit(1, 100)))
     index.upsert([(101, unit(2)[0])])
     index.remove([1])
     assert len(index) == 100
@@ -124,7 +131,7 @@ def test_a_full_one_that_was_read_grows() -> None:
 
 
 def test_what_a_search_found_does_not_keep_it_from_growing_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    index = ExactIndex.of(np.arange(1, 101), GrowingMatrix.holding(unit(1, 100)))
+    index = ExactIndex.of(np.arange(1, 101), growing(unit(1, 100)))
     some = (None, np.arange(1, 90), np.array([2]))
     found = [index.search(unit(4), 5, among) for among in some]
     monkeypatch.delattr(GrowingMatrix, "_mapped")  # no second memory
@@ -133,7 +140,7 @@ def test_what_a_search_found_does_not_keep_it_from_growing_in_place(monkeypatch:
 
 
 def test_a_view_that_somebody_holds_is_never_pulled_away() -> None:
-    index = ExactIndex.of(np.arange(1, 101), GrowingMatrix.holding(unit(1, 100)))
+    index = ExactIndex.of(np.arange(1, 101), growing(unit(1, 100)))
     view = index.matrix
     index.upsert((id_, unit(id_)[0]) for id_ in range(101, 5000))
     np.testing.assert_array_equal(view, unit(1, 100))
@@ -151,4 +158,4 @@ def test_removing_what_is_not_there_changes_nothing() -> None:
 
 def test_ids_must_be_unique() -> None:
     with pytest.raises(InternalError):
-        ExactIndex.of(np.array([1, 1], np.int64), GrowingMatrix.holding(unit(1, 2)))
+        ExactIndex.of(np.array([1, 1], np.int64), growing(unit(1, 2)))

@@ -1,7 +1,8 @@
-"""Snapshots: read back as they were written, thrown away at the least doubt, and never half there."""
+"""Snapshots are read back as they were written, thrown away at the least doubt, and never half there."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,19 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.encoder.index import ExactIndex, keeper, snapshot
+from daemon.core.config.tenant_config import IndexConfig
+from daemon.encoder.index import BadSnapshot, Moment, keeper, kind_of
+from daemon.encoder.index import snapshot_file as snapshot
+from daemon.encoder.index.exact import ExactIndex
+from daemon.encoder.index.growing import GrowingMatrix
 from daemon.encoder.index.keeper import Keeper
-from daemon.encoder.index.restore import Restored, restore
-from daemon.encoder.index.rows import GrowingMatrix
-from daemon.encoder.index.snapshot import BadSnapshot, SnapshotWriter
+from daemon.encoder.index.restore import restore
 from daemon.encoder.knowledge import Committed, Knowledge
 from tests.support import knowledge as support
 
 FINGERPRINT, DIMENSION = support.FINGERPRINT, 64
+KIND = kind_of(IndexConfig())
 
 
 def write(path: Path, index: ExactIndex, revision: int = 3, stamp: str = "then") -> None:
-    writer = SnapshotWriter(path, index, FINGERPRINT, revision, stamp)
+    index.moment = Moment(FINGERPRINT, revision, stamp)
+    writer = index.snapshot(path)
     while not writer.step():
         pass
 
@@ -36,7 +41,7 @@ def filled(rows: int = 5) -> ExactIndex:
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     write(tmp_path / "index" / "snapshot", filled(5000))
     found = snapshot.read(tmp_path / "index" / "snapshot", FINGERPRINT, DIMENSION)
-    assert (found.revision, found.stamp, len(found.ids)) == (3, "then", 5000)
+    assert (found.moment, len(found.ids)) == (Moment(FINGERPRINT, 3, "then"), 5000)
     for id_, row in zip(found.ids.tolist(), found.vectors.array, strict=True):
         np.testing.assert_array_equal(row, support.vector(str(id_)))
 
@@ -78,10 +83,10 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
 def test_giving_up_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "snapshot"
     write(path, filled(2))
-    writer = SnapshotWriter(path, filled(9), FINGERPRINT, 4, "now")
+    writer = filled(9).snapshot(path)
     writer.step()
     writer.give_up()
-    assert snapshot.read(path, FINGERPRINT, DIMENSION).revision == 3
+    assert snapshot.read(path, FINGERPRINT, DIMENSION).moment.revision == 3
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -95,27 +100,38 @@ def base(tmp_path: Path) -> Knowledge:
     return base
 
 
-def restored(base: Knowledge, path: Path) -> Restored:
-    """What `restore` makes, which must equal the base."""
-    found = restore(base, path, FINGERPRINT, DIMENSION)
+def restored(base: Knowledge, path: Path) -> tuple[ExactIndex, bool]:
+    """Restore the index, which must equal the base; True: the snapshot equals it, too."""
+    index, fresh = restore(KIND, base, path, FINGERPRINT, DIMENSION)
+    assert isinstance(index, ExactIndex)
     held = support.contents(base)
-    assert sorted(found.index.ids.tolist()) == sorted(held)
-    for id_, row in zip(found.index.ids.tolist(), found.index.matrix, strict=True):
+    assert sorted(index.ids.tolist()) == sorted(held)
+    for id_, row in zip(index.ids.tolist(), index.matrix, strict=True):
         np.testing.assert_array_equal(row, support.vector(held[id_][0]))
-    return found
+    assert (index.moment.fingerprint, index.moment.revision) == (FINGERPRINT, base.reads.revision)
+    return index, fresh
+
+
+def is_fresh(base: Knowledge, path: Path) -> bool:
+    return restored(base, path)[1]
+
+
+def keeper_of(base: Knowledge, path: Path, clock: Callable[[], float] = time.monotonic) -> Keeper:
+    index, fresh = restored(base, path)
+    return Keeper(index, path, fresh=fresh, clock=clock)
 
 
 def keep(base: Knowledge, path: Path) -> None:
-    Keeper(restored(base, path), FINGERPRINT, path).finish()
+    keeper_of(base, path).finish()
 
 
 def test_a_missing_snapshot_is_rebuilt_from_the_vectors(base: Knowledge, tmp_path: Path) -> None:
-    assert not restored(base, tmp_path / "snapshot").fresh
+    assert not is_fresh(base, tmp_path / "snapshot")
 
 
 def test_a_snapshot_of_now_is_fresh(base: Knowledge, tmp_path: Path) -> None:
     keep(base, tmp_path / "snapshot")
-    assert restored(base, tmp_path / "snapshot").fresh
+    assert is_fresh(base, tmp_path / "snapshot")
 
 
 def test_what_changed_since_is_applied(base: Knowledge, tmp_path: Path) -> None:
@@ -123,9 +139,7 @@ def test_what_changed_since_is_applied(base: Knowledge, tmp_path: Path) -> None:
     support.add(base, "four")
     support.edit(base, 1, "one, but another")
     support.delete(base, 2)
-    found = restored(base, tmp_path / "snapshot")
-    assert not found.fresh
-    assert found.revision == base.revision
+    assert not is_fresh(base, tmp_path / "snapshot")
 
 
 def spoil_forget(base: Knowledge, path: Path) -> None:
@@ -137,11 +151,11 @@ def spoil_bytes(base: Knowledge, path: Path) -> None:
 
 
 def spoil_stamp(base: Knowledge, path: Path) -> None:
-    write(path, filled(), base.revision, "another change under this number")
+    write(path, filled(), base.reads.revision, "another change under this number")
 
 
 def spoil_future(base: Knowledge, path: Path) -> None:
-    write(path, filled(), base.revision + 7, "")
+    write(path, filled(), base.reads.revision + 7, "")
 
 
 @pytest.mark.parametrize("spoil", [spoil_forget, spoil_bytes, spoil_stamp, spoil_future])
@@ -165,18 +179,18 @@ class Clock:
 
 def test_it_is_written_once_nothing_changes_for_a_while(base: Knowledge, tmp_path: Path) -> None:
     clock, path = Clock(), tmp_path / "snapshot"
-    kept = Keeper(restored(base, path), FINGERPRINT, path, clock)
+    kept = keeper_of(base, path, clock)
     assert kept.idle() == pytest.approx(keeper.QUIET_S)
     clock.now += keeper.QUIET_S
     while kept.idle() == 0.0:
         assert not path.exists()
     assert kept.idle() is None
-    assert restored(base, path).fresh
+    assert is_fresh(base, path)
 
 
 def test_a_change_restarts_a_half_written_one(base: Knowledge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, path = Clock(), tmp_path / "snapshot"
-    kept = Keeper(restored(base, path), FINGERPRINT, path, clock)
+    kept = keeper_of(base, path, clock)
     clock.now += keeper.QUIET_S
     assert kept.idle() == 0.0
     assert kept.idle() == 0.0  # ids, then vectors: views of what is about to grow
@@ -184,46 +198,42 @@ def test_a_change_restarts_a_half_written_one(base: Knowledge, tmp_path: Path, m
     kept.apply(support.add(base, *(f"entry {number}" for number in range(5000))))
     monkeypatch.undo()
     kept.finish()
-    assert restored(base, path).fresh
+    assert is_fresh(base, path)
 
 
 def test_many_changes_are_not_left_waiting(base: Knowledge, tmp_path: Path) -> None:
     path = tmp_path / "snapshot"
-    kept = Keeper(restored(base, path), FINGERPRINT, path, Clock())
+    kept = keeper_of(base, path, Clock())
     kept.apply(support.add(base, *(f"entry {number}" for number in range(keeper.CHANGES))))
     assert kept.idle() == 0.0
     kept.finish()
-    assert restored(base, path).fresh
+    assert is_fresh(base, path)
 
 
 def test_forgetting_removes_the_file_at_once(base: Knowledge, tmp_path: Path) -> None:
     path = tmp_path / "snapshot"
     keep(base, path)
-    kept = Keeper(restored(base, path), FINGERPRINT, path)
+    kept = keeper_of(base, path)
     kept.apply(support.delete(base, 1, forget=True))
     assert not path.exists()
     kept.finish()
-    assert restored(base, path).fresh
+    assert is_fresh(base, path)
 
 
 def test_a_replayed_commit_changes_nothing(base: Knowledge, tmp_path: Path) -> None:
     path = tmp_path / "snapshot"
     keep(base, path)
-    kept = Keeper(restored(base, path), FINGERPRINT, path)
-    kept.apply(Committed(9, removed=[1], replayed=(200, b"")))
+    kept = keeper_of(base, path)
+    kept.apply(Committed(9, removed=[1], replayed=True))
     assert len(kept.index) == 3
     assert kept.idle() is None
 
 
-def test_a_disk_that_takes_nothing_is_tried_again_later(base: Knowledge, tmp_path: Path) -> None:
+def test_a_disk_that_takes_nothing_is_tried_again_later(tmp_path: Path) -> None:
     clock = Clock()
     (tmp_path / "file").write_text("in the way of the folder")
     path = tmp_path / "file" / "snapshot"
-    kept = Keeper(restore_nowhere(base), FINGERPRINT, path, clock)
+    kept = Keeper(filled(), path, fresh=False, clock=clock)
     clock.now += keeper.QUIET_S
     assert kept.idle() == keeper.RETRY_S
     assert kept.idle() == pytest.approx(keeper.RETRY_S)
-
-
-def restore_nowhere(base: Knowledge) -> Restored:
-    return Restored(filled(), base.revision, "", fresh=False)

@@ -12,6 +12,7 @@ import pytest
 
 from daemon.core import errors
 from daemon.encoder.knowledge import Knowledge
+from daemon.encoder.knowledge.salvage import damage
 from tests.support.knowledge import add, check_vectors, contents, context, delete, open_base
 
 
@@ -21,7 +22,7 @@ def _fill(base: Knowledge, name: str = "filling") -> dict[int, str]:
     for i in range(10_000):
         texts = [f"{name} {i}-{j} " + "x" * 500 for j in range(10)]
         try:
-            done = add(base, *texts, request_id=f"fill-{base.revision}-{i}")
+            done = add(base, *texts, request_id=f"fill-{base.reads.revision}-{i}")
         except errors.DiskFull as error:
             assert "nothing acknowledged is lost" in error.message
             return acknowledged
@@ -32,7 +33,7 @@ def _fill(base: Knowledge, name: str = "filling") -> dict[int, str]:
 def _holds(base: Knowledge, expected: dict[int, str]) -> None:
     assert {id_: text for id_, (text, _) in contents(base).items()} == expected
     check_vectors(base)
-    assert base.integrity_check() == []
+    assert damage.find(base.database) == []
 
 
 def test_disk_mb(tmp_path: Path) -> None:
@@ -47,11 +48,11 @@ def test_disk_mb(tmp_path: Path) -> None:
     base = open_base(path, disk_mb=4)
     gone = sorted(expected)[:5]
     delete(base, *gone)  # there is room for a delete
-    base.undo(context())
+    base.writes.undo(context())
     delete(base, *sorted(expected)[: len(expected) // 2], forget=True)
     expected = dict(sorted(expected.items())[len(expected) // 2 :])
     _holds(base, expected)
-    expected[base.get(add(base, "room again").added[0]).id] = "room again"
+    expected[base.reads.entry(add(base, "room again").added[0]).id] = "room again"
     _holds(base, expected)
     base.close()
     base = open_base(path, disk_mb=8)
@@ -69,7 +70,7 @@ def test_index_and_models_count_with_the_base(tmp_path: Path) -> None:
     used = sum(part.stat().st_size for part in tmp_path.glob("knowledge.db*") if not part.name.endswith("-shm"))
     assert 0 < used <= 2**20
     delete(base, *sorted(expected)[:5])  # there is room for a delete
-    base.undo(context())
+    base.writes.undo(context())
     _holds(base, expected)
     base.close()
     model.unlink()
@@ -112,9 +113,9 @@ def test_a_full_disk_loses_nothing_and_service_goes_on(small_disk: Path) -> None
     expected = _fill(base)
     assert len(expected) > 200
     _holds(base, expected)
-    assert base.get(1).text == expected[1]
+    assert base.reads.entry(1).text == expected[1]
     with pytest.raises(errors.DiskFull):
-        base.backup_to(small_disk / "backup.db")
+        base.database.backup(small_disk / "backup.db")
     assert not list(small_disk.glob("*backup*"))
     ballast.unlink()
     expected |= _fill(base, "more")

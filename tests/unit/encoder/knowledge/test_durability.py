@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 
 from daemon.core import errors, wire
-from daemon.encoder.knowledge import Knowledge, recover
+from daemon.encoder.knowledge import Knowledge
 from daemon.encoder.knowledge.file import schema
+from daemon.encoder.knowledge.salvage import damage
+from daemon.encoder.knowledge.salvage.recover import recover
 from tests.support.knowledge import add, check_vectors, contents, context, delete, edit, open_base, vector
 
 CHECKOUT = Path(__file__).resolve().parents[4]
@@ -48,11 +50,11 @@ for number in range(1_000_000):
         done = add(base, *call["texts"], request_id=request)
         ids += done.added
     elif kind == "edit":
-        base.edit(call["id"], call["text"], None, context([call["text"]], request_id=request))
+        base.writes.edit(call["id"], call["text"], None, context([call["text"]], request_id=request))
     else:
-        base.delete([call["id"]], False, context(request_id=request))
+        base.writes.delete([call["id"]], False, context(request_id=request))
         ids.remove(call["id"])
-    print(json.dumps({"done": request, "revision": base.revision}), flush=True)
+    print(json.dumps({"done": request, "revision": base.reads.revision}), flush=True)
 """
 
 
@@ -77,11 +79,11 @@ class Model:
 def _send_again(base: Knowledge, request: str, call: dict[str, Any]) -> None:
     if call["kind"] == "add":
         entries = [wire.NewEntry(text=text) for text in call["texts"]]
-        base.add(entries, context(call["texts"], request_id=request))
+        base.writes.add(entries, context(call["texts"], request_id=request))
     elif call["kind"] == "edit":
-        base.edit(call["id"], call["text"], None, context([call["text"]], request_id=request))
+        base.writes.edit(call["id"], call["text"], None, context([call["text"]], request_id=request))
     else:
-        base.delete([call["id"]], False, context(request_id=request))
+        base.writes.delete([call["id"]], False, context(request_id=request))
 
 
 def _run_and_kill(path: Path, seed: int, acknowledged: int) -> list[dict[str, Any]]:
@@ -121,7 +123,7 @@ def test_kill_at_any_moment_loses_nothing_and_applies_nothing_twice(tmp_path: Pa
                 _send_again(base, line["try"], line["call"])
             model.apply(line["call"])
         assert {id_: text for id_, (text, _) in contents(base).items()} == model.texts
-        assert base.integrity_check() == []
+        assert damage.find(base.database) == []
         base.close()
     base = open_base(path)
     check_vectors(base)
@@ -198,8 +200,8 @@ def test_flipped_bits_are_refused_or_found_and_never_crash(filled: Path, tmp_pat
             refused += 1
         else:
             with contextlib.suppress(errors.StartRefused):
-                found += bool(base.integrity_check())
-                base.page(None, 2000, None)
+                found += bool(damage.find(base.database))
+                base.reads.page(None, 2000, None)
             base.close()
         salvage = recover(path, path.with_name("new.db"))
         saved = _texts(path.with_name("new.db"))
@@ -234,7 +236,7 @@ def _texts(path: Path) -> dict[int, str]:
 def test_recover_brings_back_everything_that_is_readable(filled: Path) -> None:
     expected = _texts(filled)
     base = open_base(filled)
-    revision = base.revision
+    revision = base.reads.revision
     add(base, "only in the log", metadata={"b": "x"})
     copy = filled.parent / "copy" / "knowledge.db"
     copy.parent.mkdir()
@@ -248,10 +250,10 @@ def test_recover_brings_back_everything_that_is_readable(filled: Path) -> None:
     salvage = recover(copy, target)
     base = open_base(target)
     assert {id_: text for id_, (text, _) in contents(base).items()} == {**expected, 1502: "only in the log"}
-    assert base.get(1502).metadata == {"b": "x"}
-    assert (salvage.entries, salvage.expected, salvage.vectors) == (base.total, base.total, base.total)
-    assert base.revision == salvage.revision > revision
-    assert base.changes_since(revision, "fake|64") is None
+    assert base.reads.entry(1502).metadata == {"b": "x"}
+    assert salvage.entries == salvage.expected == salvage.vectors == base.reads.total
+    assert base.reads.revision == salvage.revision > revision
+    assert base.vectors.changes_since(revision, "fake|64") is None
     assert add(base, "new after recovery").added == [1503]
     check_vectors(base)
     base.close()
@@ -274,7 +276,7 @@ def test_a_damaged_vector_is_found_by_its_checksum(filled: Path) -> None:
     raw[at + 5] ^= 4
     filled.write_bytes(raw)
     base = open_base(filled)
-    assert base.integrity_check() == ["the vector of entry 7 is damaged"]
+    assert damage.find(base.database) == ["the vector of entry 7 is damaged"]
     base.close()
 
 
@@ -321,12 +323,12 @@ def test_backup_while_writing(filled: Path, tmp_path: Path) -> None:
     base = open_base(filled)
     target = tmp_path / "backup" / "copy.db"
     target.parent.mkdir()
-    base.backup_to(target)
+    base.database.backup(target)
     expected = contents(base)
     add(base, "after the backup")
     base.close()
     assert [part.name for part in target.parent.iterdir()] == ["copy.db"]
     copy = open_base(target)
     assert contents(copy) == expected
-    assert copy.integrity_check() == []
+    assert damage.find(copy.database) == []
     copy.close()

@@ -28,7 +28,7 @@ def _read(data: bytes | str, media_type: str) -> list[Any]:
 
 
 def _written(name: formats.FormatName, pages: list[list[wire.Entry]], base: Knowledge | None = None) -> bytes:
-    return b"".join(entry_files.write(pages, name, list if base is None else base.columns))
+    return b"".join(entry_files.write(pages, name, list if base is None else base.reads.columns))
 
 
 def _entry(id_: int, text: str, metadata: wire.Metadata | None = None) -> wire.Entry:
@@ -192,7 +192,7 @@ def test_an_export_imports_as_it_was(
     base = open_base(tmp_path_factory.mktemp("export") / "k.db")
     for text, metadata in held.items():
         add(base, text, metadata=metadata)
-    page = base.page(None, 100, None).entries
+    page = base.reads.page(None, 100, None).entries
     data = _written(format.name, [page], base)
     base.close()
     assert [item[1:] for item in _read(data, format.media_type)] == [(entry.text, entry.metadata) for entry in page]

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from daemon.core import errors, wire
 from daemon.encoder.knowledge import Committed, Knowledge, MissingVectors
 from daemon.encoder.knowledge.file import database
+from daemon.encoder.knowledge.salvage import damage
 from tests.support.knowledge import (
     FINGERPRINT,
     add,
@@ -47,12 +48,12 @@ def test_every_change_is_recorded(base: Knowledge) -> None:
     edit(base, 1, "one text changed", {"a": 1})
     delete(base, 2)
     set_texts(base, ["three text"], kind="seed")
-    page = base.history(None, 2)
+    page = base.reads.history(None, 2)
     assert [(c.revision, c.kind, c.added, c.removed, c.edited) for c in page.changes] == [
         (4, "seed", 1, 1, 0), (3, "delete", 0, 1, 0),
     ]  # fmt: skip
     assert page.next == 3
-    rest = base.history(page.next, 2)
+    rest = base.reads.history(page.next, 2)
     assert rest.next is None
     assert [(c.kind, c.actor) for c in rest.changes] == [("edit", "user:demo"), ("add", "uid:0")]
     assert rest.changes[0].details == [
@@ -68,24 +69,24 @@ def test_undo_takes_back_one_change_after_the_other(base: Knowledge) -> None:
     states.append(contents(base))
     delete(base, 1, 2)
     for expected in reversed(states):
-        outcome = base.undo(context())
+        outcome = base.writes.undo(context())
         assert outcome.change is not None
         assert outcome.change.kind == "undo"
         assert contents(base) == expected
         check_vectors(base)
-    assert base.revision == 6
-    assert [c.undone for c in base.history(None, 10).changes] == [False] * 3 + [True] * 3
+    assert base.reads.revision == 6
+    assert [c.undone for c in base.reads.history(None, 10).changes] == [False] * 3 + [True] * 3
     with pytest.raises(errors.NothingToUndo):
-        base.undo(context())
+        base.writes.undo(context())
 
 
 def test_undo_restores_times_and_ids(base: Knowledge) -> None:
     add(base, "one text")
     edit(base, 1, "one text changed")
-    before = base.get(1)
+    before = base.reads.entry(1)
     delete(base, 1)
-    outcome = base.undo(context())
-    assert base.get(1) == before
+    outcome = base.writes.undo(context())
+    assert base.reads.entry(1) == before
     assert [id_ for id_, _ in outcome.upserts] == [1]
 
 
@@ -94,8 +95,8 @@ def test_undo_after_a_model_change_asks_for_vectors(base: Knowledge) -> None:
     delete(base, 2)
     drop_vectors(base, FINGERPRINT)
     with pytest.raises(MissingVectors) as caught:
-        base.undo(context())
-    base.undo(context(caught.value.texts))
+        base.writes.undo(context())
+    base.writes.undo(context(caught.value.texts))
     assert contents(base)[2][0] == "two text"
 
 
@@ -127,7 +128,7 @@ def _apply(base: Knowledge, name: str, value: Any) -> None:
         elif name == "delete":
             delete(base, *value)
         else:
-            base.undo(context())
+            base.writes.undo(context())
     except (errors.UnknownEntry, errors.Duplicate, errors.NothingToUndo):
         pass
 
@@ -139,9 +140,9 @@ def test_undo_leads_back_through_every_state(operations: list[tuple[str, Any]]) 
         base = open_base(Path(folder) / "k.db")
         states = [contents(base)]
         for name, value in operations:
-            before = base.revision
+            before = base.reads.revision
             _apply(base, name, value)
-            if base.revision == before:
+            if base.reads.revision == before:
                 assert contents(base) == states[-1]
             elif name == "undo":
                 states.pop()
@@ -150,11 +151,11 @@ def test_undo_leads_back_through_every_state(operations: list[tuple[str, Any]]) 
                 states.append(contents(base))
         check_vectors(base)
         while len(states) > 1:
-            base.undo(context())
+            base.writes.undo(context())
             states.pop()
             assert contents(base) == states[-1]
         check_vectors(base)
-        assert base.integrity_check() == []
+        assert damage.find(base.database) == []
         base.close()
 
 
@@ -165,7 +166,7 @@ def test_diff_and_set_agree(first: list[str], second: list[str]) -> None:
         base = open_base(Path(folder) / "k.db")
         set_texts(base, first)
         held = contents(base)
-        diff = base.diff(second)
+        diff = base.writes.diff(second)
         outcome = set_texts(base, second)
         assert (len(outcome.added), outcome.removed) == (len(diff.added), diff.removed)
         assert outcome.unchanged == len(diff.unchanged)
@@ -173,7 +174,7 @@ def test_diff_and_set_agree(first: list[str], second: list[str]) -> None:
         now = contents(base)
         assert {id_: now[id_] for id_ in diff.unchanged} == {id_: held[id_] for id_ in diff.unchanged}
         assert sorted(now) == sorted([*diff.unchanged, *outcome.added])
-        assert base.diff(second).added == base.diff(second).removed == []
+        assert base.writes.diff(second).added == base.writes.diff(second).removed == []
         base.close()
 
 
@@ -206,12 +207,12 @@ def test_forget_removes_the_text_from_the_file_at_once(base: Knowledge, tmp_path
     assert outcome.removed == [1]
     wal = Path(f"{tmp_path / 'knowledge.db'}-wal")
     assert wal.stat().st_size == 0
-    assert base.answered("r") == (200, b'{"text": "", "metadata": {}}')
-    assert base.history(None, 10).changes[0].kind == "forget"
-    assert base.history(None, 10).changes[0].details == [{"id": 1}]
+    assert base.reads.answer("r") == (200, b'{"text": "", "metadata": {}}')
+    assert base.reads.history(None, 10).changes[0].kind == "forget"
+    assert base.reads.history(None, 10).changes[0].details == [{"id": 1}]
     with pytest.raises(errors.NothingToUndo, match="for good"):
-        base.undo(context())
-    assert base.missing(["confidential mango"], FINGERPRINT) == ["confidential mango"]
+        base.writes.undo(context())
+    assert base.vectors.missing(["confidential mango"], FINGERPRINT) == ["confidential mango"]
     _gone(base, tmp_path / "knowledge.db", "confidential pineapple", "confidential mango")
 
 
@@ -238,7 +239,7 @@ def test_forget_among_many_edits_leaves_no_copy_on_any_page(base: Knowledge, tmp
     delete(base, *[id_ for id_ in range(1, 2001, 9) if id_ not in secrets])
     delete(base, *secrets, forget=True)
     check_vectors(base)
-    assert base.integrity_check() == []
+    assert damage.find(base.database) == []
     _gone(base, tmp_path / "knowledge.db", *(text[:-40] + "sss" for text in secrets.values()))
 
 
@@ -246,14 +247,14 @@ def test_history_days_remove_text_from_the_file(base: Knowledge, tmp_path: Path)
     add(base, "confidential pineapple", "harmless text")
     edit(base, 1, "confidential mango")
     delete(base, 1)
-    assert not base.purge_history(datetime.now(UTC))
-    assert base.purge_history(LATER)
-    assert base.history(None, 10).changes == []
-    assert base.changes_since(2, FINGERPRINT) is None
-    assert base.changes_since(3, FINGERPRINT) == []
+    assert not base.writes.purge_history(datetime.now(UTC))
+    assert base.writes.purge_history(LATER)
+    assert base.reads.history(None, 10).changes == []
+    assert base.vectors.changes_since(2, FINGERPRINT) is None
+    assert base.vectors.changes_since(3, FINGERPRINT) == []
     with pytest.raises(errors.NothingToUndo):
-        base.undo(context())
-    assert base.missing(["confidential mango"], FINGERPRINT) == ["confidential mango"]
+        base.writes.undo(context())
+    assert base.vectors.missing(["confidential mango"], FINGERPRINT) == ["confidential mango"]
     check_vectors(base)
     _gone(base, tmp_path / "knowledge.db", "confidential pineapple", "confidential mango")
 
@@ -262,20 +263,20 @@ def test_no_history_at_all(tmp_path: Path) -> None:
     base = open_base(tmp_path / "k.db", history_days=0)
     add(base, "confidential pineapple", "harmless text")
     delete(base, 1)
-    assert base.history(None, 10).changes[0].details == [{"id": 1}]
+    assert base.reads.history(None, 10).changes[0].details == [{"id": 1}]
     with pytest.raises(errors.NothingToUndo):
-        base.undo(context())
-    assert base.changes_since(1, FINGERPRINT) == [(1, None)]
-    base.purge_history()
+        base.writes.undo(context())
+    assert base.vectors.changes_since(1, FINGERPRINT) == [(1, None)]
+    base.writes.purge_history()
     _gone(base, tmp_path / "k.db", "confidential pineapple")
 
 
 def test_stored_answers_live_for_an_hour(base: Knowledge) -> None:
     add(base, "one text", request_id="r")
-    base.purge_history(datetime.now(UTC) + timedelta(minutes=59))
-    assert base.answered("r") == answer(wire_committed())
-    base.purge_history(datetime.now(UTC) + timedelta(minutes=61))
-    assert base.answered("r") is None
+    base.writes.purge_history(datetime.now(UTC) + timedelta(minutes=59))
+    assert base.reads.answer("r") == answer(wire_committed())
+    base.writes.purge_history(datetime.now(UTC) + timedelta(minutes=61))
+    assert base.reads.answer("r") is None
 
 
 def wire_committed() -> Committed:
@@ -301,7 +302,7 @@ def test_operations_that_ran_end_as_interrupted(tmp_path: Path) -> None:
     assert base.operations.get("e-done").result == {"added": 3}
     with pytest.raises(errors.UnknownOperation):
         base.operations.get("e-none")
-    base.purge_history(datetime.now(UTC) + timedelta(days=8))
+    base.writes.purge_history(datetime.now(UTC) + timedelta(days=8))
     with pytest.raises(errors.UnknownOperation):
         base.operations.get("e-done")
     base.close()
@@ -312,14 +313,14 @@ def test_a_reader_in_the_way_delays_the_removal_until_the_next_write(
 ) -> None:
     monkeypatch.setattr(database, "_BUSY_MS", 20)
     add(base, "confidential pineapple", "harmless text")
-    with base._database.read() as reader:
+    with base.database.read() as reader:
         reader.execute("SELECT text FROM entries").fetchone()
         delete(base, 1, forget=True)
-        assert base._database.log_pending
+        assert base.database.log_pending
         edit(base, 2, "harmless text, edited")
-        assert base._database.log_pending
+        assert base.database.log_pending
     edit(base, 2, "harmless text, again")
-    assert not base._database.log_pending
+    assert not base.database.log_pending
     _gone(base, tmp_path / "knowledge.db", "confidential pineapple")
 
 
@@ -340,7 +341,7 @@ def test_no_copy_stays_in_the_unused_middle_of_a_page(base: Knowledge, tmp_path:
     chance.shuffle(ids)
     for start in range(0, 60, 7):
         delete(base, *ids[start : start + 7], forget=True)
-    assert not base.removal_pending
+    assert not base.writes.removal_pending
     check_vectors(base)
     _gone(base, tmp_path / "knowledge.db", "SECRET-")
 
@@ -351,7 +352,7 @@ def test_ids_are_not_reused_after_the_last_entry_was_forgotten(base: Knowledge) 
     assert add(base, "four text").added == [4]
     delete(base, 1, 2, 4, forget=True)
     assert add(base, "five text").added == [5]
-    assert base.integrity_check() == []
+    assert damage.find(base.database) == []
 
 
 def test_removal_without_room_stays_due_until_there_is_room(tmp_path: Path) -> None:
@@ -362,9 +363,9 @@ def test_removal_without_room_stays_due_until_there_is_room(tmp_path: Path) -> N
     used = path.stat().st_size // 2**20 + 1
     base = open_base(path, disk_mb=used)
     delete(base, 1, forget=True)
-    assert base.removal_pending
+    assert base.writes.removal_pending
     base.close()
     base = open_base(path, disk_mb=4 * used)
-    base.purge_history()
-    assert not base.removal_pending
+    base.writes.purge_history()
+    assert not base.writes.removal_pending
     _gone(base, path, "confidential pineapple")

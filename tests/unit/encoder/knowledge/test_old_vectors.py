@@ -16,8 +16,11 @@ import numpy as np
 import pytest
 
 from daemon.core import errors, wire
-from daemon.encoder.knowledge import Knowledge, old_vectors
-from daemon.encoder.knowledge.model import Vector
+from daemon.encoder.arrays import Vector
+from daemon.encoder.knowledge import Knowledge
+from daemon.encoder.knowledge.changes import succession
+from daemon.encoder.knowledge.salvage import damage
+from daemon.encoder.knowledge.vectors import old_vectors
 from tests.support.daemons import CHECKOUT
 from tests.support.knowledge import (
     FINGERPRINT,
@@ -43,9 +46,9 @@ def other(text: str) -> Vector:
 
 
 def embed_anew(base: Knowledge, fingerprint: str = NEW) -> None:
-    while page := base.without_vector(fingerprint):
+    while page := base.vectors.without(fingerprint):
         texts = [text for _, text in page]
-        base.give_vectors(texts, np.stack([other(text) for text in texts]), fingerprint)
+        base.vectors.give(texts, np.stack([other(text) for text in texts]), fingerprint)
 
 
 def switch(base: Knowledge, fingerprint: str = NEW) -> None:
@@ -94,15 +97,15 @@ def test_they_go_when_nothing_used_them_for_so_long(base: Knowledge, clock: Call
     check_vectors(base)
     clock(0.2)
     assert drop_all(base) == COUNT
-    assert base.fingerprints() == [NEW]
-    assert base.count_without_vector(NEW) == 0
-    assert base.integrity_check() == []
+    assert base.vectors.fingerprints() == [NEW]
+    assert base.vectors.count_without(NEW) == 0
+    assert damage.find(base.database) == []
 
 
 def test_a_change_back_finds_them_and_their_time_begins_anew(base: Knowledge, clock: Callable[[float], None]) -> None:
     switch(base)
     clock(HOURS - 1)
-    assert base.count_without_vector(FINGERPRINT) == 0
+    assert base.vectors.count_without(FINGERPRINT) == 0
     base.old_vectors.in_force(FINGERPRINT)
     clock(HOURS - 1)
     base.old_vectors.in_force(NEW)
@@ -125,10 +128,10 @@ def test_the_time_goes_on_over_a_restart(tmp_path: Path, clock: Callable[[float]
 
 def test_those_of_a_model_that_is_about_to_come_stay(base: Knowledge, clock: Callable[[float], None]) -> None:
     """A re-embedding writes them beside the encoder, hours before they are in force."""
-    page = [text for _, text in base.without_vector(NEW)]
+    page = [text for _, text in base.vectors.without(NEW)]
     for at in range(0, 900, 100):
         part = page[at : at + 100]
-        base.give_vectors(part, np.stack([other(text) for text in part]), NEW)
+        base.vectors.give(part, np.stack([other(text) for text in part]), NEW)
         base.old_vectors.in_force(FINGERPRINT)
         clock(HOURS - 1)
         assert drop_all(base) == 0
@@ -143,7 +146,7 @@ def test_what_is_written_after_they_were_listed_stops_the_removal(
     switch(base)
     clock(HOURS + 1)
     parts = base.old_vectors.parts(HOURS)
-    base.stage(["a text that comes"], vector("a text that comes")[None], FINGERPRINT)
+    base.vectors.stage(["a text that comes"], vector("a text that comes")[None], FINGERPRINT)
     for part in parts:
         base.old_vectors.drop(part)
     check_vectors(base)
@@ -174,7 +177,7 @@ def test_a_part_is_small_and_changes_go_between_parts(base: Knowledge, clock: Ca
     edit(base, 1, "a text that was changed between two parts")
     base.old_vectors.drop(parts[1])
     check_vectors(base)
-    assert base.fingerprints() == [FINGERPRINT]
+    assert base.vectors.fingerprints() == [FINGERPRINT]
 
 
 def left_in(path: Path, texts: list[str]) -> list[str]:
@@ -190,10 +193,10 @@ def test_forgotten_texts_leave_no_vector_of_any_model(base: Knowledge, tmp_path:
     ids = chance.sample(range(1, COUNT + 1), COUNT)
     texts = {id_: text for id_, (text, _) in contents(base).items()}
     delete(base, *ids[:1000])
-    base.purge_history(datetime.now(UTC) + timedelta(days=91))
+    base.writes.purge_history(datetime.now(UTC) + timedelta(days=91))
     delete(base, *ids[1000:1100], forget=True)
     delete(base, *ids[1100:1150], forget=True)
-    assert not base.removal_pending
+    assert not base.writes.removal_pending
     base.close()
     assert left_in(tmp_path / "knowledge.db", [texts[id_] for id_ in ids[1000:1150]]) == []
     assert len(left_in(tmp_path / "knowledge.db", [texts[id_] for id_ in ids[1150:]])) == 50
@@ -201,7 +204,7 @@ def test_forgotten_texts_leave_no_vector_of_any_model(base: Knowledge, tmp_path:
 
 def test_forgetting_writes_the_vectors_anew_only_if_rows_have_moved(base: Knowledge, tmp_path: Path) -> None:
     def rows() -> set[int]:
-        with base._database.read() as db:
+        with base.database.read() as db:
             return {row[0] for row in db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'vectors'")}
 
     before = rows()
@@ -209,14 +212,14 @@ def test_forgetting_writes_the_vectors_anew_only_if_rows_have_moved(base: Knowle
     delete(base, 2, forget=True)
     assert rows() == before
     delete(base, 3)
-    base.purge_history(datetime.now(UTC) + timedelta(days=91))
+    base.writes.purge_history(datetime.now(UTC) + timedelta(days=91))
     delete(base, 4, forget=True)
     after = rows()
     assert after != before
     delete(base, 5, forget=True)
     assert rows() == after
     check_vectors(base)
-    assert base.integrity_check() == []
+    assert damage.find(base.database) == []
     gone = [f"entry number {number}" for number in range(5)]
     base.close()
     assert left_in(tmp_path / "knowledge.db", gone) == []
@@ -224,16 +227,16 @@ def test_forgetting_writes_the_vectors_anew_only_if_rows_have_moved(base: Knowle
 
 def test_a_forgotten_text_may_come_again(base: Knowledge) -> None:
     delete(base, 1, forget=True)
-    assert base.missing(["entry number 0"], FINGERPRINT) == ["entry number 0"]
+    assert base.vectors.missing(["entry number 0"], FINGERPRINT) == ["entry number 0"]
     assert add(base, "entry number 0").added == [COUNT + 1]
     check_vectors(base)
 
 
 def test_a_text_that_is_forgotten_while_it_is_encoded_leaves_no_vector(base: Knowledge, tmp_path: Path) -> None:
-    taken = [text for _, text in base.without_vector(NEW, limit=COUNT)]
+    taken = [text for _, text in base.vectors.without(NEW, limit=COUNT)]
     delete(base, 7, forget=True)
-    base.give_vectors(taken, np.stack([other(text) for text in taken]), NEW)
-    assert base.count_without_vector(NEW) == 0
+    base.vectors.give(taken, np.stack([other(text) for text in taken]), NEW)
+    assert base.vectors.count_without(NEW) == 0
     base.close()
     assert other(taken[6]).tobytes() not in raw_bytes(tmp_path / "knowledge.db")
     assert other(taken[7]).tobytes() in raw_bytes(tmp_path / "knowledge.db")
@@ -242,18 +245,18 @@ def test_a_text_that_is_forgotten_while_it_is_encoded_leaves_no_vector(base: Kno
 def test_their_room_is_given_back(base: Knowledge, clock: Callable[[float], None]) -> None:
     switch(base)
     base.old_vectors.in_force(FINGERPRINT)
-    base._database.truncate_log()
+    base.database.truncate_log()
     before = base.path.stat().st_size
     clock(HOURS + 1)
     drop_all(base)
-    base._database.truncate_log()
+    base.database.truncate_log()
     assert base.path.stat().st_size == before
     while base.old_vectors.give_back():
         pass
-    base._database.truncate_log()
+    base.database.truncate_log()
     assert base.path.stat().st_size < 0.75 * before
     check_vectors(base)
-    assert base.integrity_check() == []
+    assert damage.find(base.database) == []
 
 
 def test_a_file_made_without_auto_vacuum_goes_on_as_it_is(tmp_path: Path, clock: Callable[[float], None]) -> None:
@@ -283,16 +286,16 @@ def test_lack_of_room_takes_them_earlier_but_not_within_the_hour(
     def fill() -> int:
         for count in range(10_000):
             try:
-                add(base, *[f"filling {base.revision} {at} " + "x" * 500 for at in range(20)])
+                add(base, *[f"filling {base.reads.revision} {at} " + "x" * 500 for at in range(20)])
             except errors.DiskFull:
                 return count
         raise AssertionError("the disk was never full")
 
     assert fill() > 0
-    assert base.count_without_vector(NEW) <= base.total - COUNT
+    assert base.vectors.count_without(NEW) <= base.reads.total - COUNT
     clock(1.1)
     assert fill() > 0
-    assert base.fingerprints() == [FINGERPRINT]
+    assert base.vectors.fingerprints() == [FINGERPRINT]
     check_vectors(base)
     base.close()
 
@@ -301,11 +304,11 @@ def test_what_was_in_force_in_a_backup_says_nothing_about_now(tmp_path: Path, cl
     base = open_base(tmp_path / "k.db")
     add(base, "one text", "two text")
     switch(base)  # the backup is made while NEW is in force …
-    base.backup_to(tmp_path / "backup.db")
+    base.database.backup(tmp_path / "backup.db")
     base.old_vectors.in_force(FINGERPRINT)
     clock(HOURS + 1)
     fresh = open_base(tmp_path / "backup.db")  # … and restored when it is not
-    base.succeeded_by(fresh, None, "user:demo", lambda _: _operation())
+    succession.succeed(base.database, fresh.database, None, "user:demo", lambda _: _operation())
     fresh.close()
     base.replace_with(tmp_path / "backup.db", 5)
     assert drop_all(base) == 0
@@ -358,8 +361,8 @@ def test_a_kill_at_any_moment_leaves_a_good_base_and_less_to_do(tmp_path: Path) 
     assert left == sorted(left, reverse=True)
     base = open_base(path)
     check_vectors(base)
-    assert base.fingerprints() == [FINGERPRINT]
-    assert base.integrity_check() == []
+    assert base.vectors.fingerprints() == [FINGERPRINT]
+    assert damage.find(base.database) == []
     base.close()
 
 

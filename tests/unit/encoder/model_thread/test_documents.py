@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 
 from daemon.encoder.model_thread.pacing import Pace
-from daemon.encoder.model_thread.requests import DocumentsJob
+from daemon.encoder.model_thread.requests import DocumentsRequest
 from daemon.encoder.models.fake import FakeBackend
 from tests.support.workers import bench
 
@@ -68,7 +68,7 @@ async def test_a_failing_import_fails_alone() -> None:
         good = b.worker.documents([f"good {n}" for n in range(10)])
         failed, done = await asyncio.gather(bad, good, return_exceptions=True)
         assert isinstance(failed, ValueError)
-        assert isinstance(done, DocumentsJob)
+        assert isinstance(done, DocumentsRequest)
         assert done.finished
 
 

@@ -6,9 +6,8 @@ import mmap
 from contextlib import suppress
 
 import numpy as np
-import numpy.typing as npt
 
-Matrix = npt.NDArray[np.float32]
+from daemon.encoder.arrays import Matrix
 
 _SHARE = 4  # a quarter more at a time; what is not written yet takes no memory
 
@@ -16,21 +15,14 @@ _SHARE = 4  # a quarter more at a time; what is not written yet takes no memory
 class GrowingMatrix:
     """Rows of float32, contiguous, in memory that the kernel moves by its page tables (mremap(2)).
 
-    Copying 100,000 rows of 1024 values into twice the room holds up searches for 0.9 s; this takes 4 ms. Huge pages,
-    as numpy asks for itself: a pass over the matrix takes 0.85 of the time.
+    To copy 100,000 rows of 1024 values into twice the room would hold up searches for 0.9 s; this takes 4 ms. The
+    memory has huge pages, as numpy's own has: a pass over the matrix takes 0.85 of the time.
     """
 
     def __init__(self, dimension: int, rows: int = 1) -> None:
         self.dimension = dimension
         self._memory = self._mapped(rows)
         self.array: Matrix = self._look()
-
-    @classmethod
-    def holding(cls, matrix: Matrix) -> GrowingMatrix:
-        """A copy of `matrix`."""
-        made = cls(matrix.shape[1], len(matrix))
-        made.array[: len(matrix)] = matrix
-        return made
 
     def _mapped(self, rows: int) -> mmap.mmap:
         return mmap.mmap(-1, self._bytes(rows), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
@@ -44,7 +36,7 @@ class GrowingMatrix:
         return np.frombuffer(self._memory, np.float32).reshape(-1, self.dimension)
 
     def room(self, rows: int) -> Matrix:
-        """The first so many rows, to be written; views of `array` from before are not of it any more."""
+        """Make room for so many rows and return them, to be written; older views of `array` are void then."""
         if rows > len(self.array):
             self._grow(max(rows, len(self.array) + len(self.array) // _SHARE))
         return self.array[:rows]

@@ -1,4 +1,4 @@
-"""The index in one file: read at start instead of every vector in the base, thrown away at the least doubt.
+"""The file of an index: read at start instead of every vector in the base, thrown away at the least doubt.
 
 Layout, little-endian: 8 bytes magic, u32 length of the header, u32 CRC-32 of the header, the header (JSON:
 revision, stamp, fingerprint, dimension, count, crc), then count ids (int64) and count × dimension values
@@ -13,14 +13,15 @@ import struct
 import zlib
 from collections.abc import Generator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from daemon.encoder.index.exact import ExactIndex, Ids
-from daemon.encoder.index.rows import GrowingMatrix
+from daemon.encoder.arrays import Ids, Matrix
+from daemon.encoder.index.growing import GrowingMatrix
+from daemon.encoder.index.protocol import BadSnapshot, Moment
 
 MAGIC = b"vwindex1"
 _START = struct.Struct("<8sII")
@@ -28,23 +29,17 @@ _STEP = 2 << 20  # bytes written at a time: about 2 ms, the longest that a searc
 _MAX_HEADER = 64 * 1024
 
 
-class BadSnapshot(Exception):
-    """The file is none, damaged, or not what was asked for; the message says which."""
-
-
 @dataclass(frozen=True)
 class Snapshot:
-    """`stamp` is when the change that made `revision` was made: a base put back from a backup may have another
-    change under the same number."""
+    """An index as it was written: row i of `vectors` belongs to ids[i]."""
 
-    revision: int
-    stamp: str
+    moment: Moment
     ids: Ids
     vectors: GrowingMatrix
 
 
 def read(path: Path, fingerprint: str, dimension: int) -> Snapshot:
-    """Raises BadSnapshot, FileNotFoundError."""
+    """Read the file. Raises BadSnapshot, OSError."""
     with path.open("rb") as file:
         header = _header(file)
         if header.get("fingerprint") != fingerprint or header.get("dimension") != dimension:
@@ -60,7 +55,7 @@ def read(path: Path, fingerprint: str, dimension: int) -> Snapshot:
             found = zlib.crc32(array.data, found)
     if found != crc:
         raise BadSnapshot("its checksum does not fit its contents")
-    return Snapshot(revision, str(header.get("stamp")), ids, vectors)
+    return Snapshot(Moment(fingerprint, revision, str(header.get("stamp"))), ids, vectors)
 
 
 def _header(file: BinaryIO) -> dict[str, object]:
@@ -86,28 +81,21 @@ def _natural(header: dict[str, object], key: str) -> int:
     return value
 
 
-class SnapshotWriter:
-    """Writes beside the file and renames: whole or not at all. The index must not change between steps."""
+class Writer:
+    """A snapshot under way: written beside the file, then renamed, so that it is whole or not there."""
 
-    def __init__(self, path: Path, index: ExactIndex, fingerprint: str, revision: int, stamp: str) -> None:
+    def __init__(self, path: Path, moment: Moment, ids: Ids, matrix: Matrix) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = path
-        self._aside = path.with_name(f".{path.name}.part")
-        self._index = index
-        self._about = {
-            "revision": revision,
-            "stamp": stamp,
-            "fingerprint": fingerprint,
-            "dimension": index.dimension,
-            "count": len(index),
-        }
+        self._part = path.with_name(f".{path.name}.part")
+        self._about = {**asdict(moment), "dimension": matrix.shape[1], "count": len(ids)}
         self._crc = 0
-        self._file = self._aside.open("wb")
+        self._file = self._part.open("wb")
         self._file.write(bytes(len(self._head())))
-        self._blocks = self._slices()
+        self._blocks = _blocks(ids, matrix)
 
     def step(self) -> bool:
-        """Writes a little more; True when the snapshot is complete and in its place. Raises OSError."""
+        """Write a little more; True when the snapshot is complete and in its place. Raises OSError."""
         block = next(self._blocks, None)
         if block is not None:
             self._crc = zlib.crc32(block, self._crc)
@@ -120,13 +108,7 @@ class SnapshotWriter:
         self._blocks.close()  # its views of the index would keep that from growing in place
         with suppress(OSError):  # what is still buffered finds no room either
             self._file.close()
-        self._aside.unlink(missing_ok=True)
-
-    def _slices(self) -> Generator[memoryview, None, None]:
-        for array in (self._index.ids, self._index.matrix):
-            rows = max(1, _STEP // max(1, array.strides[0]))
-            for at in range(0, len(array), rows):
-                yield array[at : at + rows].data.cast("B")
+        self._part.unlink(missing_ok=True)
 
     def _head(self) -> bytes:
         # A fixed width: the header's place is kept before the checksum is known.
@@ -138,4 +120,11 @@ class SnapshotWriter:
         self._file.seek(0)
         self._file.write(self._head())
         self._file.close()
-        self._aside.rename(self._path)
+        self._part.rename(self._path)
+
+
+def _blocks(*arrays: Ids | Matrix) -> Generator[memoryview, None, None]:
+    for array in arrays:
+        rows = max(1, _STEP // max(1, array.strides[0]))
+        for at in range(0, len(array), rows):
+            yield array[at : at + rows].data.cast("B")

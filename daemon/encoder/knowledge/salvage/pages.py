@@ -1,4 +1,4 @@
-"""Reading a SQLite file page by page, without SQLite, so that damage in one page costs that page alone.
+"""A SQLite file read page by page, without SQLite, so that damage in one page costs that page alone.
 
 Formats: https://www.sqlite.org/fileformat2.html, sections 1.6 (b-tree pages), 2.1 (records), 4 (write-ahead log).
 """
@@ -18,19 +18,19 @@ _TABLE_LEAF, _INDEX_LEAF = 0x0D, 0x0A
 _WAL_MAGIC = (0x377F0682, 0x377F0683)
 _CONSTANTS = {0: None, 8: 0, 9: 1}
 _INTS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
-Seen = Callable[[int], object] | None
+Report = Callable[[int], object] | None
 Value = None | int | float | bytes | str
 Cell = tuple[int | None, list[Value]]
 
 
 class Bad(Exception):
-    """This page or cell makes no sense."""
+    """A page or cell that makes no sense."""
 
 
 class Pages:
-    """The pages of a base as last committed: the file's own, those of its write-ahead log over them.
+    """The pages of a base as last committed: the file's own, and over them those of its write-ahead log.
 
-    A file that is lost has no pages of its own; its log may have some.
+    Where the file itself is lost, its log may still have some pages.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,14 +48,14 @@ class Pages:
         self._file.seek((number - 1) * PAGE_SIZE)
         return self._file.read(PAGE_SIZE)
 
-    def cells(self, damaged: list[int], seen: Seen = None) -> Iterator[Cell]:
-        """Every readable row as (rowid, values), rowid None for tables without one; bad pages go to `damaged`.
+    def cells(self, damaged: list[int], report: Report = None) -> Iterator[Cell]:
+        """Read each sound row as (rowid, values); tables without rowids have None. Bad pages go to `damaged`.
 
-        `seen` is told each page's number.
+        `report` gets each page's number.
         """
         for number in range(1, self.count + 1):
-            if seen is not None:
-                seen(number)
+            if report is not None:
+                report(number)
             page = self.page(number)
             start = 100 if number == 1 else 0
             if len(page) < PAGE_SIZE:
@@ -106,7 +106,7 @@ class Pages:
 
 
 def _in_order(cells: list[Cell]) -> list[Cell]:
-    """Without the cells whose rowid is damaged: rowids ascend on a page. The longest ascending row of them."""
+    """Leave out cells whose rowid is damaged: rowids ascend on a page, so the longest ascending row of them stays."""
     ends: list[int] = []  # the lowest rowid that an ascending row of each length can end with
     lengths = []
     for rowid, _ in cells:
@@ -122,7 +122,7 @@ def _in_order(cells: list[Cell]) -> list[Cell]:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """(value, place after it): 7 bits a byte, the ninth byte whole."""
+    """Read (value, place after it): 7 bits a byte, the ninth byte whole."""
     value = 0
     for i in range(8):
         byte = data[at + i]
@@ -162,7 +162,7 @@ def _value(data: bytes, at: int, kind: int) -> tuple[Value, int]:
 
 
 def _committed(wal: Path) -> tuple[Mapping[int, bytes], bool]:
-    """The newest committed version of each page in the log, and whether the log can't be read."""
+    """Read the newest committed version of each page in the log; True: the log can't be read."""
     if not wal.exists() or not (size := wal.stat().st_size):
         return {}, False
     newer: dict[int, bytes] = {}

@@ -1,6 +1,6 @@
-"""Salvaging a damaged base into a new file.
+"""The salvage of a damaged base into a new file.
 
-Rows are read page by page; only those are taken that prove themselves: a text by its hash, a vector by its
+Rows are read page by page, and a row is taken only if it is proven sound: a text by its hash, a vector by its
 checksum. The history is not salvaged. The damaged file is only read.
 """
 
@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.core.errors import DataExists
-from daemon.encoder.knowledge.changes.apply import INSERT
-from daemon.encoder.knowledge.file import schema
-from daemon.encoder.knowledge.pages import Pages, Value
-from daemon.encoder.knowledge.reading import to_entry
+from daemon.encoder.knowledge.file import meta, schema
+from daemon.encoder.knowledge.file.meta import Counter
+from daemon.encoder.knowledge.reads.entries import to_entry
+from daemon.encoder.knowledge.salvage.pages import Pages, Value
 from daemon.encoder.knowledge.texts import digest, now_us
 
 
 @dataclass(frozen=True)
 class Salvage:
-    """What was found. `expected` is the number of entries that the base should have, None if that is lost too."""
+    """The rows that were saved; `expected` is the number of entries that the base had, None if that is lost too."""
 
     entries: int
     vectors: int
@@ -32,8 +32,9 @@ class Salvage:
     problems: list[str]
 
 
-Progress = Callable[[int, int], object]
-_TELL_EVERY = 256  # pages: 4 MiB
+Report = Callable[[int, int], object]
+_REPORT_EVERY = 256  # pages: 4 MiB
+_INSERT = "INSERT OR IGNORE INTO entries (id, text, hash, metadata, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)"
 Entry = tuple[int, str, bytes, str, int, int]
 
 
@@ -41,18 +42,18 @@ Entry = tuple[int, str, bytes, str, int, int]
 class _Found:
     entries: dict[int, Entry] = field(default_factory=dict)
     fingerprints: dict[int, tuple[str, int]] = field(default_factory=dict)
-    meta: dict[str, int] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
     last_id: int = 0
     revision: int = 0
     problems: list[str] = field(default_factory=list)
 
 
-def recover(path: Path, target: Path, progress: Progress = lambda _done, _total: None) -> Salvage:
-    """Writes what is readable of the base at `path` into a new base at `target`.
+def recover(path: Path, target: Path, report: Report = lambda _done, _total: None) -> Salvage:
+    """Write all that is readable of the base at `path` into a new base at `target`.
 
     The new base has a revision beyond the old one's, so that no index snapshot of the old one is taken for its own.
-    Entries whose vector was lost are encoded again when the tenant starts. `progress` is told (pages read, pages to
-    read) now and then. Raises DataExists, OSError, sqlite3.Error.
+    Entries whose vector was lost are encoded again when the tenant starts. `report` gets (pages read, pages to read)
+    now and then. Raises DataExists, OSError, sqlite3.Error.
     """
     if target.exists():
         raise DataExists(f"cannot recover into {target}: it exists; name a file that does not", file=str(target))
@@ -60,25 +61,25 @@ def recover(path: Path, target: Path, progress: Progress = lambda _done, _total:
     try:
         damaged: list[int] = []
         found = _Found()
-        for rowid, values in pages.cells(damaged, _telling(progress, pages, 0)):
+        for rowid, values in pages.cells(damaged, _reporting(report, pages, 0)):
             _sort_in(found, rowid, values)
-        return _write(pages, found, target, damaged, _telling(progress, pages, pages.count))
+        return _write(pages, found, target, damaged, _reporting(report, pages, pages.count))
     finally:
         pages.close()
 
 
-def _telling(progress: Progress, pages: Pages, before: int) -> Callable[[int], object]:
-    """Each page is read twice: for the rows, then for the vectors."""
+def _reporting(report: Report, pages: Pages, before: int) -> Callable[[int], object]:
+    """Count each page twice, as it is read: for the rows, then for the vectors."""
 
-    def tell(page: int) -> None:
-        if page % _TELL_EVERY == 0:
-            progress(before + page, 2 * pages.count)
+    def seen(page: int) -> None:
+        if page % _REPORT_EVERY == 0:
+            report(before + page, 2 * pages.count)
 
-    return tell
+    return seen
 
 
 def _sort_in(found: _Found, rowid: int | None, values: Sequence[Value]) -> None:
-    """Tables are told apart by the shape of their rows."""
+    """Sort a row in by its shape, which tells its table."""
     match values:
         case [None, str(text), bytes(key), str(metadata), int(created), int(updated)] if rowid:
             found.last_id = max(found.last_id, rowid)
@@ -90,7 +91,7 @@ def _sort_in(found: _Found, rowid: int | None, values: Sequence[Value]) -> None:
         case ["entries", int(last)]:
             found.last_id = max(found.last_id, last)
         case [str(key), int(number)] if rowid is None:
-            found.meta[key] = number
+            found.counters[key] = number
         case [None, int(), str(), str(), int(), int(), int(), int(), _, _] if rowid:
             found.revision = max(found.revision, rowid)
         case [None, int(revision), int(entry), *rest] if len(rest) == 9:
@@ -98,7 +99,7 @@ def _sort_in(found: _Found, rowid: int | None, values: Sequence[Value]) -> None:
 
 
 def _sound(found: _Found, row: Entry) -> Entry:
-    """The row, without what is unreadable beside its text."""
+    """Replace metadata and times that make no sense: the row's text is sound."""
     id_, text, key, metadata, created, updated = row
     try:
         to_entry((id_, text, metadata, created, updated))
@@ -113,7 +114,7 @@ def _write(pages: Pages, found: _Found, target: Path, damaged: list[int], seen: 
     db = sqlite3.connect(target, isolation_level=None)
     try:
         db.execute("BEGIN")
-        revision = max(found.revision, found.meta.get("revision", 0)) + 1
+        revision = max(found.revision, found.counters.get("revision", 0)) + 1
         entries = _write_entries(db, found, revision)
         vectors = _write_vectors(db, pages, found, seen)
         db.execute("COMMIT")
@@ -124,18 +125,22 @@ def _write(pages: Pages, found: _Found, target: Path, damaged: list[int], seen: 
     db.close()
     if pages.log_damaged:
         found.problems.append("the write-ahead log can't be read: the last changes may be missing")
-    return Salvage(entries, vectors, found.meta.get("total"), revision, damaged, found.problems)
+    return Salvage(entries, vectors, found.counters.get("total"), revision, damaged, found.problems)
 
 
 def _write_entries(db: sqlite3.Connection, found: _Found, revision: int) -> int:
-    """Of two entries with the same text (an older page beside a newer one) the one changed last is taken."""
+    """Write the entries, of two with the same text (an older page beside a newer one) the one changed last."""
     rows = sorted(found.entries.values(), key=lambda row: -row[5])
-    # the last id as a row of its own, so that no id is ever given twice
+    # The last id is a row of its own, so that no id is ever given twice.
     db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('entries', ?)", (found.last_id,))
-    db.executemany(INSERT.replace("INSERT", "INSERT OR IGNORE", 1), rows)
+    db.executemany(_INSERT, rows)
     total = int(db.execute("SELECT count(*) FROM entries").fetchone()[0])
-    for key, value in (("revision", revision), ("total", total), ("history_floor", revision)):
-        db.execute("UPDATE meta SET value = ? WHERE key = ?", (value, key))
+    for counter, value in (
+        (Counter.REVISION, revision),
+        (Counter.TOTAL, total),
+        (Counter.HISTORY_FLOOR, revision),
+    ):
+        meta.write(db, counter, value)
     return total
 
 

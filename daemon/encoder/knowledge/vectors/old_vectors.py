@@ -1,8 +1,8 @@
 """Vectors made with another model than the one in force: kept for a while, then removed in small parts.
 
-They stay so that a change back encodes nothing, and so that a re-embedding, which makes its vectors before they are in
-force, finds them there. `meta` holds for each such fingerprint, as `unused:<id>`, when it was last written or in force
-(microseconds since 1970); the one in force has no such row.
+They are kept so that a change back to their model encodes nothing, and because a re-embedding stores the vectors of
+the next model before that is in force. `meta` holds for each such fingerprint, as `unused:<id>`, when it was last
+written or in force (microseconds since 1970); the one in force has no such row.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from daemon.encoder.knowledge.erasure import rewrite
+from daemon.encoder.arrays import Ids
+from daemon.encoder.knowledge.file import meta
 from daemon.encoder.knowledge.file.database import Database
+from daemon.encoder.knowledge.file.meta import Mark
 from daemon.encoder.knowledge.texts import now_us
 
 _HOUR_US = 3_600_000_000
@@ -27,22 +28,22 @@ _SLACK = 8  # an eighth of the file may be free pages: the next entries fill the
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of `vectors`, all of one fingerprint that was not used after `before` (microseconds)."""
+    """Some rows of `vectors`, all of one fingerprint that was not used after `before` (microseconds)."""
 
     fingerprint: int
     before: int
-    rows: npt.NDArray[np.int64]
+    rows: Ids
 
 
 class OldVectors:
-    """Every method is one short transaction; a kill between two of them leaves less to do."""
+    """The removal of old vectors; each method is one short transaction, and a kill in between loses nothing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._in_force: str | None = None
 
     def in_force(self, fingerprint: str) -> None:
-        """The base's vectors are this model's; the time of all others runs from now on, unless it does already."""
+        """Declare which model is in force; for all others the time without use begins now, unless it has begun."""
         self._in_force = fingerprint
         with self._database.read() as db:
             if not _is_news(db, fingerprint):
@@ -53,7 +54,7 @@ class OldVectors:
             db.execute(f"INSERT OR IGNORE INTO meta {unused}", (now_us(), fingerprint))
 
     def parts(self, hours: int) -> list[Part]:
-        """What nothing has used for so many hours, at least one; nothing before `in_force` was said."""
+        """List what nothing has used for so many hours, at least one; nothing before `in_force` was called."""
         before = now_us() - max(1, hours) * _HOUR_US
         with self._database.read() as db:
             return [
@@ -70,28 +71,28 @@ class OldVectors:
         return [(int(row[0]), int(row[1])) for row in db.execute(query, (before, self._in_force))]
 
     def drop(self, part: Part) -> None:
-        """Removes these rows, unless the fingerprint was used since; with its last row, the fingerprint."""
+        """Remove these rows, unless the fingerprint was used since; the fingerprint goes with its last row."""
         with self._database.write(spare=True) as db:
             used = db.execute("SELECT value FROM meta WHERE key = ?", (_key(part.fingerprint),)).fetchone()
             if used is None or used[0] > part.before:
                 return
             rows = ((int(row), part.fingerprint) for row in part.rows)
             db.executemany("DELETE FROM vectors WHERE id = ? AND fingerprint = ?", rows)
-            rewrite.mark_moved(db)
+            meta.set_mark(db, Mark.VECTORS_MOVED)
             if not db.execute("SELECT 1 FROM vectors WHERE fingerprint = ? LIMIT 1", (part.fingerprint,)).fetchone():
                 db.execute("DELETE FROM staged WHERE fingerprint = ?", (part.fingerprint,))
                 db.execute("DELETE FROM fingerprints WHERE id = ?", (part.fingerprint,))
                 db.execute("DELETE FROM meta WHERE key = ?", (_key(part.fingerprint),))
 
     def drop_some(self) -> int:
-        """For lack of room: removes a few MiB of what nothing used for an hour; returns how many vectors."""
+        """Remove and count a few MiB of vectors that nothing used for an hour, when the disk is full."""
         found = self.parts(1)[:_AT_ONCE]
         for part in found:
             self.drop(part)
         return sum(len(part.rows) for part in found)
 
     def give_back(self) -> bool:
-        """Makes the file a little shorter if much of it is free; whether there is more to give back.
+        """Make the file a little shorter if much of it is free; says whether there is more to give back.
 
         A file that was made without `auto_vacuum` keeps its length, and its free pages for later entries.
         """
@@ -120,7 +121,7 @@ def _is_news(db: sqlite3.Connection, fingerprint: str) -> bool:
 
 
 def _parts(db: sqlite3.Connection, number: int, dimension: int, before: int) -> Iterator[Part]:
-    """In the table's order, so that a transaction touches few of its pages. Reads an index alone."""
+    """Cut a fingerprint's rows into parts, in the table's order: a transaction touches few pages then."""
     query = "SELECT id FROM vectors WHERE fingerprint = ? ORDER BY id"
     rows = np.fromiter((row[0] for row in db.execute(query, (number,))), np.int64)
     size = max(16, _PART_BYTES // (4 * dimension))
@@ -129,12 +130,12 @@ def _parts(db: sqlite3.Connection, number: int, dimension: int, before: int) -> 
 
 
 def renew(db: sqlite3.Connection, number: int) -> None:
-    """Somebody writes vectors of this fingerprint."""
+    """Note that vectors of this fingerprint are written now."""
     db.execute("UPDATE meta SET value = ? WHERE key = ?", (now_us(), _key(number)))
 
 
 def forget_times(db: sqlite3.Connection) -> None:
-    """For a base that came from a backup: what was in force then says nothing about now."""
+    """Forget when vectors were used, in a base that came from a backup: the time there says nothing about now."""
     db.execute("DELETE FROM meta WHERE key LIKE 'unused:%'")
 
 
