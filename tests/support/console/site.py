@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
+import gradio as gr
 import httpx
+from starlette.requests import Request
 
 from console.app import create_app
+from console.messages import Language, words
+from console.tabs.page import Page
 from console.web.cookies import Cookies, User
+from console.web.daemon_access import DaemonAccess
 from daemon.client import AsyncClient
 from daemon.core.wire import Title
 from tests.support.console.fake_client import FakeClient
@@ -39,6 +44,10 @@ class Site:
         """Open a client of the daemon."""
         return cast(AsyncClient, FakeClient(self.daemon, user))
 
+    def open_as(self, user: str) -> AsyncClient:
+        """Open a client of the daemon for a user who has signed in."""
+        return self.open(User(user, self.daemon.users[user]), None)
+
     def client(self, user: str | None = None, peer: str = "203.0.113.9", **headers: str) -> httpx.AsyncClient:
         transport = httpx.ASGITransport(self.app, client=(peer, 4711))
         client = httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers=headers)
@@ -46,6 +55,16 @@ class Site:
             session = self.daemon.users.get(user, "s-unknown")
             client.cookies.set(self.cookies.name, self.cookies.issue(User(user, session)))
         return client
+
+    def page(self, language: Language = "en") -> Page:
+        """Make what a tab's handlers stand on; handlers do not look at the page's own parts."""
+        tenant: Any = None
+        return Page(DaemonAccess(self.cookies, self.open), language, words(language), tenant)
+
+    def request(self, user: str) -> gr.Request:
+        """Make the request of somebody who has signed in, as Gradio gives it to a handler."""
+        cookie = f"{self.cookies.name}={self.cookies.issue(User(user, self.daemon.users[user]))}"
+        return gr.Request(request=Request({"type": "http", "headers": [(b"cookie", cookie.encode())]}))
 
 
 def make_site() -> Site:

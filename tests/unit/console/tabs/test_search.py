@@ -2,31 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import gradio as gr
-from starlette.requests import Request
-
-from console.messages import words
-from console.tabs.page import Page
 from console.tabs.search import SearchHandlers, Threshold
-from console.web.cookies import User
-from console.web.daemon_access import DaemonAccess
 from tests.support.console.site import Site
 
 
-def _handlers(site: Site) -> SearchHandlers:
-    tenant: Any = None
-    return SearchHandlers(Page(DaemonAccess(site.cookies, site.open), "en", words("en"), tenant))
-
-
-def _request(site: Site, user: str) -> gr.Request:
-    cookie = f"{site.cookies.name}={site.cookies.issue(User(user, site.daemon.users[user]))}"
-    return gr.Request(request=Request({"type": "http", "headers": [(b"cookie", cookie.encode())]}))
-
-
 async def test_the_threshold_is_asked_for_once(site: Site) -> None:
-    handlers, request = _handlers(site), _request(site, "demo")
+    handlers, request = SearchHandlers(site.page()), site.request("demo")
     html, threshold = await handlers.search("acme", "the printer is upstairs", 5, None, request)
     assert threshold == Threshold("acme", 0.4)
     assert "above 0.4" in html
@@ -36,20 +17,20 @@ async def test_the_threshold_is_asked_for_once(site: Site) -> None:
 
 
 async def test_another_tenant_has_its_own_threshold(site: Site) -> None:
-    handlers, request = _handlers(site), _request(site, "admin")
+    handlers, request = SearchHandlers(site.page()), site.request("admin")
     _, threshold = await handlers.search("globex", "the printer", 5, Threshold("acme", 0.9), request)
     assert threshold == Threshold("globex", 0.4)
 
 
 async def test_without_a_question_the_daemon_is_not_asked(site: Site) -> None:
-    handlers, request = _handlers(site), _request(site, "demo")
+    handlers, request = SearchHandlers(site.page()), site.request("demo")
     for tenant, query, said in (("acme", " ", "Type a word"), (None, "lunch", "No knowledge base")):
         assert said in (await handlers.search(tenant, query, 5, None, request))[0]
     assert site.daemon.acted == []
 
 
 async def test_an_error_stands_in_the_place_of_the_results(site: Site) -> None:
-    handlers, request = _handlers(site), _request(site, "demo")
+    handlers, request = SearchHandlers(site.page()), site.request("demo")
     html, threshold = await handlers.search("globex", "secret", 5, None, request)
     assert "is not open to you" in html
     assert threshold is None

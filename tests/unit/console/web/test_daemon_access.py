@@ -25,7 +25,7 @@ def _request(cookie: str | None) -> gr.Request:
 
 async def test_a_page_calls_as_the_user_of_its_cookie(site: Site) -> None:
     access = DaemonAccess(site.cookies, site.open)
-    async with access.as_user(_request(f"{site.cookies.name}={site.cookies.issue(DEMO)}")) as client:
+    async with access.as_user(site.request("demo")) as client:
         await client.info()
     assert site.daemon.acted == [("demo", "info")]
 
