@@ -24,7 +24,7 @@ from daemon.core.errors import InternalError, StartRefused, UnknownTenant, Vecwa
 from daemon.core.paths import Paths
 
 if TYPE_CHECKING:
-    from daemon.supervisor.isolation.data_folders import Home
+    from daemon.supervisor.isolation.data_folders import DataFolder
     from daemon.supervisor.isolation.sandbox import Sandbox
     from daemon.supervisor.process.job_process import JobLaunch
 
@@ -133,10 +133,10 @@ def _there(tenant: Tenant, sandbox: Sandbox) -> Fetched | None:
     return Fetched(**facts, revision=None, changed=False)
 
 
-def _depot(tenant: Tenant) -> Home:
-    from daemon.supervisor.isolation.data_folders import Home
+def _depot(tenant: Tenant) -> DataFolder:
+    from daemon.supervisor.isolation.data_folders import DataFolder
 
-    return Home(tenant.name, tenant.paths.state / "fetching" / tenant.name, _accounts(tenant))
+    return DataFolder(tenant.name, tenant.paths.state / "fetching" / tenant.name, _accounts(tenant))
 
 
 def _accounts(tenant: Tenant) -> Path:
@@ -162,10 +162,10 @@ def _sandbox(tenant: Tenant, readable: Path | None = None) -> Sandbox:
 
 def _uid(tenant: Tenant, accounts: Path) -> int:
     """The owner of the tenant's folder, which the daemon made it at the first start. Raises StartRefused."""
-    from daemon.supervisor.isolation.data_folders import Home
+    from daemon.supervisor.isolation.data_folders import DataFolder
 
     first, last = tenant.daemon.uid_range
-    if tenant.data.is_dir() and first <= (uid := Home(tenant.name, tenant.data, accounts).owner()) <= last:
+    if tenant.data.is_dir() and first <= (uid := DataFolder(tenant.name, tenant.data, accounts).owner()) <= last:
         return uid
     raise StartRefused(
         f"cannot do that for {tenant.name} yet: it has no Linux user before its first start; run "

@@ -20,7 +20,7 @@ from daemon.supervisor.disk.limit import TenantDisk
 from daemon.supervisor.gpu.placement import Placement
 from daemon.supervisor.isolation import seccomp
 from daemon.supervisor.isolation.cgroups import CgroupLimits, Cgroups
-from daemon.supervisor.isolation.data_folders import Home
+from daemon.supervisor.isolation.data_folders import DataFolder
 from daemon.supervisor.isolation.linux_users import LinuxUsers
 from daemon.supervisor.isolation.sandbox import SOURCE_ROOT, Limits, Sandbox, check_host, overlap, write_accounts
 from daemon.supervisor.process.encoder_process import Launch
@@ -130,8 +130,8 @@ class Launcher:
         if os.geteuid() == 0:
             await _to_its_end(self._home(name).take_back)
 
-    def _home(self, name: str) -> Home:
-        return Home(name, self._paths.tenant(name).data, accounts_folder(self._paths, name))
+    def _home(self, name: str) -> DataFolder:
+        return DataFolder(name, self._paths.tenant(name).data, accounts_folder(self._paths, name))
 
     async def destroy_data(self, name: str) -> None:
         """Purges the tenant's data folder by its owner's hand, then its Linux user. Raises InternalError, OSError."""

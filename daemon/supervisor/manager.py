@@ -29,7 +29,8 @@ from daemon.core.wire import GpuList, Operation, TenantView
 from daemon.supervisor.configuration import plan as planning
 from daemon.supervisor.configuration.reload import Reload
 from daemon.supervisor.disk.watch import DiskWatch
-from daemon.supervisor.gpu.placement import Gpus, Placement, Wanted
+from daemon.supervisor.gpu.gpus import Gpus
+from daemon.supervisor.gpu.placement import Placement, Wanted
 from daemon.supervisor.health.checks import Health
 from daemon.supervisor.health.hang_watch import HangWatch
 from daemon.supervisor.jobs.bench import Benching

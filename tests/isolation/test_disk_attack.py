@@ -101,9 +101,9 @@ def test_past_its_limit_an_encoder_is_ended(host: RunningDaemon, play: Any, way:
     name = play(way, disk_mb=1)
     failed = wait_for(lambda: (view := host.tenant(name)).state == "failed" and view, what="the end of the encoder")
     reason = str(failed.reason)
-    assert reason.startswith("cannot let it go on: its folder holds ")
-    assert ("more than 10016 files" in reason) is (way == "empty files")
-    assert "66 MB in at most 10016 files" in reason
+    assert reason.startswith("stopped: its folder holds ")
+    assert ("more files than the limit of 10,016 " in reason) is (way == "empty files")
+    assert ("the limit is 66 MB (2 × limits.disk_mb + 64 MB)" in reason) is (way != "empty files")
     assert "raise the limit" in reason
     assert str(host.paths.tenant(name).data) in reason
     assert psutil.wait_procs(processes_of(name), timeout=10)[1] == []

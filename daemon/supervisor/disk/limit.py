@@ -1,4 +1,4 @@
-"""What keeps a tenant within its bound on the disk: the kernel's quotas where they are in force, else the watch."""
+"""The bound of a tenant on the disk: a quota where the kernel has quotas in force, else measured for the watch."""
 
 from __future__ import annotations
 
@@ -16,29 +16,31 @@ from daemon.supervisor.tenants.tenant import Tenant
 
 
 class TenantDisk:
+    """Bounds and sizes of tenants' data folders."""
+
     def __init__(self, paths: Paths, uid: Callable[[str], int] | None) -> None:
-        """`uid` answers a tenant's own uid; None where it has none (`isolation: process`)."""
+        """Take the function `uid` from a tenant to its uid; None where tenants have none (`isolation: process`)."""
         self._paths = paths
         self._uid = uid
 
     def has_quotas(self, data: Path | None = None) -> bool:
-        """Of a tenant's folder, or of the one that holds them all."""
+        """True where quotas bound a tenant's folder; without `data`, the folder that holds them all."""
         return self._uid is not None and quotas.in_force(data or self._paths.state / "tenants")
 
     def set_bound(self, name: str, disk_mb: int | None) -> None:
-        """Before a start. Raises StartRefused."""
+        """Set the tenant's quota, before a start. Raises StartRefused."""
         data = self._paths.tenant(name).data
         if self._uid is not None and self.has_quotas(data):
             quotas.set_bound(data, self._uid(name), bound_of(disk_mb))
 
     def lift(self, name: str) -> None:
-        """Its data goes, and its uid with it. Raises StartRefused."""
+        """Take the quota away from a tenant whose data is destroyed. Raises StartRefused."""
         data = self._paths.tenant(name).data
         if self.has_quotas(data):
             quotas.set_bound(data, os.stat(data, follow_symlinks=False).st_uid, None)  # noqa: PTH116
 
     async def measure(self, tenant: Tenant, bound: Bound) -> Usage:
-        """Raises InternalError, OSError."""
+        """The size of the tenant's folder, counted no further than `bound`. Raises InternalError, OSError."""
         data = tenant.paths.data
         uid = self._uid(tenant.name) if self._uid is not None else None
         if uid is not None and self.has_quotas(data):

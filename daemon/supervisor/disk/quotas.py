@@ -45,7 +45,7 @@ class _State(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Quota:
-    """What the kernel says of a uid; None: no limit."""
+    """The quota of a uid and its use; `bound` None: no limit."""
 
     bound: Bound | None
     used_bytes: int
@@ -53,7 +53,7 @@ class Quota:
 
 
 def in_force(folder: Path) -> bool:
-    """Whether the kernel enforces limits of uids on this folder's file system."""
+    """True where the kernel enforces limits of uids on this folder's file system."""
     state = _State()
     try:
         with _opened(folder) as fd:
@@ -64,7 +64,7 @@ def in_force(folder: Path) -> bool:
 
 
 def set_bound(folder: Path, uid: int, bound: Bound | None) -> None:
-    """Raises StartRefused where the kernel enforces limits but does not take this one."""
+    """Set or remove the limit of a uid. Raises StartRefused where the kernel does not take it."""
     megabytes, files = (bound.megabytes, bound.files) if bound else (0, 0)
     wanted = _Block(hard=megabytes * _KIB_IN_MIB, files_hard=files, valid=_VALID_LIMITS)
     try:
@@ -78,7 +78,7 @@ def set_bound(folder: Path, uid: int, bound: Bound | None) -> None:
 
 
 def quota(folder: Path, uid: int) -> Quota:
-    """Raises OSError."""
+    """The quota of a uid and its use. Raises OSError."""
     found = _Block()
     with _opened(folder) as fd:
         _call(fd, _Q_GETQUOTA, uid, found)

@@ -1,7 +1,7 @@
-"""How much lies in a tenant's folder, where no quota says it: counted by a child, since root opens nothing in there.
+"""The size of a tenant's folder, where no quota tells it: counted by a child, since root opens nothing in there.
 
 The child counts no further than a bound, so that folders without end keep nobody busy. Files that were deleted and are
-still open have no name to be found by; they are looked up at the processes that hold them.
+still open have no name to be found by; they are found at the processes that hold them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ find "$0" -xdev -printf '%b %n %i\\n' | awk -v most="$1" -v files="$2" '
 
 @dataclass(frozen=True)
 class Usage:
-    """Counted to the bound, or one step past it."""
+    """The size of a folder, counted to a bound, or one step past it."""
 
     megabytes: float
     files: int
@@ -59,7 +59,7 @@ class Counted:
     uid: int | None
 
     def usage(self, bound: Bound) -> Usage:
-        """Takes its time, TIMEOUT_S at most. Raises InternalError, OSError."""
+        """Count, for TIMEOUT_S at most. Raises InternalError, OSError."""
         most = bound.megabytes * MIB // _BLOCK_BYTES
         command = ["sh", "-c", _COUNT, str(self.data), str(most), str(bound.files)]
         blocks, files = map(int, (self._by_root(command) if self.uid is not None else _plainly(command)).split())
@@ -67,7 +67,7 @@ class Counted:
         return Usage((blocks * _BLOCK_BYTES + held) / MIB, files)
 
     def _by_root(self, command: list[str]) -> str:
-        """With the right to read what its owner closed, and no other; the folder is shown read-only."""
+        """Count as root with the one right to read what its owner closed; the folder is shown read-only."""
         write_accounts(self.accounts, self.tenant, 0, self.accounts)
         sandbox = Sandbox(0, self.accounts, self.accounts, readable=(self.data,), keep=("CAP_DAC_READ_SEARCH",))
         return as_tenant(sandbox, command, timeout_s=TIMEOUT_S)
@@ -101,7 +101,10 @@ def _held(uid: int) -> Iterator[str]:
 
 
 def _has_uid(process: Path, uid: int) -> bool:
-    """By its status: the owner of /proc/PID is root where a process says that it is not to be dumped."""
+    """True where a process runs as the uid.
+
+    Its status tells; the owner of /proc/PID is root where a process says that it is not to be dumped.
+    """
     status = (process / "status").read_text(errors="replace")
     return any(line.startswith("Uid:") and str(uid) in line.split() for line in status.splitlines())
 

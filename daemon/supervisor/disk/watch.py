@@ -1,8 +1,8 @@
-"""What tenants lay on the disk, watched: where no quota bounds it, and where little is left for all.
+"""The watch of the disk: it ends a tenant whose folder passes its bound, and warns when little is free for all.
 
-What is free is looked at each second, which costs nothing; tenants are measured when it has fallen by a step, and every
-now and then: those that have a limit, and all when what is free nears the floor. Past its bound
-(`core.bound_of`) a tenant is ended: its own encoder refuses writes long before.
+Each second it looks at the free space, which costs nothing. It measures tenants when the free space has fallen by a
+step, and every now and then: those that have a limit, and all of them when the free space nears the floor. A tenant's
+own encoder refuses writes long before its folder passes the bound (`bound.py`).
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ class Free:
     total_files: int
 
     def has_fallen(self, before: Free) -> bool:
-        """By so much that somebody may have passed a bound."""
-        return (
-            before.megabytes - self.megabytes > min(_STEP_MB, self.total_mb / _STEP_SHARE)
-            or before.files - self.files > min(_STEP_FILES, self.total_files / _STEP_SHARE)
-        )  # fmt: skip
+        """True where somebody may have passed a bound since `before`."""
+        if before.megabytes - self.megabytes > min(_STEP_MB, self.total_mb / _STEP_SHARE):
+            return True
+        return before.files - self.files > min(_STEP_FILES, self.total_files / _STEP_SHARE)
 
     def is_low(self, floor_mb: int, times: int = 1) -> bool:
+        """True where less than `times` the floor is free."""
         return self.megabytes < times * floor_mb or self.files < times * self.total_files / _FILES_SHARE
 
     @property
@@ -70,7 +70,7 @@ class Free:
 
 @dataclass
 class _Past:
-    """`seen`: the process that was measured; `sizes`: (monotonic seconds, MiB)."""
+    """Earlier sizes of a tenant's folder, as (monotonic seconds, MiB), and the process that was measured last."""
 
     seen: EncoderProcess | None = None
     sizes: deque[tuple[float, float]] = field(default_factory=deque)
@@ -95,11 +95,19 @@ class _Disk:
 
 
 class DiskWatch:
+    """The watch over all tenants that have a process."""
+
     def __init__(
-        self, tenants: Callable[[], Collection[Tenant]], events: EventLog, measure: Measure,
-        end_jobs: Callable[[Tenant], Awaitable[None]], *, floor_mb: int, every_s: float,
-    ) -> None:  # fmt: skip
-        """`end_jobs` ends what runs for a tenant beside its encoder; `every_s` is the health check's."""
+        self,
+        tenants: Callable[[], Collection[Tenant]],
+        events: EventLog,
+        measure: Measure,
+        end_jobs: Callable[[Tenant], Awaitable[None]],
+        *,
+        floor_mb: int,
+        every_s: float,
+    ) -> None:
+        """Take `end_jobs`, which ends a tenant's job processes, and `every_s`, the period of the health check."""
         self._tenants = tenants
         self._events = events
         self._notices = Notices(events)
@@ -111,6 +119,7 @@ class DiskWatch:
         self._past: dict[str, _Past] = {}
 
     async def run(self) -> None:
+        """Look at the disk each second, for good."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             try:
@@ -119,6 +128,7 @@ class DiskWatch:
                 log.exception("disk-watch-failed")
 
     async def look(self) -> None:
+        """Look at the free space once, and measure tenants where that is due."""
         running = [tenant for tenant in self._tenants() if tenant.process is not None]
         self._forget({tenant.name for tenant in self._tenants()})
         found = await asyncio.to_thread(_disks, [tenant.paths.data for tenant in running])
@@ -165,7 +175,7 @@ class DiskWatch:
             async with slots:
                 usage = await self._measure(tenant, bound or ANY)
         except (VecwardError, OSError) as error:
-            words = f"disk: what its folder holds can't be counted ({error}); see the daemon's log"
+            words = f"disk: the size of its folder can't be measured ({error}); see the daemon's log"
             self._notices.tell(tenant, "disk-count", words, EventName.DISK)
             return
         finally:
@@ -177,10 +187,8 @@ class DiskWatch:
 
     async def _end(self, tenant: Tenant, usage: Usage, bound: Bound) -> None:
         reason = _too_much(tenant, usage, bound)
-        self._events.emit(
-            EventName.LIMIT_CROSSED, tenant.name, reason=reason, limit="disk_mb", value_mb=usage.megabytes,
-            files=usage.files, limit_mb=_limit(tenant),
-        )  # fmt: skip
+        figures = {"value_mb": usage.megabytes, "files": usage.files, "limit_mb": _limit(tenant)}
+        self._events.emit(EventName.LIMIT_CROSSED, tenant.name, reason=reason, limit="disk_mb", **figures)
         log.warning("disk-limit-crossed", extra={"tenant": tenant.name, "reason": reason})
         tenant.tell(Trigger.REFUSED, reason, tenant.process)
         await self._end_jobs(tenant)
@@ -210,16 +218,18 @@ def _limit(tenant: Tenant) -> int | None:
 
 
 def _too_much(tenant: Tenant, usage: Usage, bound: Bound) -> str:
-    what = f"{usage.megabytes:.0f} MB" if usage.megabytes > bound.megabytes else f"more than {bound.files} files"
+    if usage.megabytes > bound.megabytes:
+        what = f"holds {usage.megabytes:,.0f} MB; the limit is {bound.megabytes:,} MB (2 × limits.disk_mb + 64 MB)"
+    else:
+        what = f"holds more files than the limit of {bound.files:,} (10,000 + 16 × limits.disk_mb)"
     return (
-        f"cannot let it go on: its folder holds {what}, and twice limits.disk_mb and 64 MB, {bound.megabytes} MB in at "
-        f"most {bound.files} files, is all that an encoder in order ever needs; look into {tenant.paths.data}, then "
-        "remove what should not be there or raise the limit, and start it"
+        f"stopped: its folder {what}; an encoder never needs that much: look into {tenant.paths.data}, remove what "
+        "does not belong there or raise the limit, then start the tenant"
     )
 
 
 def _disks(folders: Sequence[Path]) -> dict[Free, list[int]]:
-    """Each file system with the positions of the folders on it; a folder that is not there (yet) is on none."""
+    """The file systems, each with the positions of the folders on it; a folder that is missing is on none."""
     on: dict[int, list[int]] = {}
     for position, folder in enumerate(folders):
         with suppress(FileNotFoundError):

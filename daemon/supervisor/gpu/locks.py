@@ -1,7 +1,7 @@
-"""Which tenant holds which GPU: one flock a GPU under run/gpu/, held by the daemon as long as the tenant needs it.
+"""Locks of GPUs: one flock a GPU under run/gpu/, held by the daemon as long as a tenant needs the GPU.
 
-The file says who holds it and which compute mode to restore: after `kill -9` of the daemon the lock is free, and
-the file is still there to be read.
+The file names the holders and the compute mode to restore: after `kill -9` of the daemon the lock is free, and the file
+is still there to be read.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from daemon.core.files import locks
 
 
 class Held(Exception):
-    """Another one has it; the text names the holder."""
+    """A GPU that another one holds; the text names the holder."""
 
 
 @dataclass
 class GpuLock:
-    """`sharing` holds each tenant with whether its file allows a second one beside it."""
+    """The lock of one GPU; `sharing` tells for each of its tenants whether the file allows a second one beside it."""
 
     uuid: str
     path: Path
@@ -31,6 +31,7 @@ class GpuLock:
     mode_before: int | None = None  # the compute mode to restore; None: it was not changed
 
     def write(self) -> None:
+        """Write the holders and the compute mode into the file."""
         content = {"pid": os.getpid(), "tenants": sorted(self.sharing), "mode_before": self.mode_before}
         line = json.dumps(content).encode()
         os.ftruncate(self.fd, 0)
@@ -41,12 +42,14 @@ class GpuLock:
 
 
 class GpuLocks:
+    """The locks that this daemon holds."""
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._held: dict[str, GpuLock] = {}
 
     def tenants(self, uuid: str) -> list[str]:
-        """Who holds it, in this daemon."""
+        """The tenants of this daemon that hold the GPU."""
         lock = self._held.get(uuid)
         return sorted(lock.sharing) if lock else []
 
@@ -57,7 +60,7 @@ class GpuLocks:
         return next((lock for lock in self._held.values() if tenant in lock.sharing), None)
 
     def claim(self, uuid: str, tenant: str, *, sharing: bool) -> GpuLock:
-        """The lock, with `tenant` among its holders; claiming again changes nothing. Raises Held, OSError."""
+        """Lock a GPU for a tenant; to claim it again changes nothing. Raises Held, OSError."""
         lock = self._held.get(uuid)
         if lock is None:
             lock = self._held[uuid] = self._take(uuid)
@@ -69,7 +72,7 @@ class GpuLocks:
         return lock
 
     def leave(self, tenant: str) -> GpuLock | None:
-        """Takes `tenant` off its lock; answers the lock if nobody is left, to be closed by the caller."""
+        """Take a tenant off its lock; a lock that nobody holds any more is returned, for the caller to close."""
         lock = self.of(tenant)
         if lock is None:
             return None
@@ -81,11 +84,11 @@ class GpuLocks:
         return lock
 
     def left_over(self) -> Iterator[GpuLock]:
-        """Locks of a daemon that was killed, each taken; the caller restores what they say and closes them."""
+        """Take the locks of a daemon that was killed; the caller restores their compute modes and closes them."""
         for path in sorted(self._folder.glob("*.lock")):
             fd = locks.take(path)
             if isinstance(fd, int):
-                yield GpuLock(path.stem, path, fd, mode_before=_said(fd).get("mode_before"))
+                yield GpuLock(path.stem, path, fd, mode_before=_content(fd).get("mode_before"))
 
     def _take(self, uuid: str) -> GpuLock:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -93,13 +96,13 @@ class GpuLocks:
         fd = locks.take(path)
         if isinstance(fd, str):
             raise Held(f"another daemon ({fd})")
-        return GpuLock(uuid, path, fd, mode_before=_said(fd).get("mode_before"))
+        return GpuLock(uuid, path, fd, mode_before=_content(fd).get("mode_before"))
 
 
-def _said(fd: int) -> dict[str, Any]:
-    """What the file's last holder wrote; empty for a new file or one torn by a crash."""
+def _content(fd: int) -> dict[str, Any]:
+    """The content that the file's last holder wrote; empty for a new file or one torn by a crash."""
     try:
-        said = json.loads(os.pread(fd, 4096, 0))
+        content = json.loads(os.pread(fd, 4096, 0))
     except ValueError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return content if isinstance(content, dict) else {}

@@ -1,7 +1,7 @@
-"""What NVML says of this host's GPUs, asked on one thread of its own, each question with a deadline.
+"""NVML, which knows this host's GPUs, asked on one thread of its own, each question with a deadline.
 
-A driver in trouble keeps its caller inside the kernel, where nothing can end the call. So the event loop never
-calls NVML: it asks this thread, gives up after `deadline_s`, and while the thread is stuck others are told so at once.
+A driver in trouble keeps its caller inside the kernel, where nothing can end the call. So the event loop never calls
+NVML: it asks this thread and gives up after `deadline_s`; while the thread is stuck, further questions fail at once.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ T = TypeVar("T")
 
 
 class NoGpu(Exception):
-    """This host has no NVIDIA driver, or no GPU."""
+    """A host without an NVIDIA driver, or without a GPU."""
 
 
 class NvmlTrouble(Exception):
-    """There is, or should be, a GPU, but NVML can't tell; the text is for people and says the way out."""
+    """A driver that can't tell about its GPUs; the text is for people and says the way out."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Nvml:
         return await self._ask(lambda nvml: int(nvml.nvmlDeviceGetComputeMode(nvml.nvmlDeviceGetHandleByUUID(uuid))))
 
     async def set_compute_mode(self, uuid: str, mode: int) -> None:
-        """Raises NoGpu, NvmlTrouble; the mode outlives this process, so whoever sets it restores it."""
+        """Set the mode, which outlives this process: whoever sets it restores it. Raises NoGpu, NvmlTrouble."""
         await self._ask(lambda nvml: nvml.nvmlDeviceSetComputeMode(nvml.nvmlDeviceGetHandleByUUID(uuid), mode))
 
     # --- asking --------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ class Nvml:
         return found
 
     def _read(self, nvml: Any, index: int) -> Device:
-        """A GPU that fails is told as such; the others are not concerned."""
+        """Read one GPU; one that fails has a `problem`, and the others are not concerned."""
         try:
             device = _read_device(nvml, index)
         except nvml.NVMLError as error:
@@ -207,7 +207,7 @@ def _if_told(nvml: Any, ask: Callable[[], Any]) -> Any:
 
 
 def words_of(nvml: Any, error: Any) -> str:
-    """What NVML's error means for the person who must act."""
+    """Words on an error of NVML's for the person who must act."""
     ways = {
         nvml.NVML_ERROR_LIBRARY_NOT_FOUND: "the driver's device files are there, but libnvidia-ml.so.1 can't be "
         "loaded; install the driver's libraries in the version of its kernel module",

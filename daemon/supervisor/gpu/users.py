@@ -1,4 +1,4 @@
-"""Processes that NVML finds on a GPU: whose they are, and whether they are about to go."""
+"""Processes that NVML finds on a GPU: their owners, and those that are about to end."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _ENDING = frozenset({psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD})
 
 
 def is_leaving(pid: int, tenant: str, data: Path, uid: int | None) -> bool:
-    """Whether the process is worth waiting for.
+    """True for a process that is worth waiting for.
 
-    That is one that has ended (the driver lags behind), or an encoder of this very tenant that outlives the daemon
-    or the sandbox it ran in, known by the tenant's own uid or by its command line.
+    It has ended, and the driver lags behind; or it is an encoder of this very tenant that outlives the daemon or the
+    sandbox it ran in, known by the tenant's own uid or by its command line.
     """
     try:
         process = psutil.Process(pid)
@@ -41,10 +41,9 @@ def _is_encoder(command: list[str], tenant: str, data: Path) -> bool:
 
 
 def words(user: GpuUser) -> str:
-    """Such as "process 4711 (python3, user bob) uses 3000 MB of it"."""
-    amount = "an amount of its memory that the driver does not tell" if user.memory_mb is None else (
-        f"{user.memory_mb:.0f} MB of it"
-    )  # fmt: skip
+    """Words for people, such as "process 4711 (python3, user bob) uses 3000 MB of it"."""
+    unknown = "an amount of its memory that the driver does not tell"
+    amount = unknown if user.memory_mb is None else f"{user.memory_mb:.0f} MB of it"
     return f"process {user.pid}{_who(user.pid)} uses {amount}"
 
 

@@ -14,8 +14,8 @@ from datetime import UTC
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from daemon.core import logs
+from daemon.supervisor.gpu.gpus import Gpus
 from daemon.supervisor.gpu.nvml import NoGpu, NvmlTrouble
-from daemon.supervisor.gpu.placement import Gpus
 from daemon.supervisor.health import canary
 from daemon.supervisor.health.idle import Parking
 from daemon.supervisor.health.memory import GpuReading, MemoryChecks

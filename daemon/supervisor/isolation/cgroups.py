@@ -25,7 +25,7 @@ _PERIOD_US = 100_000
 
 @dataclass(frozen=True)
 class CgroupLimits:
-    """`cpus` in CPUs, such as 1.5; None: no limit."""
+    """Limits of one cgroup; `cpus` in CPUs, such as 1.5; None: no limit."""
 
     memory_mb: int | None
     cpus: float | None
@@ -33,27 +33,27 @@ class CgroupLimits:
 
 
 class Cgroups:
-    """The tenants' cgroups below `base`; with base None (not delegated) there are none."""
+    """The cgroups of tenants below `base`; None: the daemon's own cgroup is not delegated, and there are none."""
 
-    def __init__(self, base: Path | None, why_not: str = "") -> None:
+    def __init__(self, base: Path | None) -> None:
         self.base = base
-        self.why_not = why_not
         self._leaving = set(base.glob("tenant-*")) if base is not None else set()  # of a daemon that was killed
 
     @classmethod
     def discover(cls, mounted: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Cgroups:
-        """The delegated cgroup that this process is in."""
+        """The cgroups below the one that this process is in, where that is delegated."""
         try:
             base = _own_cgroup(mounted, own)
             if not _is_delegated(base):
-                return cls(None, "the daemon's cgroup is not delegated")
+                return cls(None)
             _take(base)
         except OSError as error:
-            return cls(None, f"cgroups cannot be used: {error.strerror}")
+            log.info("no-cgroups", extra={"reason": str(error)})
+            return cls(None)
         return cls(base)
 
     def make(self, tenant: str, limits: CgroupLimits) -> Path | None:
-        """The tenant's cgroup with its limits set."""
+        """Make the tenant's cgroup and set its limits; None where there are no cgroups."""
         if self.base is None:
             return None
         path = self.base / f"tenant-{tenant}"
@@ -69,7 +69,7 @@ class Cgroups:
         return path
 
     def out_of_memory(self, tenant: str) -> Callable[[], str | None]:
-        """Answers, when asked later, why the kernel ended a process of the tenant for want of memory, if it did."""
+        """A function that tells later why the kernel ended a process of the tenant for want of memory, if it did."""
         if self.base is None:
             return lambda: None
         path = self.base / f"tenant-{tenant}"
@@ -88,12 +88,13 @@ class Cgroups:
         return since
 
     def remove(self, tenant: str) -> None:
+        """Take a tenant's cgroup away, as soon as it is empty."""
         if self.base is not None:
             self._leaving.add(self.base / f"tenant-{tenant}")
             self.sweep()
 
     def sweep(self) -> None:
-        """Takes away those that are empty by now: the last processes of a sandbox take a moment to go."""
+        """Take away the cgroups that are empty by now: the last processes of a sandbox take a moment to go."""
         for path in list(self._leaving):
             try:
                 path.rmdir()
@@ -120,7 +121,7 @@ def _own_cgroup(mounted: Path, own: Path) -> Path:
 
 
 def _is_delegated(path: Path) -> bool:
-    """systemd marks what it delegates (systemd.resource-control(5)), and has handed the controllers down."""
+    """True for a cgroup that systemd has marked as delegated, with its controllers (systemd.resource-control(5))."""
     if not set(CONTROLLERS) <= set((path / "cgroup.controllers").read_text().split()):
         return False
     return any(_mark(path, name) == b"1" for name in ("trusted.delegate", "user.delegate"))

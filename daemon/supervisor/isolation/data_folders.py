@@ -1,4 +1,4 @@
-"""Tenants' data folders, which are the tenants' own: made, handed to another uid, and destroyed.
+"""Data folders of tenants: made, handed to another uid, and destroyed.
 
 Root opens nothing below such a folder. What must be done there is done by a short-lived child in a sandbox that shows
 this one folder, with the uid that owns it; links that a tenant planted lead nowhere in there.
@@ -18,22 +18,25 @@ from daemon.core.errors import InternalError, StartRefused
 from daemon.supervisor.isolation import seccomp
 from daemon.supervisor.isolation.sandbox import Sandbox, write_accounts
 
-CHORE_TIMEOUT_S = 600.0
+TIMEOUT_S = 600.0
 # Changing owners needs these even in the sandbox, where root's own `find` and `chown` run with nothing else.
 _OWNER_CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER")
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
 
 
 @dataclass(frozen=True)
-class Home:
-    """`data` lies in a folder of root's, so the entry itself can't be exchanged; `accounts` is a folder of root's."""
+class DataFolder:
+    """A tenant's data folder.
+
+    `data` lies in a folder of root's, so that nobody can exchange it; `accounts`, for the sandbox, is root's too.
+    """
 
     tenant: str
     data: Path
     accounts: Path
 
     def give_to(self, uid: int) -> None:
-        """Makes the folder if need be, and makes it and everything below it `uid`'s. Raises StartRefused, OSError."""
+        """Make the folder if need be, and give it and everything below it to `uid`. Raises StartRefused, OSError."""
         if not self.data.is_symlink() and not self.data.exists():
             self.data.mkdir(parents=True, mode=0o700)
             os.chown(self.data, uid, uid, follow_symlinks=False)
@@ -44,12 +47,12 @@ class Home:
         self.data.chmod(0o700)  # whatever was made of it meanwhile: its encoder must get in, and nobody else
 
     def take_back(self) -> None:
-        """Marks the folder as root's, whose encoders write there (isolation: process): see `give_to`."""
+        """Mark the folder as root's, whose encoders write there (`isolation: process`); `give_to` undoes it."""
         if self.data.exists() and self.owner() != 0:
             os.chown(self.data, 0, 0, follow_symlinks=False)
 
     def destroy(self) -> None:
-        """Everything below by the owner's hand, then the folder itself by root's. Raises InternalError, OSError."""
+        """Remove what is in the folder as its owner, then the folder as root. Raises InternalError, OSError."""
         if os.geteuid() != 0:
             shutil.rmtree(self.data)
             return
@@ -66,7 +69,10 @@ class Home:
         return found.st_uid
 
     def _hand_over(self, owner: int, uid: int) -> None:
-        """To `uid`, what is `owner`'s or root's; a file of root's with a second name may be one of the host's."""
+        """Give to `uid` what is `owner`'s or root's.
+
+        A file of root's with a second name is left out: it may be one of the host's.
+        """
         rooted = ["-uid", "0", "(", "-type", "d", "-o", "-links", "1", ")"]
         chown = ["-execdir", "chown", "--no-dereference", f"{uid}:{uid}", "{}", "+"]
         chosen = ["(", "-uid", str(owner), "-o", *rooted, ")"]
@@ -75,16 +81,14 @@ class Home:
         os.chown(self.data, uid, uid, follow_symlinks=False)  # last: a child that failed is sent again
 
     def _sandbox(self, uid: int) -> Sandbox:
-        """For a chore; root in here has the rights over owners and nothing else."""
+        """The sandbox for work on the folder; root in there has the rights over owners and nothing else."""
         write_accounts(self.accounts, self.tenant, uid, self.data)
         keep = _OWNER_CAPABILITIES if uid == 0 else ()
         return Sandbox(uid, self.data, self.accounts, keep=keep)
 
 
-def as_tenant(
-    sandbox: Sandbox, command: Sequence[str], *, check: bool = True, timeout_s: float = CHORE_TIMEOUT_S
-) -> str:
-    """Runs a command in the sandbox with its uid, and answers what it printed. Raises InternalError."""
+def as_tenant(sandbox: Sandbox, command: Sequence[str], *, check: bool = True, timeout_s: float = TIMEOUT_S) -> str:
+    """Run a command in the sandbox with its uid; the answer is what it printed. Raises InternalError."""
     seccomp_fd = seccomp.memfd() if seccomp.supported() else None
     try:
         done = subprocess.run(  # noqa: S603  (commands are ours)

@@ -1,4 +1,4 @@
-"""A tenant's own Linux user `vw-<name>` on a system install, so that the host knows whose its processes and files are.
+"""Linux users `vw-<name>` of tenants on a system install, which tell the host whose its processes and files are.
 
 Its uid comes from state.db, which hands each out once; a tenant that comes back over kept data gets another one, and
 its user with it.
@@ -19,20 +19,23 @@ from daemon.core.errors import InternalError, StartRefused
 _TIMEOUT_S = 30.0
 _LOCK_WAIT_S, _AGAIN_S = 10.0, 0.2  # somebody else may be changing /etc/passwd
 _LIKE_NOBODY = (
-    "--system", "--no-log-init", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin",
-    "--comment", "an encoder of vecward",
-)  # fmt: skip
+    *("--system", "--no-log-init", "--no-create-home", "--home-dir", "/nonexistent"),
+    *("--shell", "/usr/sbin/nologin", "--comment", "an encoder of vecward"),
+)
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 
 
 class LinuxUsers:
-    """`given`, below: every uid that a tenant of this name has, or once had, from vecward. All of it takes a while."""
+    """The Linux users of all tenants; each method takes a while.
+
+    `given`, below: all uids that a tenant of this name has, or once had, from vecward.
+    """
 
     def __init__(self) -> None:
         self._one_at_a_time = threading.Lock()
 
     def ensure(self, tenant: str, uid: int, given: Collection[int]) -> None:
-        """Makes the tenant's user and group, or what is left of them anew. Raises StartRefused."""
+        """Make the tenant's user and group, anew where some of it is left. Raises StartRefused."""
         name, number = f"vw-{tenant}", str(uid)
         with self._one_at_a_time:
             if _ids_of(name) == (uid, uid):
@@ -47,7 +50,7 @@ class LinuxUsers:
             _run(tenant, "useradd", *_LIKE_NOBODY, "--uid", number, "--gid", number, name)
 
     def remove(self, tenant: str, given: Collection[int]) -> None:
-        """The tenant's data is gone: so are its user and group. Raises InternalError."""
+        """Remove the user and group of a tenant whose data is gone. Raises InternalError."""
         with self._one_at_a_time:
             if _foreign(f"vw-{tenant}", given) is not None:
                 return  # never was the tenant's

@@ -46,10 +46,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Sandbox:
-    """`accounts` holds the made-up passwd and group; `readable` are folders such as a model's; `devices` a GPU's nodes.
+    """The view and the rights of one command.
 
-    `keep` are capabilities that the command keeps (chores of root's own code); an encoder keeps none. `network` is the
-    host's, for the child that downloads a model; its `data` is no tenant's folder.
+    `accounts` holds the made-up passwd and group; `readable` are folders such as a model's, `devices` a GPU's nodes.
+    `keep` are capabilities that the command keeps, where it is root's own; an encoder keeps none. `network`: the host's
+    network is there, for the process that downloads a model, whose `data` is no tenant's folder.
     """
 
     uid: int
@@ -63,7 +64,7 @@ class Sandbox:
     network: bool = False
 
     def prefix(self, seccomp_fd: int | None) -> list[str]:
-        """What stands in front of a command that is to run in here; `seccomp_fd` must be inherited by it."""
+        """The command line in front of a command that is to run in here, which must inherit `seccomp_fd`."""
         return [
             *_enter_cgroup(self.cgroup), _tool("bwrap"), *_namespaces(self.network), *_read_only_system(),
             *self._made(), *self._python(), *self._own(), "--chdir", "/",
@@ -73,7 +74,7 @@ class Sandbox:
         ]  # fmt: skip
 
     def _made(self) -> list[str]:
-        """/proc, /dev, /tmp and /etc, with nothing of the host's."""
+        """Arguments for /proc, /dev, /tmp and /etc, with nothing of the host's."""
         return [
             "--proc", "/proc", "--dev", "/dev", *_tmpfs(_SHM, self.limits.shm_mb), *_tmpfs(_TMP, self.limits.tmp_mb),
             *_folder("/etc"),
@@ -86,11 +87,11 @@ class Sandbox:
         return (*_SYSTEM_FILES, *_NETWORK_FILES) if self.network else _SYSTEM_FILES
 
     def _python(self) -> list[str]:
-        """Python, its packages and ours, at the paths they have outside."""
+        """Arguments for Python, its packages and ours, at the paths they have outside."""
         return [part for path in python_folders() for part in (*_parents(path), "--ro-bind", str(path), str(path))]
 
     def _own(self) -> list[str]:
-        """What is the tenant's alone."""
+        """Arguments for the folders and devices of this sandbox alone."""
         arguments = [*_parents(self.data), "--bind", str(self.data), str(self.data)]
         for path in self.readable:
             arguments += [*_parents(path), "--ro-bind", str(path), str(path)]
@@ -108,7 +109,7 @@ class Sandbox:
 
 
 def check_host(own: Iterable[Path]) -> None:
-    """Whether strict isolation is possible here; `own` are the folders that no tenant may see. Raises StartRefused."""
+    """Refuse a host without strict isolation; no tenant may see the folders `own`. Raises StartRefused."""
     if os.geteuid() != 0:
         raise StartRefused(
             "cannot start with isolation strict: the daemon is not root; run it as root, or write "
@@ -142,11 +143,12 @@ def python_folders() -> list[Path]:
 
 
 def overlap(one: Path, other: Path) -> bool:
+    """True where one of the folders lies in the other."""
     return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def write_accounts(folder: Path, tenant: str, uid: int, data: Path) -> None:
-    """The made-up /etc/passwd and /etc/group: the tenant, and nobody of the host."""
+    """Write the made-up /etc/passwd and /etc/group: the tenant, and nobody of the host."""
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.mkdir(exist_ok=True, mode=0o700)
     name = f"vw-{tenant}"
@@ -156,7 +158,7 @@ def write_accounts(folder: Path, tenant: str, uid: int, data: Path) -> None:
 
 
 def _links(path: Path) -> list[Path]:
-    """Each link between `path` and the file itself."""
+    """The links between `path` and the file itself."""
     found: list[Path] = []
     while path.is_symlink() and len(found) < 40:
         found.append(path)
@@ -222,7 +224,7 @@ def _rlimits(limits: Limits) -> list[str]:
 
 
 def _at_most_ours(wanted: dict[str, tuple[int, int]]) -> Iterator[tuple[str, int]]:
-    """In the sandbox nobody has the capability to raise a hard limit."""
+    """The limits, none above our own: in the sandbox nobody has the capability to raise a hard limit."""
     for name, (which, value) in wanted.items():
         hard = resource.getrlimit(which)[1]
         yield name, value if hard == resource.RLIM_INFINITY else min(value, hard)

@@ -1,4 +1,4 @@
-"""Who besides root may read the logs: one group of operators, by a POSIX ACL with defaults for what comes later.
+"""Reading of logs by one group of operators besides root: a POSIX ACL with defaults for what comes later.
 
 Logs are root's and 0640; the ACL gives a group reading and nothing else, and never touches a tenant's data.
 """
@@ -12,7 +12,7 @@ from daemon.core.errors import StartRefused
 
 
 async def let_group_read(folder: Path, group: str) -> None:
-    """Gives `group` the right to read `folder` and everything that is or will be below it.
+    """Give `group` the right to read `folder` and everything that is or will be below it.
 
     Raises StartRefused: setfacl is missing, the group is unknown, or the file system has no ACLs.
     """

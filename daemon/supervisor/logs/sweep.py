@@ -1,6 +1,6 @@
-"""Logs of tenants that write nothing (any more): stopped, parked or removed. What is too old goes there, too.
+"""Rotation of the logs of tenants that write nothing: stopped, parked or removed ones.
 
-A log that is written is put aside by its writer; here it would only be early by a line.
+The log of a tenant that writes is rotated by its writer. To rotate it here too does no harm.
 """
 
 from __future__ import annotations
@@ -20,19 +20,23 @@ EVERY_S = 3600.0
 
 
 class LogSweep:
-    """`now` is the clock; a test moves it."""
+    """The rotation of all tenants' logs; `now` is the clock, which a test moves."""
 
     def __init__(self, paths: Paths, now: Callable[[], datetime] = utc_now) -> None:
         self._paths = paths
         self._now = now
 
     async def run(self) -> None:
+        """Rotate all logs, now and every hour."""
         while True:
             await self.sweep()
             await asyncio.sleep(EVERY_S)
 
     async def sweep(self) -> None:
-        """On the event loop, where the writers are, and with room for others between two tenants."""
+        """Rotate all logs once.
+
+        It runs on the event loop, where the writers are, and leaves others their turn between two tenants.
+        """
         for folder in sorted(self._paths.log.iterdir()):
             if folder.is_dir():
                 self._tidy(folder.name)
@@ -42,4 +46,4 @@ class LogSweep:
         try:
             rotation.rotate(self._paths.tenant(tenant).encoder_log, self._now().date(), KEPT_DAYS)
         except OSError as error:
-            log.warning("log-not-put-aside", extra={"tenant": tenant, "reason": str(error)})
+            log.warning("log-not-rotated", extra={"tenant": tenant, "reason": str(error)})

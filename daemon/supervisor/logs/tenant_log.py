@@ -1,7 +1,7 @@
 """A tenant's log file: the daemon alone writes, rotates and serves it.
 
-What comes from the encoder's stderr is a tenant's word: lines that are not JSON objects are wrapped, long
-ones cut with a mark, and nothing of them is ever used as a format or a path.
+Lines of an encoder's standard error are a tenant's word: those that are not JSON objects are wrapped, long ones are
+cut with a mark, and nothing of them is ever used as a format or a path.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def utc_now() -> datetime:
 
 
 class TenantLog:
-    """`encoder.log` and its predecessors `encoder.log.YYYY-MM-DD`. `now` is the clock; a test moves it."""
+    """`encoder.log` and its predecessors `encoder.log.YYYY-MM-DD`; `now` is the clock, which a test moves."""
 
     def __init__(self, path: Path, now: Callable[[], datetime] = utc_now) -> None:
         self._path = path
@@ -44,13 +44,14 @@ class TenantLog:
         self._followers: set[asyncio.Queue[dict[str, Any]]] = set()
 
     def write_raw(self, raw: bytes) -> None:
-        """One line of an encoder's stderr."""
+        """Write one line of an encoder's standard error."""
         try:
             self.write(_as_object(raw, self._now()))
         except RecursionError:  # read just so, but not to be written
             self.write({"at": self._now().isoformat(timespec="milliseconds"), "event": "stderr", "text": _text(raw)})
 
     def write(self, line: dict[str, Any]) -> None:
+        """Write one line, and send it to followers."""
         text = plain_json.dumps(line)
         self._recent.append(text)
         if not self._append(text.encode("utf-8", "replace") + b"\n"):
@@ -98,7 +99,7 @@ class TenantLog:
         return json.dumps({"at": at, "event": event, **figures}).encode() + b"\n"
 
     def recent(self, count: int = 5) -> list[str]:
-        """The last lines of this daemon's life, for a crash's report."""
+        """The last lines since the daemon started, for the report of a crash."""
         return list(self._recent)[-count:]
 
     def tail(self, count: int) -> list[dict[str, Any]]:
@@ -126,7 +127,7 @@ class TenantLog:
 
 
 def _no_number(name: str) -> float:
-    """NaN and the infinities are no JSON: whoever reads the log could not parse them."""
+    """Refuse NaN and the infinities, which are no JSON: readers of the log could not parse them."""
     raise ValueError(name)
 
 

@@ -1,4 +1,4 @@
-"""Events: fixed names, kept in state.db, streamed to whoever follows."""
+"""Events: fixed names, kept in state.db, streamed to followers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ log = logging.getLogger(__name__)
 
 
 class EventName(StrEnum):
+    """The name of an event; names are never changed, since programs read them."""
+
     DAEMON_STARTED = "daemon-started"
     DAEMON_STOPPING = "daemon-stopping"
-    CONFIG_APPLIED = "config-applied"
     CONFIG_REFUSED = "config-refused"
     TENANT_STATE = "tenant-state"
     TENANT_CRASHED = "tenant-crashed"
@@ -43,7 +44,10 @@ class EventName(StrEnum):
 
 
 class EventLog:
-    """Followers that do not keep up are cut off: their stream ends, and they ask again with `after`."""
+    """The newest `KEPT` events, and their followers.
+
+    A follower that does not keep up is cut off: its stream ends, and it asks again with `after`.
+    """
 
     def __init__(self, db: StateDb) -> None:
         self._db = db.connection
@@ -51,11 +55,12 @@ class EventLog:
         self._waiting: deque[Event] = deque(maxlen=KEPT)  # for room on the disk; their ids come with it
 
     def emit(self, name: EventName, tenant: str | None = None, **data: Any) -> None:
-        """Never fails for want of room: the event is told and kept as soon as there is some."""
+        """Keep an event and send it to followers; on a full disk, as soon as there is room."""
         self._waiting.append(Event(id=0, at=datetime.now(UTC), name=name.value, tenant=tenant, data=data))
         self.catch_up()
 
     def catch_up(self) -> None:
+        """Keep and send the events that waited for room on the disk."""
         while self._waiting:
             event = self._waiting[0]
             try:
@@ -89,9 +94,9 @@ class EventLog:
             log.warning("event-follower-cut-off", extra={"queued": queue.qsize()})
 
     def page(self, after: int | None, limit: int, tenants: set[str] | None) -> EventPage:
-        """Events with id > after, oldest first; the newest `limit` when `after` is None.
+        """Events with a larger id than `after`, oldest first; the newest `limit` when `after` is None.
 
-        `tenants` None: all of them; else only those tenants' events.
+        `tenants` None: events of all; else of those tenants only.
         """
         where, values = ["id > ?"], [after or 0]
         parameters: list[Any] = list(values)
@@ -107,7 +112,7 @@ class EventLog:
         return EventPage(events=found, next=found[-1].id if found else after)
 
     async def follow(self, after: int | None) -> AsyncIterator[Event]:
-        """What has happened since `after` (None: from now on), then what happens."""
+        """Events since `after` (None: from now on), then those that happen."""
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._followers.add(queue)
         seen = after or 0
@@ -126,7 +131,7 @@ class EventLog:
             self._followers.discard(queue)
 
     def close(self) -> None:
-        """Ends every follower's stream."""
+        """End every follower's stream."""
         for queue in self._followers:
             queue.put_nowait(None)
 

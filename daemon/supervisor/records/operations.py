@@ -1,4 +1,4 @@
-"""The daemon's own operations (`d-…`): start, stop, restart, park. They end as `interrupted` with their daemon."""
+"""Operations of the daemon (`d-…`), such as start, stop and bench; those that run end as `interrupted` with it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ TakeBack = Callable[[], object]
 
 
 class Handle:
-    """What the work itself sees: where it tells its progress."""
+    """The way for the work of an operation to tell its progress."""
 
     def __init__(self, operations: Operations, operation_id: str) -> None:
         self._operations = operations
         self._id = operation_id
 
     def progress(self, done: int, total: int | None, unit: str) -> None:
+        """Show how far the work is; `unit` says what is counted."""
         self._operations._replace(self._id, progress=Progress(done=done, total=total, unit=unit))
 
 
@@ -42,6 +43,8 @@ class _Running:
 
 
 class Operations:
+    """All operations: those that run, and those that have ended within `KEPT_S`."""
+
     def __init__(self, db: StateDb) -> None:
         self._db = db
         self._unkept: dict[str, Operation] = {}  # ended, while the disk was full
@@ -51,7 +54,7 @@ class Operations:
         db.keep("DELETE FROM operations WHERE at < ?", (time.time() - KEPT_S,))
 
     def begin(self, kind: str, tenant: str, work: Work, take_back: TakeBack | None = None) -> Operation:
-        """`take_back` undoes what it set in motion, should somebody cancel it.
+        """Start the work; `take_back` undoes what it set in motion, should somebody cancel it.
 
         Raises QueueFull: what a caller asks for again and again must not pile up.
         """
@@ -77,6 +80,7 @@ class Operations:
         return operation
 
     def get(self, operation_id: str) -> Operation:
+        """The operation as it is now. Raises UnknownOperation."""
         if operation_id in self._running:
             return self._running[operation_id].operation
         if operation_id in self._unkept:
@@ -93,7 +97,7 @@ class Operations:
         return self.get(operation_id)
 
     async def cancel(self, operation_id: str) -> Operation:
-        """Ends the operation, and what it set in motion where that can be taken back: the tenant's state tells."""
+        """End the operation, and what it set in motion where that can be taken back."""
         running = self._running.get(operation_id)
         if running is not None:
             running.task.cancel()
@@ -103,7 +107,7 @@ class Operations:
         return self.get(operation_id)
 
     async def end_all_of(self, tenant: str) -> None:
-        """The tenant goes: nothing is waited for any more."""
+        """Cancel the operations of a tenant that goes."""
         tasks = [each.task for each in self._running.values() if each.operation.tenant == tenant]
         for task in tasks:
             task.cancel()
@@ -111,11 +115,12 @@ class Operations:
             await asyncio.wait(tasks, timeout=5)
 
     def cancel_soon(self, operation_id: str) -> None:
-        """As `cancel`, without waiting for the end."""
+        """Cancel the operation without waiting for its end."""
         if operation_id in self._running:
             self._running[operation_id].task.cancel()
 
     async def close(self) -> None:
+        """End all operations as interrupted."""
         self._when_cancelled = OperationState.INTERRUPTED
         tasks = [each.task for each in self._running.values()]
         for task in tasks:
@@ -130,11 +135,12 @@ class Operations:
             self._finish(operation_id, self._when_cancelled)
         except VecwardError as error:
             self._finish(operation_id, OperationState.FAILED, error=to_problem(error))
-        else:
-            self._finish(operation_id, OperationState.DONE, result=result)
-        finally:  # a bug in the work: asyncio logs it, and whoever waits is told
+        except Exception:  # a bug in the work: asyncio logs it, and whoever waits is told
             bug = InternalError("cannot finish the operation: an internal error, see the daemon's log")
             self._finish(operation_id, OperationState.FAILED, error=to_problem(bug))
+            raise
+        else:
+            self._finish(operation_id, OperationState.DONE, result=result)
 
     def _replace(self, operation_id: str, **changes: Any) -> Operation:
         running = self._running[operation_id]
@@ -166,7 +172,7 @@ class Operations:
         )
 
     def _prune(self, tenant: str) -> None:
-        """The newest stay: who asks often fills their own share of the table."""
+        """Remove a tenant's oldest operations: who asks often fills their own share of the table."""
         self._db.keep(
             "DELETE FROM operations WHERE id IN (SELECT id FROM operations WHERE tenant = ? AND NOT running "
             "ORDER BY at DESC LIMIT -1 OFFSET ?)",

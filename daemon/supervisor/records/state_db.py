@@ -1,4 +1,4 @@
-"""`state.db`: what the daemon itself must remember across restarts. SQLite, opened once, used on the main thread."""
+"""`state.db`: the daemon's memory across restarts. SQLite, opened once, used on the main thread."""
 
 from __future__ import annotations
 
@@ -89,14 +89,14 @@ class StateDb:
                 self.connection.execute(f"ALTER TABLE usage ADD COLUMN {counter.name} REAL NOT NULL DEFAULT 0")
 
     def keep(self, sql: str, values: Sequence[Any] = ()) -> None:
-        """A write that must not stop anything: done now, or in its turn when the disk has room again."""
+        """Write now, or in turn when the disk has room again; a full disk stops nobody."""
         if len(self._waiting) >= MAX_WAITING:
             log.error("state-lost", extra={"sql": self._waiting.popleft()[0]})
         self._waiting.append((sql, values))
         self.catch_up()
 
     def catch_up(self) -> bool:
-        """Does what waits for room; whether nothing waits any more."""
+        """Write what waits for room; True when nothing waits any more."""
         waited = len(self._waiting) > 1
         while self._waiting:
             try:
@@ -114,6 +114,7 @@ class StateDb:
         return True
 
     def goal(self, tenant: str) -> Goal:
+        """The state that the tenant was last told to be in; up for a new tenant."""
         row = self.connection.execute("SELECT goal FROM tenants WHERE name = ?", (tenant,)).fetchone()
         return Goal(row[0]) if row else Goal.UP
 
@@ -124,7 +125,7 @@ class StateDb:
         )
 
     def parked(self, tenant: str) -> bool | None:
-        """Whether it was parked when it was last up; None: it never was."""
+        """True where the tenant was parked when it was last up; None: it never was up."""
         row = self.connection.execute("SELECT parked FROM tenants WHERE name = ?", (tenant,)).fetchone()
         return None if row is None or row[0] is None else bool(row[0])
 
@@ -136,7 +137,7 @@ class StateDb:
         )
 
     def gpu(self, tenant: str) -> str | None:
-        """The GPU that its file named, as it was written, when it was last up."""
+        """The GPU that the tenant's file named, as it was written, when the tenant was last up."""
         row = self.connection.execute("SELECT gpu FROM tenants WHERE name = ?", (tenant,)).fetchone()
         return row[0] if row else None
 
@@ -149,16 +150,16 @@ class StateDb:
             )
 
     def forget_tenant(self, tenant: str, *, purged: bool) -> None:
-        """The goal goes; the uid is retired, never handed out again.
+        """Remove the tenant's goal and retire its uid, which is never handed out again.
 
-        Purged: a later tenant of this name is another one. What was kept of this one goes by another name.
+        `purged`: a later tenant of this name is another one, so the records of this one get another name.
         """
         self.keep("DELETE FROM tenants WHERE name = ?", (tenant,))
         self.keep("UPDATE uids SET retired = 1 WHERE tenant = ?", (tenant,))
         if purged:
-            self._set_aside(tenant)
+            self._rename_records(tenant)
 
-    def _set_aside(self, tenant: str) -> None:
+    def _rename_records(self, tenant: str) -> None:
         former = f"{tenant} (destroyed {datetime.now(UTC).isoformat(timespec='microseconds')})"
         self.keep("DELETE FROM operations WHERE tenant = ? AND NOT running", (tenant,))
         self.keep("UPDATE events SET tenant = ? WHERE tenant = ?", (former, tenant))
@@ -183,7 +184,7 @@ class StateDb:
         return uid
 
     def uids_given(self, tenant: str) -> frozenset[int]:
-        """Every uid that a tenant of this name has or had."""
+        """All uids that a tenant of this name has or had."""
         rows = self.connection.execute("SELECT uid FROM uids WHERE tenant = ?", (tenant,)).fetchall()
         return frozenset(row[0] for row in rows)
 
@@ -192,7 +193,7 @@ class StateDb:
 
 
 def _is_somebodys(uid: int) -> bool:
-    """A user's of this host."""
+    """True for the uid of a user of this host."""
     try:
         pwd.getpwuid(uid)
     except KeyError:

@@ -17,8 +17,9 @@ import pytest
 
 from daemon.core.errors import StartRefused
 from daemon.supervisor.gpu import nvml as nvml_module
+from daemon.supervisor.gpu.gpus import Gpus
 from daemon.supervisor.gpu.nvml import Nvml
-from daemon.supervisor.gpu.placement import Gpus, Wanted, device_nodes
+from daemon.supervisor.gpu.placement import Wanted, device_nodes
 from tests.stubs.nvml import DRIVER_NOT_LOADED, GPU_IS_LOST, LIBRARY_NOT_FOUND, STATE_VARIABLE, StubNvml, build
 
 MakeGpus = Callable[..., Gpus]

@@ -12,7 +12,7 @@ import pytest
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.config.tenant_file import TenantFile
 from daemon.core.paths import Paths
-from daemon.supervisor.gpu.placement import Gpus
+from daemon.supervisor.gpu.gpus import Gpus
 from daemon.supervisor.health import checks as health_module
 from daemon.supervisor.health.checks import Health
 from daemon.supervisor.records.events import EventLog

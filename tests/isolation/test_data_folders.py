@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from daemon.core.errors import InternalError, StartRefused
-from daemon.supervisor.isolation.data_folders import Home, as_tenant
+from daemon.supervisor.isolation.data_folders import DataFolder, as_tenant
 from daemon.supervisor.isolation.sandbox import Sandbox, write_accounts
 from tests.isolation.conftest import needs_root
 
@@ -27,8 +27,8 @@ def root() -> Iterator[Path]:
 
 
 @pytest.fixture
-def home(root: Path) -> Home:
-    return Home("acme", root / "tenants" / "acme", root / "run" / "sandbox" / "acme")
+def home(root: Path) -> DataFolder:
+    return DataFolder("acme", root / "tenants" / "acme", root / "run" / "sandbox" / "acme")
 
 
 def _as(uid: int, script: str, cwd: Path) -> None:
@@ -53,7 +53,7 @@ def _owner(path: Path) -> int:
     return path.lstat().st_uid
 
 
-def test_a_new_folder_is_the_tenants_alone(home: Home) -> None:
+def test_a_new_folder_is_the_tenants_alone(home: DataFolder) -> None:
     home.give_to(UID)
     assert (_owner(home.data), home.data.stat().st_mode & 0o7777) == (UID, 0o700)
     for mode in (0o600, 0o777):  # made of it by whomever: its encoder gets in again, and nobody else
@@ -62,7 +62,7 @@ def test_a_new_folder_is_the_tenants_alone(home: Home) -> None:
         assert home.data.stat().st_mode & 0o7777 == 0o700
 
 
-def test_a_folder_that_is_none_is_refused(home: Home, root: Path) -> None:
+def test_a_folder_that_is_none_is_refused(home: DataFolder, root: Path) -> None:
     (root / "elsewhere").mkdir()
     home.data.parent.mkdir(parents=True)
     home.data.symlink_to(root / "elsewhere")
@@ -71,7 +71,7 @@ def test_a_folder_that_is_none_is_refused(home: Home, root: Path) -> None:
     assert _owner(root / "elsewhere") == 0
 
 
-def test_what_a_root_encoder_wrote_becomes_the_tenants(home: Home) -> None:
+def test_what_a_root_encoder_wrote_becomes_the_tenants(home: DataFolder) -> None:
     (home.data / "index").mkdir(parents=True)
     (home.data / "index" / "file").write_text("x")
     home.give_to(UID)
@@ -79,7 +79,7 @@ def test_what_a_root_encoder_wrote_becomes_the_tenants(home: Home) -> None:
     assert home.data.stat().st_mode & 0o7777 == 0o700
 
 
-def test_changing_owners_follows_no_link(home: Home, root: Path) -> None:
+def test_changing_owners_follows_no_link(home: DataFolder, root: Path) -> None:
     outside = root / "roots-file"
     outside.write_text("root's")
     folder = root / "roots-folder"
@@ -93,7 +93,7 @@ def test_changing_owners_follows_no_link(home: Home, root: Path) -> None:
     assert {_owner(path) for path in (outside, folder, folder / "inner", Path("/etc/passwd"))} == {0}
 
 
-def test_a_second_name_of_roots_file_keeps_its_owner(home: Home, root: Path) -> None:
+def test_a_second_name_of_roots_file_keeps_its_owner(home: DataFolder, root: Path) -> None:
     """A tenant's own uid could make one on the host where fs.protected_hardlinks is off."""
     outside = root / "roots-file"
     outside.write_text("root's")
@@ -103,7 +103,7 @@ def test_a_second_name_of_roots_file_keeps_its_owner(home: Home, root: Path) -> 
     assert (_owner(outside), _owner(home.data)) == (0, OTHER)
 
 
-def test_strict_after_process_isolation(home: Home) -> None:
+def test_strict_after_process_isolation(home: DataFolder) -> None:
     """As root, an encoder without a sandbox leaves root's files in what was the tenant's."""
     home.give_to(UID)
     _as(UID, "touch mine", home.data)
@@ -113,7 +113,7 @@ def test_strict_after_process_isolation(home: Home) -> None:
     assert {_owner(path) for path in [home.data, *home.data.rglob("*")]} == {UID}
 
 
-def test_purging_follows_no_link(home: Home, root: Path) -> None:
+def test_purging_follows_no_link(home: DataFolder, root: Path) -> None:
     outside = root / "keep"
     outside.mkdir()
     (outside / "file").write_text("keep me")
@@ -124,7 +124,7 @@ def test_purging_follows_no_link(home: Home, root: Path) -> None:
     assert (outside / "file").read_text() == "keep me"
 
 
-def test_purging_gets_through_locked_and_deep_folders(home: Home) -> None:
+def test_purging_gets_through_locked_and_deep_folders(home: DataFolder) -> None:
     home.give_to(UID)
     _as(UID, "mkdir -p closed/inner; touch closed/inner/f; chmod 000 closed/inner closed", home.data)
     _dig(home.data)
@@ -132,7 +132,7 @@ def test_purging_gets_through_locked_and_deep_folders(home: Home) -> None:
     assert not home.data.exists()
 
 
-def test_handing_over_gets_through_deep_folders(home: Home) -> None:
+def test_handing_over_gets_through_deep_folders(home: DataFolder) -> None:
     home.give_to(UID)
     _dig(home.data)
     home.give_to(OTHER)
@@ -141,7 +141,7 @@ def test_handing_over_gets_through_deep_folders(home: Home) -> None:
     home.destroy()
 
 
-def test_purging_what_root_wrote(home: Home, root: Path) -> None:
+def test_purging_what_root_wrote(home: DataFolder, root: Path) -> None:
     home.data.mkdir(parents=True)
     (home.data / "file").write_text("x")
     (home.data / "up").symlink_to(root)
@@ -150,7 +150,7 @@ def test_purging_what_root_wrote(home: Home, root: Path) -> None:
     assert root.exists()
 
 
-def test_a_chore_sees_the_tenants_folder_and_nothing_else(home: Home, root: Path) -> None:
+def test_a_chore_sees_the_tenants_folder_and_nothing_else(home: DataFolder, root: Path) -> None:
     (root / "tenants" / "other").mkdir(parents=True)
     home.give_to(UID)
     write_accounts(home.accounts, "acme", UID, home.data)
@@ -164,14 +164,14 @@ def test_a_chore_sees_the_tenants_folder_and_nothing_else(home: Home, root: Path
         as_tenant(sandbox, ["ls", "/root/.ssh"])
 
 
-def test_a_chore_that_does_not_end_is_ended(home: Home) -> None:
+def test_a_chore_that_does_not_end_is_ended(home: DataFolder) -> None:
     home.give_to(UID)
     write_accounts(home.accounts, "acme", UID, home.data)
     with pytest.raises(InternalError, match=r"within 0\.2 s"):
         as_tenant(Sandbox(UID, home.data, home.accounts), ["sleep", "100"], timeout_s=0.2)
 
 
-def test_without_root_a_folder_is_simply_removed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_root_a_folder_is_simply_removed(home: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     home.data.mkdir(parents=True)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     home.destroy()
