@@ -14,7 +14,7 @@ import pytest
 
 from daemon.core.wire import Event
 from daemon.supervisor.isolation.cgroups import CgroupLimits, Cgroups
-from daemon.supervisor.isolation.data_folders import Home, as_tenant
+from daemon.supervisor.isolation.data_folders import DataFolder, as_tenant
 from daemon.supervisor.isolation.sandbox import Limits, Sandbox, write_accounts
 from tests.isolation.conftest import needs_root
 from tests.stubs.filling_encoder import MEMORY_MB
@@ -51,7 +51,7 @@ def cgroups() -> Cgroups:
 
 @pytest.fixture
 def joined(cgroups: Cgroups, tmp_path: Path) -> Iterator[tuple[Sandbox, Cgroups]]:
-    home = Home("limited", tmp_path / "tenants" / "limited", tmp_path / "accounts")
+    home = DataFolder("limited", tmp_path / "tenants" / "limited", tmp_path / "accounts")
     home.give_to(UID)
     write_accounts(home.accounts, "limited", UID, home.data)
     cgroup = cgroups.make("limited", CgroupLimits(None, None, 1000))

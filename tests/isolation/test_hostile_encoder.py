@@ -21,7 +21,7 @@ from daemon.core.encoder_protocol.control import Changed, FromEncoder, Warming
 from daemon.core.encoder_protocol.progress_page import PAGE_BYTES
 from daemon.core.http import sockets
 from daemon.supervisor.isolation import seccomp
-from daemon.supervisor.isolation.data_folders import Home
+from daemon.supervisor.isolation.data_folders import DataFolder
 from daemon.supervisor.isolation.sandbox import Sandbox, write_accounts
 from daemon.supervisor.logs import tenant_log
 from daemon.supervisor.logs.tenant_log import TenantLog
@@ -72,7 +72,7 @@ async def evil(code: str, *, sandboxed: bool = True) -> AsyncIterator[Heard]:
     """Runs `code` in place of an encoder, as the daemon starts one."""
     with TemporaryDirectory(prefix="vw-") as folder:
         root = Path(folder)
-        home = Home("evil", root / "tenants" / "evil", root / "accounts")
+        home = DataFolder("evil", root / "tenants" / "evil", root / "accounts")
         home.give_to(UID)
         write_accounts(home.accounts, "evil", UID, home.data)
         filter_fd = seccomp.memfd() if sandboxed and seccomp.supported() else None

@@ -19,7 +19,7 @@ from daemon.core.paths import Paths
 from daemon.supervisor import launcher
 from daemon.supervisor.isolation import sandbox, seccomp
 from daemon.supervisor.isolation.cgroups import CgroupLimits, Cgroups
-from daemon.supervisor.isolation.data_folders import Home, as_tenant
+from daemon.supervisor.isolation.data_folders import DataFolder, as_tenant
 from daemon.supervisor.isolation.sandbox import Limits, Sandbox, write_accounts
 from daemon.supervisor.tenants import view
 from tests.isolation.conftest import needs_root
@@ -118,7 +118,7 @@ def test_limits_follow_the_tenants_file(tmp_path: Path) -> None:
 
 @pytest.fixture
 def inside(tmp_path: Path) -> Sandbox:
-    home = Home("acme", tmp_path / "tenants" / "acme", tmp_path / "accounts")
+    home = DataFolder("acme", tmp_path / "tenants" / "acme", tmp_path / "accounts")
     home.give_to(29_990)
     write_accounts(home.accounts, "acme", 29_990, home.data)
     return Sandbox(29_990, home.data, home.accounts)
