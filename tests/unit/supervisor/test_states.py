@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.supervisor.states import TRANSITIONS, State, Trigger, step
+from daemon.supervisor.states import (
+    COMING_UP,
+    ENDINGS,
+    HAS_PROCESS,
+    TRANSITIONS,
+    Goal,
+    State,
+    Trigger,
+    step,
+)
 from daemon.supervisor.tenants.backoff import AFTER_READY, BEFORE_READY, Crashes
 
 
@@ -15,6 +24,49 @@ def test_every_state_has_a_row():
 def test_every_happening_leads_somewhere():
     used = {happening for row in TRANSITIONS.values() for happening in row}
     assert used == set(Trigger)
+
+
+# The same table told from the other side: what each trigger does, in the states where it does anything.
+WITHOUT_PROCESS = {State.STOPPED, State.BACKOFF, State.FAILED, State.PARKED}
+COMING = {State.STARTING, State.WARMING}
+LEADS = {
+    Trigger.START: {State.STARTING: WITHOUT_PROCESS, State.STOPPING: {State.STOPPING}},
+    Trigger.STOP: {
+        State.STOPPING: {*COMING, State.READY, State.STOPPING},
+        State.STOPPED: WITHOUT_PROCESS - {State.STOPPED},
+    },
+    Trigger.RESTART: {State.STARTING: WITHOUT_PROCESS, State.STOPPING: {*COMING, State.READY, State.STOPPING}},
+    Trigger.PARK: {
+        State.STOPPING: {*COMING, State.READY, State.STOPPING},
+        State.PARKED: {State.STOPPED, State.BACKOFF},
+    },
+    Trigger.SAID_HELLO: {State.WARMING: {State.STARTING}},
+    Trigger.BECAME_READY: {State.READY: {State.WARMING}},
+    Trigger.REFUSED: {State.FAILED: set(State) - {State.STOPPING}},
+    Trigger.CRASHED: {State.BACKOFF: {*COMING, State.READY}},
+    Trigger.BACKOFF_OVER: {State.STARTING: {State.BACKOFF}},
+    Trigger.ENDED_FOR_STOP: {State.STOPPED: {State.STOPPING}},
+    Trigger.ENDED_FOR_PARK: {State.PARKED: {State.STOPPING}},
+    Trigger.ENDED_FOR_RESTART: {State.STARTING: {State.STOPPING}},
+    Trigger.WONT_DIE: {State.FAILED: {*COMING, State.READY, State.STOPPING}},
+}
+
+
+@pytest.mark.parametrize("trigger", list(Trigger))
+def test_each_trigger_leads_where_it_should_and_elsewhere_changes_nothing(trigger: Trigger):
+    expected = {before: after for after, states in LEADS[trigger].items() for before in states}
+    assert {state: step(state, trigger) for state in State} == {state: expected.get(state) for state in State}
+
+
+def test_the_groups_of_states_follow_from_the_table():
+    assert {state for state in State if step(state, Trigger.WONT_DIE)} == HAS_PROCESS
+    assert {state for state in State if state in COMING or step(state, Trigger.BACKOFF_OVER)} == COMING_UP
+    assert {trigger for trigger in Trigger if trigger.name.startswith("ENDED_FOR_")} == ENDINGS
+
+
+@pytest.mark.parametrize("member", [*State, *Goal, *Trigger])
+def test_a_value_is_its_name_as_the_api_writes_it(member: State | Goal | Trigger):
+    assert member.value == member.name.lower().replace("_", "-")
 
 
 def test_every_state_can_be_reached():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import FrozenInstanceError, dataclass, field
 
 import pytest
 
 from daemon.api.rights.access import Access, Caller
 from daemon.api.rights.identity import Identity
-from daemon.api.routes import match
+from daemon.api.routes import By, Match, Route, match
 from daemon.core.config.daemon_config import DaemonConfig
 from daemon.core.config.tenant_config import AccessConfig, EncoderConfig, TenantConfig
 from daemon.core.errors import Forbidden, UnknownTenant
@@ -140,6 +140,50 @@ def test_a_role_on_a_path_without_tenant_means_on_at_least_one(access: Access) -
     assert refusal(access, caller("user:e"), "GET", "/v1/events") == "forbidden"
     assert refusal(access, caller("user:a"), "GET", "/v1/audit") == "forbidden"
     assert refusal(access, caller(), "GET", "/v1/tenants") is None
+
+
+def on_no_tenant(role: Role) -> Match:
+    """A call that names no tenant and takes a role."""
+    return Match(Route("look", "GET", "/v1/look", role, By.OWN, "Look."), None, {})
+
+
+HIGHEST = {
+    "user:nobody": Role.ANYONE,
+    "user:s": Role.SEARCHER,
+    "user:e": Role.EDITOR,
+    "user:a": Role.TENANT_ADMIN,
+    "user:root-of-all": Role.ADMIN,
+}
+
+
+@pytest.mark.parametrize(("principal", "highest"), HIGHEST.items())
+@pytest.mark.parametrize("needed", list(Role))
+def test_a_call_without_tenant_takes_its_role_on_some_tenant(
+    access: Access, principal: str, highest: Role, needed: Role
+) -> None:
+    if highest.at_least(needed):
+        access.authorise(caller(principal), on_no_tenant(needed))
+    else:
+        with pytest.raises(Forbidden) as caught:
+            access.authorise(caller(principal), on_no_tenant(needed))
+        assert caught.value.message == f"cannot GET /v1/look: this takes {needed}; ask an admin"
+        assert caught.value.details == {"needed": needed.value}
+
+
+def test_a_refusal_names_the_call_the_role_and_the_one_it_takes(access: Access) -> None:
+    with pytest.raises(Forbidden) as caught:
+        access.authorise(caller("user:s"), match("POST", "/v1/tenants/acme/entries"))
+    assert caught.value.message == (
+        "cannot add entries on tenant acme: your role is searcher, this takes editor; ask an admin"
+    )
+    assert caught.value.details == {"needed": "editor", "role": "searcher"}
+
+
+def test_a_caller_is_its_identity_for_as_long_as_the_call_takes() -> None:
+    who = caller("user:s", "group:sales")
+    assert (who.actor, who.principals) == ("user:s", {"user:s", "group:sales"})
+    with pytest.raises(FrozenInstanceError):
+        who.identity = Identity("user:root-of-all", ["user:root-of-all"])  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
