@@ -45,7 +45,7 @@ def show_controls(text: str) -> str:
 
 
 def link_target(value: object) -> str | None:
-    """Answer an address that a browser may follow: http and https only, so that no script hides in a link."""
+    """Return an address that a browser may follow: http and https only, so that no script hides in a link."""
     if not isinstance(value, str):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Sentences of the console in English and Chinese: `words("zh")` answers the function that finds them.
+"""Sentences of the console in English and Chinese: `words("zh")` is the function that finds them.
 
 Each file here holds the sentences of one part of the page as `MESSAGES`: a key, its English and its Chinese. A new
 file is found by itself. `{placeholders}` are the same in both languages; tests prove that no key is missing, unused
@@ -31,5 +31,5 @@ def words(language: Language) -> Words:
 
 
 def known(key: str, fallback: str) -> str:
-    """Answer `key`, or `fallback` where a newer daemon says something that this console has no words for."""
+    """Return `key`, or `fallback` where a newer daemon says something that this console has no words for."""
     return key if key in MESSAGES else fallback

@@ -66,7 +66,7 @@ def typed_lines(typed: str) -> Typed:
 
 
 def same_text(text: str) -> str:
-    """Answer the form in which two texts are the same entry (daemon/README.md, "HTTP API")."""
+    """Return the form in which two texts are the same entry (daemon/README.md, "HTTP API")."""
     return unicodedata.normalize("NFC", text).strip()
 
 

@@ -36,7 +36,7 @@ class User:
 
 
 class Cookies:
-    """Makes and reads the session cookie.
+    """Session cookies of this console, made and read.
 
     `name` differs by port: a browser sends a cookie to every port of a host.
     """
@@ -55,7 +55,7 @@ class Cookies:
         return made if isinstance(made, str) else made.decode()
 
     def user_of(self, cookies: Mapping[str, str]) -> User | None:
-        """Answer the cookie's user; None where there is no cookie, or it is not ours, too old or signed out."""
+        """Return the cookie's user; None where there is no cookie, or it is not ours, too old or signed out."""
         found = self._read(cookies)
         if found is None or found[2] in self._ended:
             return None

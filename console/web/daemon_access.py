@@ -34,11 +34,11 @@ class DaemonAccess:
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_CALLS))
 
     def user_of(self, request: gr.Request) -> User:
-        """Answer who has signed in, else raise Unauthenticated; the daemon decides what the user may do."""
+        """Return who has signed in, else raise Unauthenticated; the daemon decides what the user may do."""
         return self.signed_in(_cookies_of(request))
 
     def signed_in(self, cookies: Mapping[str, str]) -> User:
-        """Answer whose session these cookies hold, else raise Unauthenticated."""
+        """Return whose session these cookies hold, else raise Unauthenticated."""
         user = self.cookies.user_of(cookies)
         if user is None:
             raise Unauthenticated("cannot answer: you are not signed in (any more); sign in again")

@@ -134,6 +134,6 @@ def _plain(scope: Scope, headers: Headers) -> Scope:
 
 
 def _page_language(scope: Scope) -> str | None:
-    """Answer the language of the Gradio page that is asked for; None where it is something else."""
+    """Return the language of the Gradio page that is asked for; None where it is something else."""
     found = _MOUNTED.fullmatch(scope["path"])
     return found[1] if found is not None and found[2] == "/" else None

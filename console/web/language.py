@@ -1,4 +1,4 @@
-"""The reader's language: what the switch was set to, else what the browser prefers."""
+"""The reader's language: the choice at the switch, else the browser's preference."""
 
 from __future__ import annotations
 

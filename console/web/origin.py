@@ -29,7 +29,7 @@ def is_secure(scope: Scope, headers: Headers) -> bool:
 
 
 def browser_address(scope: Scope, headers: Headers) -> str | None:
-    """Answer the browser's address: the one that the proxy on this host added last, else the peer's."""
+    """Return the browser's address: the one that the proxy on this host added last, else the peer's."""
     peer = (scope.get("client") or (None,))[0]
     forwarded = headers.get("x-forwarded-for", "") if from_loopback(scope) else ""
     last = forwarded.rpartition(",")[2].strip()

@@ -16,7 +16,7 @@ class BrowserProtocol(BoundedProtocol):
     """A browser's connection."""
 
     def share_of(self, transport: asyncio.Transport) -> tuple[Hashable, int, str]:
-        """Answer the connection's address and how many it may have; a proxy on this host stands for everybody."""
+        """Return the connection's address and how many it may have; a proxy on this host stands for everybody."""
         peer = transport.get_extra_info("peername")
         if not peer:
             raise OSError("cannot serve: the browser has gone")

@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse, Response
 
 
 class Refuse(Exception):
-    """Ends a request with this answer."""
+    """A refusal: the request ends with this answer."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status_code)

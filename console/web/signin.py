@@ -1,4 +1,4 @@
-"""Signing in and out, and the language switch: plain pages that need no script."""
+"""Signing in and out, and switching the language: plain pages that need no script."""
 
 from __future__ import annotations
 

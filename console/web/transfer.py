@@ -93,7 +93,7 @@ async def _chunks(daemon: DaemonAccess, user: User, tenant: str, format: formats
 
 
 def to_utf8(data: bytes) -> tuple[bytes, str]:
-    """Answer a file in UTF-8, and the name of its own encoding ("" where that was UTF-8).
+    """Return a file in UTF-8, and the name of its own encoding ("" where that was UTF-8).
 
     A byte order mark decides. A file without one that is not UTF-8 is read as GB18030, which Chinese editions of
     Windows and Excel write. Bytes that are neither stay as they are: the encoder refuses them in words.

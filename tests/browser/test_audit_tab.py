@@ -18,7 +18,7 @@ _LINES = "() => document.querySelector('#audit-lines tbody tr')"
 
 
 def _refused_as_hostile(console: Console) -> None:
-    """Lines whose principal and tenant were typed by somebody without any right."""
+    """Leave lines in the log whose principal and tenant were typed by somebody without any right."""
     daemon = console.daemon
     for name in ("demo", HOSTILE):
         body = json.dumps({"name": name, "password": "wrong password"})

@@ -30,7 +30,7 @@ def real() -> Iterator[RunningDaemon]:
 
 
 async def _to_real(daemon: RunningDaemon) -> Connect:
-    """Sign everybody in; nobody has a session that no daemon gave out."""
+    """Sign everybody in; the user named nobody has a session that no daemon gave out."""
     sessions = {"nobody": "s-nobody"}
     async with AsyncClient(daemon.paths.console_socket, address="192.0.2.7") as client:
         for name in NAMES:

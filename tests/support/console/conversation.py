@@ -1,4 +1,4 @@
-"""One conversation with a daemon, as the console has it; what is told of each answer is the same for every daemon."""
+"""One conversation with a daemon, as the console has it, and the facts in which every daemon's answers agree."""
 
 from __future__ import annotations
 

@@ -51,14 +51,14 @@ class FakeBase:
         return made
 
     def commit(self, kind: str, before: dict[int, wire.Entry], **counts: int) -> wire.Change:
-        """Count a change that was made to the entries that were `before`."""
+        """Record a change; `before` are the entries as they were."""
         self.revision += 1
         change = wire.Change(revision=self.revision, at=NOW, actor="user:editor", kind=kind, **counts)
         self.done.append(Done(change, before))
         return change
 
     def undo(self) -> wire.Change:
-        """Take the last change back that is none of that kind, and not taken back yet."""
+        """Take back the last change that still stands and is no taking back itself."""
         last = next((one for one in reversed(self.done) if one.change.kind != "undo" and not one.change.undone), None)
         if last is None:
             raise NothingToUndo("cannot undo: there is no change")

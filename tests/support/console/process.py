@@ -14,7 +14,7 @@ from tests.support.daemons import CHECKOUT, RunningDaemon, wait_for
 
 @contextmanager
 def running_console(daemon: RunningDaemon) -> Iterator[str]:
-    """Run a console: its address, such as http://127.0.0.1:34567, whose port it chose itself, read from its log."""
+    """Run a console, and give its address, such as http://127.0.0.1:34567, with the port that its log names."""
     output = daemon.root / "console-output"
     with output.open("wb") as stream:
         process = subprocess.Popen(

@@ -57,7 +57,7 @@ class Site:
         return client
 
     def page(self, language: Language = "en") -> Page:
-        """Make what a tab's handlers stand on; handlers do not look at the page's own parts."""
+        """Make the page that handlers of a tab are given; they do not look at its parts."""
         tenant: Any = None
         return Page(DaemonAccess(self.cookies, self.open), language, words(language), tenant)
 
