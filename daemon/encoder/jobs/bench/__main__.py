@@ -18,9 +18,10 @@ from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.encoder_protocol.bench import BenchAbout, BenchRequest, BenchRow
 from daemon.core.encoder_protocol.job import MAX_REASON_CHARS, Problem, Step
 from daemon.core.errors import StartRefused, VecwardError
+from daemon.core.http.response import ConnectionLost
 from daemon.core.paths import TenantPaths
 from daemon.encoder.jobs.bench import copied
-from daemon.encoder.jobs.bench.asking import Connection, search
+from daemon.encoder.jobs.bench.asking import Client, search
 from daemon.encoder.jobs.bench.measured import Measured
 from daemon.encoder.jobs.job import begin, tell
 
@@ -36,7 +37,7 @@ def main() -> int:
     copied.clean(options.data)
     try:
         asyncio.run(_until_alone(_bench(options.tenant, options.data, for_measuring(config), options.asked)))
-    except* (VecwardError, OSError, EOFError) as group:
+    except* (VecwardError, OSError, ConnectionLost) as group:
         tell(Problem(kind=StartRefused.kind, reason=_first_reason(group)))
     finally:
         copied.clean(options.data)
@@ -47,7 +48,7 @@ def _first_reason(group: BaseExceptionGroup[Exception]) -> str:
     first: BaseException = group
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]
-    if isinstance(first, EOFError | ConnectionError):
+    if isinstance(first, ConnectionLost | ConnectionError):
         return "cannot go on: the encoder under test ended; see the tenant's log"
     return str(first)[:MAX_REASON_CHARS]
 
@@ -101,16 +102,16 @@ async def _row(tenant: str, encoder: Measured, texts: list[str], asked: BenchReq
 
 async def _embed(encoder: Measured, tenant: str, texts: Sequence[str]) -> float:
     """Seconds from the request that adds the entries to its answer: encoded, stored, searchable."""
-    connection = Connection(encoder.socket, tenant)
+    client = Client(encoder.socket, tenant)
     took = 0.0
     try:
         for part in _parts(texts):
             entries = {"entries": [{"text": text} for text in part]}
             began = time.perf_counter()
-            await connection.ask("entries", entries)
+            await client.ask("entries", entries)
             took += time.perf_counter() - began
     finally:
-        connection.close()
+        await client.close()
     return took
 
 

@@ -1,4 +1,4 @@
-"""As many clients as asked for, each with a connection of its own to the encoder under test."""
+"""Clients of the encoder under test, each with a connection of its own."""
 
 from __future__ import annotations
 
@@ -10,47 +10,40 @@ from pathlib import Path
 from typing import Any
 
 from daemon.core.errors import InternalError
+from daemon.core.http.pool import Pool
 
-_LIMIT = 1 << 26  # bytes of an answer
+_MAX_ANSWER_BYTES = 1 << 26
 
 
-class Connection:
+class Client:
+    """One client, which asks one thing after the other on one connection."""
+
     def __init__(self, socket: Path, tenant: str) -> None:
-        self._socket = socket
+        self._pool = Pool(socket)
         self._base = f"/v1/tenants/{tenant}"
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, path: str, body: Any) -> bytes:
-        """The answer's body. Raises InternalError for a problem, EOFError where the encoder ended."""
-        if self._streams is None:
-            self._streams = await asyncio.open_unix_connection(str(self._socket), limit=_LIMIT)
-        reader, writer = self._streams
+        """Post a body as JSON and return the answer's body.
+
+        Raises:
+            InternalError: the answer is a problem.
+            OSError: nobody listens on the socket.
+            ConnectionLost: the encoder ended.
+        """
         raw = json.dumps(body).encode()
-        head = (
-            f"POST {self._base}/{path} HTTP/1.1\r\nHost: encoder\r\nContent-Type: application/json\r\nContent-Length: "
-        )
-        writer.write(f"{head}{len(raw)}\r\n\r\n".encode() + raw)
-        await writer.drain()
-        status, length = _read_head(await reader.readuntil(b"\r\n\r\n"))
-        answer = await reader.readexactly(length)
-        if status >= 400:
-            raise InternalError(f"cannot go on: the encoder under test answered {status}: {_words(answer)}")
+        headers = [(b"content-type", b"application/json")]
+        response = await self._pool.send("POST", f"{self._base}/{path}", headers, raw)
+        answer = await response.read_at_most(_MAX_ANSWER_BYTES)
+        if response.status >= 400:
+            raise InternalError(f"cannot go on: the encoder under test answered {response.status}: {_words(answer)}")
         return answer
 
-    def close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].close()
-
-
-def _read_head(head: bytes) -> tuple[int, int]:
-    """Status and content length: an encoder sends both, always."""
-    lines = head.decode("latin-1").lower().split("\r\n")
-    lengths = [line.partition(":")[2] for line in lines if line.startswith("content-length:")]
-    return int(lines[0].split()[1]), int(lengths[0])
+    async def close(self) -> None:
+        await self._pool.close()
 
 
 def _words(problem: bytes) -> str:
-    """What a problem says to people; of anything else, its beginning."""
+    """Return the message of a problem document; of anything else, its beginning."""
     try:
         return str(json.loads(problem)["detail"])
     except (ValueError, TypeError, KeyError):
@@ -58,23 +51,23 @@ def _words(problem: bytes) -> str:
 
 
 async def search(socket: Path, tenant: str, queries: Sequence[str], clients: int, seconds: float) -> list[float]:
-    """Milliseconds of each search that `clients` made one after the other for that long."""
+    """Return the milliseconds of each search that `clients` made, each one after the other, for that many seconds."""
     times: list[float] = []
     endless = _endless(queries)
     end = time.perf_counter() + seconds
 
-    async def client() -> None:
-        connection = Connection(socket, tenant)
+    async def work() -> None:
+        client = Client(socket, tenant)
         try:
             while (began := time.perf_counter()) < end or not times:
-                await connection.ask("search", {"query": next(endless)})
+                await client.ask("search", {"query": next(endless)})
                 times.append((time.perf_counter() - began) * 1000)
         finally:
-            connection.close()
+            await client.close()
 
     async with asyncio.TaskGroup() as group:
         for _ in range(clients):
-            group.create_task(client())
+            group.create_task(work())
     return times
 
 
