@@ -8,9 +8,10 @@ MAX_LINE_BYTES = 16 * 1024 * 1024  # a peer that never ends its line must not fi
 
 
 async def lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """Each line without its line end; a last line without one too.
+    """Yield each line without its line end; a last line may have none.
 
-    Raises ValueError for a line longer than MAX_LINE_BYTES.
+    Raises:
+        ValueError: a line has more than MAX_LINE_BYTES.
     """
     rest = b""
     async for chunk in chunks:
@@ -24,7 +25,7 @@ async def lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
 
 
 async def server_sent(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    """The `data` of each server-sent event; comments (heartbeats) and unfinished events are left out.
+    """Yield the `data` of each server-sent event; comments (heartbeats) and unfinished events are left out.
 
     https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
     """

@@ -1,4 +1,4 @@
-"""`Client`: the same calls without async. Each is AsyncClient's own method, run on a loop in a thread.
+"""The client for code that is not async: each call is AsyncClient's own method, run on a loop in a thread.
 
 `_call` and `_stream` carry a method's parameters over to the type checker, so there is no second signature
 to keep in step; a test asserts that no method is missing here.

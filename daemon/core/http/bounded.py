@@ -1,7 +1,8 @@
-"""uvicorn's HTTP protocol with bounds on what one caller may hold open, send without end, or leave undone.
+"""The HTTP/1.1 server's side of a connection: uvicorn's protocol with bounds for each caller.
 
-The daemon (root) and the console both listen with it. uvicorn itself takes heads, trailers and pipelined requests
-without end, and forgets the earlier ones of pipelined requests when their connection goes.
+Bounded are a caller's connections, the size of a head, pipelined requests, and the time that a request may stand
+still. The daemon (root) and the console both listen with it. uvicorn itself takes heads, trailers and pipelined
+requests without end, and forgets the earlier ones of pipelined requests when their connection goes.
 """
 
 from __future__ import annotations
@@ -40,14 +41,17 @@ class TooMuch(Exception):
 
 
 class BoundedProtocol(HttpToolsProtocol, ABC):
-    """One connection; a caller's share of them is counted from connect to close."""
+    """One connection; it counts for its caller's share from connect to close."""
 
     _open: ClassVar[Counter[Hashable]] = Counter()
 
     def __init__(
-        self, config: Config, server_state: ServerState, app_state: dict[str, Any],
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.logger = _quiet
         self._caller: Hashable | None = None
@@ -60,7 +64,11 @@ class BoundedProtocol(HttpToolsProtocol, ABC):
 
     @abstractmethod
     def share_of(self, transport: asyncio.Transport) -> tuple[Hashable, int, str]:
-        """Whose connection this is, how many they may have, and their name for a message; raises OSError."""
+        """Return the caller of a connection, how many it may have, and its name for a message.
+
+        Raises:
+            OSError: the caller is gone already.
+        """
 
     # --- connect, close --------------------------------------------------------------------------------
 
@@ -94,7 +102,10 @@ class BoundedProtocol(HttpToolsProtocol, ABC):
         super().connection_lost(exc)
 
     def _close_if_stalled(self) -> None:
-        """Between requests uvicorn's own timeout_keep_alive closes; here: requests that do not come to their end."""
+        """Close the connection on a request that does not come to its end.
+
+        Between requests uvicorn's own `timeout_keep_alive` does that.
+        """
         half_sent = self._in_head or (self.cycle.more_body and not self.flow.read_paused)
         never_spoke = self.cycle is None
         if (half_sent or never_spoke) and self.loop.time() - self._heard_at > STALLED_S:
@@ -103,7 +114,7 @@ class BoundedProtocol(HttpToolsProtocol, ABC):
         self._look = self.loop.call_later(LOOK_EVERY_S, self._close_if_stalled)
 
     def _tell_gone(self) -> None:
-        """uvicorn tells only the last of pipelined requests that its caller has gone."""
+        """Tell all pipelined requests that their caller has gone; uvicorn tells only the last of them."""
         self.pipeline.clear()
         for cycle in self._unanswered:
             cycle.disconnected = True
@@ -145,13 +156,13 @@ class BoundedProtocol(HttpToolsProtocol, ABC):
         super().on_message_complete()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Not worth a line of log for each request that asks."""
+        """Log nothing: a caller could write a line with each request."""
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  (says "Invalid HTTP request received.")
         self._refuse(BadRequest("cannot read the request: it is not valid HTTP/1.1"))
 
     def _refuse(self, error: VecwardError) -> None:
-        """Answers outside of any request, and closes; within an answer a second one would not be understood."""
+        """Answer outside of any request, and close; within an answer a second one would not be understood."""
         answering = any(cycle.response_started and not cycle.response_complete for cycle in self._unanswered)
         self._tell_gone()
         if not answering:

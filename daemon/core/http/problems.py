@@ -53,7 +53,7 @@ def status_of(error: VecwardError) -> int:
 
 
 def to_problem(error: VecwardError, *, request_id: str | None = None) -> dict[str, Any]:
-    """The problem document of an error; details stand beside the standard members."""
+    """Return the problem document of an error; details stand beside the standard members."""
     problem: dict[str, Any] = {
         "type": f"urn:vecward:{error.kind}",
         "title": error.kind.replace("-", " "),
@@ -81,7 +81,7 @@ _STANDARD = {"type", "title", "status", "kind", "detail", "retry_after", "messag
 
 
 def from_problem(problem: dict[str, Any]) -> VecwardError:
-    """The error that a problem document tells of; an unknown kind becomes InternalError."""
+    """Return the error that a problem document stands for; an unknown kind becomes InternalError."""
     cls = errors.all_kinds().get(str(problem.get("kind")), errors.InternalError)
     details = {k: v for k, v in problem.items() if k not in _STANDARD}
     return cls(str(problem.get("detail", "")), retry_after=problem.get("retry_after"), **details)

@@ -1,4 +1,4 @@
-"""Unix sockets: bound with their mode, stale ones recognised by dialling, peers named by the kernel."""
+"""Unix sockets: bound with their mode, stale ones replaced, peers named by the kernel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BACKLOG = 2048
 
 @dataclass(frozen=True)
 class Peer:
-    """Who is at the other end, by the kernel's word at the time of connect()."""
+    """The process at the other end, by the kernel's word at the time of connect()."""
 
     pid: int
     uid: int
@@ -46,10 +46,14 @@ def _peer_groups(connection: socket.socket) -> tuple[int, ...]:
 
 
 def bind(path: Path, mode: int) -> socket.socket:
-    """A listening socket at `path` that never is more open than `mode`, not even for a moment.
+    """Return a listening socket at `path` that never is more open than `mode`, not even for a moment.
 
-    A socket file that nobody answers on is replaced; one that answers is refused with Conflict. The umask stays as it
-    is: it is the whole process's, and other threads make tenants' folders meanwhile.
+    A stale socket file, on which nobody answers, is replaced. The umask stays as it is: it is the whole process's, and
+    other threads make tenants' folders meanwhile.
+
+    Raises:
+        Conflict: another process answers on `path`.
+        OSError: the socket can't be made there.
     """
     check_socket_length(path)
     if path.is_socket():
@@ -70,7 +74,7 @@ def bind(path: Path, mode: int) -> socket.socket:
 
 
 def is_served(path: Path) -> bool:
-    """Whether somebody listens at `path`: the socket is dialled."""
+    """Dial the socket, and tell whether somebody listens there."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1.0)
         try:
