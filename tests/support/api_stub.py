@@ -1,4 +1,4 @@
-"""A real HTTP server on a Unix socket that answers what a test tells it to, and remembers what it was asked."""
+"""A real HTTP server on a Unix socket that gives a test's canned answers, and remembers the requests."""
 
 from __future__ import annotations
 
@@ -29,8 +29,11 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Told:
-    """An answer. Bytes are sent as they are, a list as chunks (never ended when `hold`), anything else as JSON."""
+class Canned:
+    """A canned answer.
+
+    Bytes are sent as they are, a list as chunks (never ended when `hold`), anything else as JSON.
+    """
 
     body: Any = b""
     status: int = 200
@@ -39,15 +42,15 @@ class Told:
     drop: bool = False  # closes the connection instead of answering
 
 
-Answer = Callable[[Asked], Told] | Told
+Script = Callable[[Asked], Canned] | Canned
 
 
 @dataclass
 class Stub:
-    """`answers` by "METHOD /path" (without the query); a function sees what was asked."""
+    """The server; its `answers` are by "METHOD /path" (without the query), and a function sees the request."""
 
     socket: Path
-    answers: dict[str, Answer] = field(default_factory=dict)
+    answers: dict[str, Script] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     gone: int = 0  # connections that the client closed
 
@@ -66,11 +69,11 @@ class Stub:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
         asked = Asked(method, target, headers, await _body(headers, reader))
         self.asked.append(asked)
-        found = self.answers.get(f"{method} {asked.path}", Told(problem("not-found", "cannot find it"), 404))
-        told = found if isinstance(found, Told) else found(asked)
-        if told.drop:
+        found = self.answers.get(f"{method} {asked.path}", Canned(problem("not-found", "cannot find it"), 404))
+        canned = found if isinstance(found, Canned) else found(asked)
+        if canned.drop:
             return False
-        await _answer(told, reader, writer)
+        await _answer(canned, reader, writer)
         return True
 
 
@@ -89,19 +92,21 @@ def problem(kind: str, detail: str, **details: Any) -> dict[str, Any]:
     return {"type": f"urn:vecward:{kind}", "kind": kind, "detail": detail, **details}
 
 
-async def _answer(told: Told, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    media_type = "application/problem+json" if told.status >= 400 and isinstance(told.body, dict) else told.media_type
-    head = f"HTTP/1.1 {told.status} -\r\ncontent-type: {media_type}\r\n"
-    if isinstance(told.body, list):
+async def _answer(canned: Canned, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    media_type = (
+        "application/problem+json" if canned.status >= 400 and isinstance(canned.body, dict) else canned.media_type
+    )
+    head = f"HTTP/1.1 {canned.status} -\r\ncontent-type: {media_type}\r\n"
+    if isinstance(canned.body, list):
         writer.write(f"{head}transfer-encoding: chunked\r\n\r\n".encode())
-        for chunk in told.body:
+        for chunk in canned.body:
             writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
             await writer.drain()
-        if told.hold:
+        if canned.hold:
             await reader.readexactly(1)  # until the client goes away
         writer.write(b"0\r\n\r\n")
         return
-    body = told.body if isinstance(told.body, bytes) else json.dumps(told.body).encode()
+    body = canned.body if isinstance(canned.body, bytes) else json.dumps(canned.body).encode()
     writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
 
 
@@ -121,7 +126,7 @@ async def serving(stub: Stub) -> AsyncIterator[Stub]:
 
 @contextmanager
 def serving_in_thread(stub: Stub) -> Iterator[Stub]:
-    """The same for tests that are not async."""
+    """Serve in a thread, for tests that are not async."""
     ready, end = threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
 

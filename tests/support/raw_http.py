@@ -12,7 +12,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Answer:
+class RawAnswer:
     status: int
     headers: Mapping[str, str]
     body: bytes
@@ -22,7 +22,7 @@ class Answer:
 
     @property
     def kind(self) -> str | None:
-        """The problem's kind; None where it is none."""
+        """The problem's kind; None where the answer is no problem."""
         problem = self.headers.get("content-type") == "application/problem+json"
         return str(self.json()["kind"]) if problem else None
 
@@ -40,13 +40,13 @@ class UnixConnection(HTTPConnection):
 
 def ask(
     path: Path, method: str, target: str, body: bytes | str | None = None, headers: Mapping[str, str] | None = None
-) -> Answer:
-    """One request on a connection of its own; the target goes out as it is."""
+) -> RawAnswer:
+    """Send one request on a connection of its own; the target goes out as it is."""
     connection = UnixConnection(path)
     try:
         connection.request(method, target, body, dict(headers or {}))
         response = connection.getresponse()
         found = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, found, response.read())
+        return RawAnswer(response.status, found, response.read())
     finally:
         connection.close()

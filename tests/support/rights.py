@@ -11,7 +11,7 @@ from urllib.parse import quote
 from daemon.core.config import passwords, users
 from daemon.core.roles import Role
 from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon
-from tests.support.raw_http import Answer, ask
+from tests.support.raw_http import RawAnswer, ask
 
 PASSWORD = "correct horse"
 NAMES = {
@@ -35,8 +35,8 @@ def host_with_roles() -> Iterator[RunningDaemon]:
         yield daemon.start().ready("acme", "globex")
 
 
-def as_user(host: RunningDaemon, name: str, method: str, target: str, body: Any = None, **headers: str) -> Answer:
-    """A call as the console makes it."""
+def as_user(host: RunningDaemon, name: str, method: str, target: str, body: Any = None, **headers: str) -> RawAnswer:
+    """Call as the console does, for one of its users."""
     raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     given = {"Vecward-User": quote(name), **headers}
     if raw is not None:
@@ -44,10 +44,10 @@ def as_user(host: RunningDaemon, name: str, method: str, target: str, body: Any 
     return ask(host.paths.console_socket, method, target, raw, given)
 
 
-def as_me(host: RunningDaemon, method: str, target: str) -> Answer:
+def as_me(host: RunningDaemon, method: str, target: str) -> RawAnswer:
     return ask(host.paths.daemon_socket, method, target)
 
 
-def sign_in(daemon: RunningDaemon, name: str, password: str, address: str = "192.0.2.7") -> Answer:
+def sign_in(daemon: RunningDaemon, name: str, password: str, address: str = "192.0.2.7") -> RawAnswer:
     body = json.dumps({"name": name, "password": password})
     return ask(daemon.paths.console_socket, "POST", "/v1/signin", body, {"Vecward-Address": address})

@@ -1,4 +1,4 @@
-"""What a client may take up of the daemon: bodies, connections, heads; and bytes that are no HTTP."""
+"""Bounds on what a client may take up of the daemon: bodies, connections, heads; and bytes that are no HTTP."""
 
 from __future__ import annotations
 

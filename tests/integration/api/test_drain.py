@@ -20,7 +20,7 @@ TEXT = "apples are a fruit"
 
 
 def begin_search(daemon: RunningDaemon, pool: ThreadPoolExecutor) -> Future[SearchResult]:
-    """Its call runs."""
+    """Begin a search, and return once the model's call for it runs."""
     pid = daemon.tenant("acme").pid
     assert pid is not None
 
@@ -35,7 +35,7 @@ def begin_search(daemon: RunningDaemon, pool: ThreadPoolExecutor) -> Future[Sear
 
 
 def started(start_daemon: StartDaemon, fake: dict[str, Any]) -> RunningDaemon:
-    """Nobody counts as hung here."""
+    """Start a daemon in which no encoder counts as hung."""
     return start_daemon({"acme": fake_tenant(encoder={"fake": fake}, search={"deadline_s": 300})}).ready("acme")
 
 

@@ -51,11 +51,26 @@ def host() -> Iterator[RunningDaemon]:
 
 # --- every operation ------------------------------------------------------------------------------------
 
-NASTY = (
-    "", "0", "1", "-1", "5", "true", "null", "nan", "inf", "1e400", str(2**31), str(2**63), str(-(2**63)), str(2**70),
-    "9" * 5000, "0x10", "1_000", " 1", "１", "\x00", "a\r\nX: y", "../..", "%00", "%2e%2e", "\u202e", "\ud7ff", "acme",
-    "2026-02-30", "9999-12-31", "0000-00-00", "'; DROP TABLE entries;--", "é" * 300, "{}", "[]", "name", "-state",
-)  # fmt: skip
+_NUMBERS = ["0", "1", "-1", "5", "nan", "inf", "1e400", "0x10", "1_000", "１"] + [
+    str(n) for n in (2**31, 2**63, -(2**63), 2**70)
+]
+_WORDS = [
+    "true",
+    "null",
+    "../..",
+    "%00",
+    "%2e%2e",
+    "acme",
+    "name",
+    "-state",
+    "{}",
+    "[]",
+    "2026-02-30",
+    "9999-12-31",
+    "0000-00-00",
+]
+_TEXTS = ["", " 1", "\x00", "a\r\nX: y", "\u202e", "\ud7ff", "'; DROP TABLE entries;--"]
+NASTY = (*_NUMBERS, *_WORDS, *_TEXTS, "9" * 5000, "é" * 300)
 words = st.one_of(st.sampled_from(NASTY), st.text(max_size=20))
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(), st.sampled_from([2**63, 2**70, -1, 0, 1, 5]), st.floats(), words
@@ -91,7 +106,7 @@ def requests(draw: st.DrawFn, route: Route) -> tuple[str, str, bytes | None, dic
 
 
 def bodies(route: Route) -> st.SearchStrategy[bytes]:
-    """Something of the operation's own shape, with anything in its places."""
+    """Draw bodies of the operation's own shape, with anything in its places."""
     fields = sorted(route.request.model_fields) if route.request is not None else ["encoder", "title", "text"]
     shaped = st.dictionaries(st.sampled_from(fields), values, max_size=len(fields))
     return st.one_of(shaped, values).map(lambda value: json.dumps(value).encode())
@@ -141,20 +156,42 @@ def test_no_sign_in_breaks(host: RunningDaemon) -> None:
 
 # --- raw bytes ------------------------------------------------------------------------------------------
 
+_HEADERS = (
+    b"Content-Length: 5",
+    b"Content-Length: -1",
+    b"Content-Length: 99999999999",
+    b"Transfer-Encoding: chunked",
+    b"Transfer-Encoding: gzip, chunked",
+    b"Host: ",
+    b"Upgrade: h2c",
+    b"Connection: upgrade, close",
+    b"Expect: 100-continue",
+    b"Vecward-User: chief",
+)
+_CHUNKS = (b"5\r\nhello\r\n", b"0\r\n\r\n", b"ffffffffffffffff\r\n", b"-5\r\n")
+_REQUEST_LINE = (
+    b"GET ",
+    b"POST ",
+    b"PUT ",
+    b"/v1/tenants/acme/search",
+    b"/v1/health",
+    b" HTTP/1.1\r\n",
+    b" HTTP/9.9\r\n",
+)
+_OTHER_PROTOCOLS = (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\x16\x03\x01")
+_SCRAPS = b"\r\n|\n|\x00|\xff\xfe|{}|?a=b|http://x/v1/health|*|%|#|\r|\t".split(b"|")
 PIECES = (
-    b"GET ", b"POST ", b"PUT ", b"/v1/tenants/acme/search", b"/v1/health", b" HTTP/1.1\r\n", b" HTTP/9.9\r\n", b"\r\n",
-    b"\n", b"\x00", b"\xff\xfe", b"Content-Length: 5\r\n", b"Content-Length: -1\r\n",
-    b"Content-Length: 99999999999\r\n",
-    b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: gzip, chunked\r\n", b"Host: \r\n", b"Upgrade: h2c\r\n",
-    b"Connection: upgrade, close\r\n", b"Expect: 100-continue\r\n", b"Vecward-User: chief\r\n", b"X:" + b" y" * 5000,
-    b"5\r\nhello\r\n", b"0\r\n\r\n", b"ffffffffffffffff\r\n", b"-5\r\n",
-    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\x16\x03\x01",
-    b"{}", b"?a=b", b"http://x/v1/health", b"*", b"%", b"#", b"\r", b"\t",
-)  # fmt: skip
+    *_REQUEST_LINE,
+    *(header + b"\r\n" for header in _HEADERS),
+    b"X:" + b" y" * 5000,
+    *_CHUNKS,
+    *_OTHER_PROTOCOLS,
+    *_SCRAPS,
+)
 
 
 def statuses(raw: bytes) -> list[int]:
-    """Of each answer in what came back; bodies are JSON, and hold no such line."""
+    """Return the status of each answer in the bytes that came back; bodies are JSON, and hold no such line."""
     return [int(part[:3]) for part in raw.split(b"HTTP/1.1 ")[1:]]
 
 
@@ -170,7 +207,7 @@ def test_no_bytes_break_it(host: RunningDaemon, raw: bytes) -> None:
 
 
 def exchange(caller: socket.socket, raw: bytes) -> bytes:
-    """Sends, says that nothing more comes, and reads what comes back."""
+    """Send bytes and the end of the sending side, and return all that comes back."""
     answered = b""
     try:
         caller.sendall(raw)

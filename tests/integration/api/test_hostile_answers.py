@@ -36,7 +36,7 @@ def host() -> Iterator[RunningDaemon]:
 
 
 def ask_evil(host: RunningDaemon, way: str) -> bytes:
-    """What comes back within PATIENCE_S until SILENCE_S pass without more, at most 4 MiB of it."""
+    """Return what comes back within PATIENCE_S, until SILENCE_S pass without more: at most 4 MiB of it."""
     connection = UnixConnection(host.paths.daemon_socket, timeout=PATIENCE_S)
     body = json.dumps({"query": way}).encode()
     said = b""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import answers
-from tests.support.api_stub import Stub, Told, serving_in_thread
+from tests.support.api_stub import Canned, Stub, serving_in_thread
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def stub() -> Iterator[Stub]:
         tempfile.TemporaryDirectory(prefix="vw-") as folder,
         serving_in_thread(Stub(Path(folder) / "run/daemon.sock")) as stub,
     ):
-        stub.answers["GET /v1/info"] = Told(answers.INFO)
+        stub.answers["GET /v1/info"] = Canned(answers.INFO)
         yield stub
 
 

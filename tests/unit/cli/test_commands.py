@@ -13,7 +13,7 @@ import typer
 from daemon.api.routes import ROUTES
 from daemon.cli.app import app
 from tests.support import answers
-from tests.support.api_stub import Stub, Told, problem
+from tests.support.api_stub import Canned, Stub, problem
 from tests.support.cli import Vecward
 
 T = "/v1/tenants/acme"
@@ -226,7 +226,7 @@ def test_the_file_that_tests_a_command_runs_it(command: str) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_json_is_the_apis_own(stub: Stub, root: Path, vecward: Vecward, name: str) -> None:
     case = CASES[name]
-    stub.answers[case.route] = Told(case.answer)
+    stub.answers[case.route] = Canned(case.answer)
     ended = vecward("--root", root, *case.line, "--json", stdin=b"{}")
     assert (ended.code, ended.err) == (0, "")
     assert ended.json == case.answer
@@ -235,7 +235,7 @@ def test_json_is_the_apis_own(stub: Stub, root: Path, vecward: Vecward, name: st
 @pytest.mark.parametrize("name", CASES)
 def test_words_for_people(stub: Stub, root: Path, vecward: Vecward, name: str) -> None:
     case = CASES[name]
-    stub.answers[case.route] = Told(case.answer)
+    stub.answers[case.route] = Canned(case.answer)
     ended = vecward("--root", root, *case.line, stdin=b"{}")
     assert (ended.code, ended.out) == (0, case.out)
     assert ended.err == (f"vecward: {case.err}\n" if case.err else "")
@@ -263,7 +263,7 @@ def test_the_answers_that_may_hold_warnings_are_known() -> None:
 @pytest.mark.parametrize("name", WARNED)
 def test_a_warning_in_an_answer_reaches_the_person(stub: Stub, root: Path, vecward: Vecward, name: str) -> None:
     case = CASES[name]
-    stub.answers[case.route] = Told(WARNED[name])
+    stub.answers[case.route] = Canned(WARNED[name])
     ended = vecward("--root", root, *case.line, stdin=b"{}")
     assert ended.code == 0
     assert "1 text cut \\x1b[31mred\\x1b]0;title\\x07\n" in ended.out + ended.err
@@ -273,7 +273,7 @@ def test_a_warning_in_an_answer_reaches_the_person(stub: Stub, root: Path, vecwa
 @pytest.mark.parametrize("name", CASES)
 def test_a_refusal_names_its_kind(stub: Stub, root: Path, vecward: Vecward, name: str) -> None:
     case = CASES[name]
-    stub.answers[case.route] = Told(problem("tenant-failed", f"cannot search {ESCAPE}"), 503)
+    stub.answers[case.route] = Canned(problem("tenant-failed", f"cannot search {ESCAPE}"), 503)
     ended = vecward("--root", root, *case.line, "--json", stdin=b"{}")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == "vecward: tenant-failed: cannot search \\x1b[31mred\\x1b]0;title\\x07\n"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support import answers
-from tests.support.api_stub import Stub, Told
+from tests.support.api_stub import Canned, Stub
 from tests.support.cli import Vecward
 
 T = "/v1/tenants/acme"
@@ -25,7 +25,7 @@ def test_add_names_what_was_refused_by_its_line_in_the_file(
     stub: Stub, root: Path, vecward: Vecward, tmp_path: Path
 ) -> None:
     refused = {"line": 3, "text": "b", "kind": "duplicate", "reason": "cannot add it: entry 3 has this text", "id": 3}
-    stub.answers[f"POST {T}/entries"] = Told({**answers.ADDED, "refused": [refused]}, 201)
+    stub.answers[f"POST {T}/entries"] = Canned({**answers.ADDED, "refused": [refused]}, 201)
     file = tmp_path / "entries.txt"
     file.write_bytes(b"\xef\xbb\xbfa\r\n\r\n  \nb\n")
     ended = vecward("--root", root, "entries", "add", "acme", "first", "--file", file, "--meta", "n=1", "--meta", "s=x")
@@ -37,8 +37,8 @@ def test_add_names_what_was_refused_by_its_line_in_the_file(
 
 
 def test_set_shows_the_difference_and_changes_just_that(stub: Stub, root: Path, vecward: Vecward) -> None:
-    stub.answers[f"PUT {T}/entries"] = Told(answers.PLAN)
-    stub.answers[f"GET {T}/entries"] = Told(answers.ENTRIES)
+    stub.answers[f"PUT {T}/entries"] = Canned(answers.PLAN)
+    stub.answers[f"GET {T}/entries"] = Canned(answers.ENTRIES)
     ended = vecward("--root", root, "entries", "set", "acme", "-", "--yes", stdin="苹果\n".encode())
     assert ended.code == 0
     assert ended.err.splitlines() == [
@@ -52,8 +52,8 @@ def test_set_shows_the_difference_and_changes_just_that(stub: Stub, root: Path, 
 
 
 def test_set_asks_and_nobody_there_to_answer_is_wrong_usage(stub: Stub, root: Path, vecward: Vecward) -> None:
-    stub.answers[f"PUT {T}/entries"] = Told(answers.PLAN)
-    stub.answers[f"GET {T}/entries"] = Told(answers.ENTRIES)
+    stub.answers[f"PUT {T}/entries"] = Canned(answers.PLAN)
+    stub.answers[f"GET {T}/entries"] = Canned(answers.ENTRIES)
     ended = vecward("--root", root, "entries", "set", "acme", "-", stdin=b"a\n")
     assert ended.code == 2
     assert "--yes" in ended.err
@@ -64,15 +64,15 @@ def test_set_asks_and_nobody_there_to_answer_is_wrong_usage(stub: Stub, root: Pa
 def test_set_without_a_change_or_dry_changes_nothing(
     stub: Stub, root: Path, vecward: Vecward, plan: dict[str, Any]
 ) -> None:
-    stub.answers[f"PUT {T}/entries"] = Told(plan)
-    stub.answers[f"GET {T}/entries"] = Told(answers.ENTRIES)
+    stub.answers[f"PUT {T}/entries"] = Canned(plan)
+    stub.answers[f"GET {T}/entries"] = Canned(answers.ENTRIES)
     more = ["--dry-run"] if plan["added"] else []
     assert vecward("--root", root, "entries", "set", "acme", "-", "--json", *more, stdin=b"a\n").json == plan
     assert sum(asked.method == "PUT" for asked in stub.asked) == 1
 
 
 def test_delete_names_what_it_did_not_find(stub: Stub, root: Path, vecward: Vecward) -> None:
-    stub.answers[f"POST {T}/entries/delete"] = Told({"deleted": [3], "unknown": [9], "revision": 8})
+    stub.answers[f"POST {T}/entries/delete"] = Canned({"deleted": [3], "unknown": [9], "revision": 8})
     ended = vecward("--root", root, "entries", "delete", "acme", "3", "9", "--forget")
     assert ended.code == 1
     assert "vecward: unknown-entry: cannot find entry 9" in ended.err

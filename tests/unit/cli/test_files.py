@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support import answers
-from tests.support.api_stub import Stub, Told, problem
+from tests.support.api_stub import Canned, Stub, problem
 from tests.support.cli import Vecward
 
 T = "/v1/tenants/acme"
@@ -16,9 +16,9 @@ ESCAPE = "\x1b[31mred\x1b]0;title\x07"
 
 
 def import_answers(stub: Stub, state: str = "done", **result: Any) -> None:
-    stub.answers[f"POST {T}/import"] = Told(answers.operation(id="e-1", kind="import"), 202)
+    stub.answers[f"POST {T}/import"] = Canned(answers.operation(id="e-1", kind="import"), 202)
     ended = answers.operation(state, id="e-1", kind="import", result={"added": 2, "revision": 8, **result})
-    stub.answers[f"GET {T}/operations/e-1/wait"] = Told(ended)
+    stub.answers[f"GET {T}/operations/e-1/wait"] = Canned(ended)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_import_names_what_was_refused(stub: Stub, root: Path, vecward: Vecward)
 def test_ctrl_c_cancels_an_import(stub: Stub, root: Path, vecward: Vecward, monkeypatch: pytest.MonkeyPatch) -> None:
     import_answers(stub)
     cancelled = answers.operation("cancelled", id="e-1", progress={"done": 512, "total": 1000})
-    stub.answers[f"DELETE {T}/operations/e-1"] = Told(cancelled)
+    stub.answers[f"DELETE {T}/operations/e-1"] = Canned(cancelled)
 
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -62,7 +62,7 @@ def test_ctrl_c_cancels_an_import(stub: Stub, root: Path, vecward: Vecward, monk
 
 
 def test_an_export_is_the_bytes_that_came(stub: Stub, root: Path, vecward: Vecward, tmp_path: Path) -> None:
-    stub.answers[f"GET {T}/export"] = Told(["苹果\n".encode(), b"b\n"])
+    stub.answers[f"GET {T}/export"] = Canned(["苹果\n".encode(), b"b\n"])
     assert vecward("--root", root, "entries", "export", "acme").out == "苹果\nb\n"
     file = tmp_path / "all.csv"
     assert vecward("--root", root, "entries", "export", "acme", "-o", file).code == 0
@@ -74,7 +74,7 @@ def test_an_export_is_the_bytes_that_came(stub: Stub, root: Path, vecward: Vecwa
 def test_an_export_that_was_refused_leaves_the_older_file(
     stub: Stub, root: Path, vecward: Vecward, tmp_path: Path
 ) -> None:
-    stub.answers[f"GET {T}/export"] = Told(problem("forbidden", "cannot export"), 403)
+    stub.answers[f"GET {T}/export"] = Canned(problem("forbidden", "cannot export"), 403)
     file = tmp_path / "all.txt"
     file.write_text("older")
     assert vecward("--root", root, "entries", "export", "acme", "-o", file).code == 1

@@ -15,7 +15,7 @@ from daemon.cli import texts
 from daemon.cli.output import clean, duration
 from daemon.core.errors import Invalid
 from tests.support import answers
-from tests.support.api_stub import Stub, Told
+from tests.support.api_stub import Canned, Stub
 from tests.support.cli import Vecward
 
 T = "/v1/tenants/acme"
@@ -92,9 +92,9 @@ def test_a_command_loads_only_what_it_needs(command: list[str], left_alone: list
 def test_no_escape_sequence_or_markup_reaches_the_terminal(stub: Stub, root: Path, vecward: Vecward) -> None:
     text = f"[bold]x[/bold] :smile: {ESCAPE} \u202eabc\nnext"
     hit = {"id": 3, "text": text, "metadata": {ESCAPE: ESCAPE}, "score": 0.5}
-    stub.answers[f"POST {T}/search"] = Told({**answers.SEARCHED, "results": [hit]})
-    stub.answers[f"GET {T}/entries"] = Told({**answers.ENTRIES, "entries": [{**answers.ENTRY, "text": text}]})
-    stub.answers[f"GET {T}/logs"] = Told({"lines": [{**answers.LOG_LINE, "event": text}]})
+    stub.answers[f"POST {T}/search"] = Canned({**answers.SEARCHED, "results": [hit]})
+    stub.answers[f"GET {T}/entries"] = Canned({**answers.ENTRIES, "entries": [{**answers.ENTRY, "text": text}]})
+    stub.answers[f"GET {T}/logs"] = Canned({"lines": [{**answers.LOG_LINE, "event": text}]})
     for arguments in (["search", "acme", "x"], ["entries", "list", "acme"], ["logs", "acme"]):
         ended = vecward("--root", root, *arguments)
         assert ended.code == 0
@@ -105,6 +105,6 @@ def test_no_escape_sequence_or_markup_reaches_the_terminal(stub: Stub, root: Pat
 
 def test_wide_characters_stay_in_their_columns(stub: Stub, root: Path, vecward: Vecward) -> None:
     hits = [{"id": i, "text": text, "metadata": {"k": "v"}, "score": 0.5} for i, text in enumerate(["苹果", "abcd"])]
-    stub.answers[f"POST {T}/search"] = Told({**answers.SEARCHED, "results": hits})
+    stub.answers[f"POST {T}/search"] = Canned({**answers.SEARCHED, "results": hits})
     _, first, second = vecward("--root", root, "search", "acme", "x").out.splitlines()
     assert first.index("k=v") == second.index("k=v") - 2  # two wide characters take four columns

@@ -13,7 +13,7 @@ import pytest
 from daemon.core.config import passwords, users
 from daemon.core.paths import Paths
 from tests.support import answers
-from tests.support.api_stub import Stub, Told, serving_in_thread
+from tests.support.api_stub import Canned, Stub, serving_in_thread
 
 # pty.spawn gives the command a terminal of its own and copies between it and these pipes.
 ON_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
@@ -59,8 +59,8 @@ def test_a_password_is_asked_for_twice_and_never_shown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("answer", "code", "changes"), [("y", 0, 1), ("n", 1, 0)])
 def test_set_asks_before_it_changes(stub: Stub, tmp_path: Path, answer: str, code: int, changes: int) -> None:
-    stub.answers["PUT /v1/tenants/acme/entries"] = Told(answers.PLAN)
-    stub.answers["GET /v1/tenants/acme/entries"] = Told(answers.ENTRIES)
+    stub.answers["PUT /v1/tenants/acme/entries"] = Canned(answers.PLAN)
+    stub.answers["GET /v1/tenants/acme/entries"] = Canned(answers.ENTRIES)
     (tmp_path / "list.txt").write_text("a sentence\n")
     command = ["--socket", stub.socket, "entries", "set", "acme", tmp_path / "list.txt"]
     ended, shown = talk(*command, say={"of acme? [y/N]: ": answer})
@@ -71,13 +71,13 @@ def test_set_asks_before_it_changes(stub: Stub, tmp_path: Path, answer: str, cod
 
 @pytest.mark.parametrize(("answer", "code", "changes"), [("acme", 0, 1), ("yes", 1, 0)])
 def test_purge_wants_the_name_again(stub: Stub, answer: str, code: int, changes: int) -> None:
-    stub.answers["DELETE /v1/tenants/acme"] = Told(b"", 204)
+    stub.answers["DELETE /v1/tenants/acme"] = Canned(b"", 204)
     ended, shown = talk("--socket", stub.socket, "tenant", "delete", "acme", "--purge", say={"go on: ": answer})
     assert ended == code, shown
     assert len(stub.asked) == changes
 
 
 def test_an_export_on_a_terminal_has_no_escape_sequences(stub: Stub) -> None:
-    stub.answers["GET /v1/tenants/acme/export"] = Told([b"a \x1b[31mred\n", "苹果\n".encode()])
+    stub.answers["GET /v1/tenants/acme/export"] = Canned([b"a \x1b[31mred\n", "苹果\n".encode()])
     code, shown = talk("--socket", stub.socket, "entries", "export", "acme", say={})
     assert (code, shown.splitlines()) == (0, ["a \\x1b[31mred", "苹果"])

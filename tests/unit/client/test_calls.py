@@ -14,7 +14,7 @@ from daemon.client import AsyncClient
 from daemon.core import wire
 from daemon.core.roles import Role
 from tests.support import answers
-from tests.support.api_stub import Stub, Told, serving
+from tests.support.api_stub import Canned, Stub, serving
 
 T = "/v1/tenants/acme"
 Call = Callable[[AsyncClient], Awaitable[Any]]
@@ -171,7 +171,7 @@ def test_each_call_is_tested() -> None:
 @pytest.mark.parametrize("name", CALLS)
 async def test_what_a_call_sends_and_answers(stub: Stub, name: str) -> None:
     call, route, answer, query, body = CALLS[name]
-    stub.answers[route] = Told(answer)
+    stub.answers[route] = Canned(answer)
     async with AsyncClient(stub.socket) as client:
         got = await call(client)
     asked = stub.asked[0]
@@ -186,7 +186,7 @@ async def test_what_a_call_sends_and_answers(stub: Stub, name: str) -> None:
 
 
 async def test_yaml_and_imports_say_what_they_are(stub: Stub) -> None:
-    stub.answers = {f"PUT {T}": Told(answers.TENANT), f"POST {T}/import": Told(answers.operation())}
+    stub.answers = {f"PUT {T}": Canned(answers.TENANT), f"POST {T}/import": Canned(answers.operation())}
     async with AsyncClient(stub.socket) as client:
         await client.put_tenant("acme", b"title: {}")
         await client.import_entries("acme", b"text\nhello", "text/csv")
@@ -206,12 +206,12 @@ async def test_yaml_and_imports_say_what_they_are(stub: Stub) -> None:
 )
 async def test_a_revision_is_sent_with_every_change(stub: Stub, change: Any) -> None:
     stub.answers = {
-        f"POST {T}/entries": Told(answers.ADDED),
-        f"PUT {T}/entries": Told(answers.PLAN),
-        f"PATCH {T}/entries/3": Told(answers.ENTRY),
-        f"POST {T}/entries/delete": Told({"deleted": [3], "revision": 8}),
-        f"POST {T}/import": Told(answers.operation()),
-        f"POST {T}/undo": Told(answers.CHANGE),
+        f"POST {T}/entries": Canned(answers.ADDED),
+        f"PUT {T}/entries": Canned(answers.PLAN),
+        f"PATCH {T}/entries/3": Canned(answers.ENTRY),
+        f"POST {T}/entries/delete": Canned({"deleted": [3], "revision": 8}),
+        f"POST {T}/import": Canned(answers.operation()),
+        f"POST {T}/undo": Canned(answers.CHANGE),
     }
     async with AsyncClient(stub.socket) as client:
         await change(client, 0)
@@ -220,7 +220,7 @@ async def test_a_revision_is_sent_with_every_change(stub: Stub, change: Any) -> 
 
 
 async def test_who_is_asking_is_sent_percent_encoded(stub: Stub) -> None:
-    stub.answers["GET /v1/health"] = Told(answers.HEALTH)
+    stub.answers["GET /v1/health"] = Canned(answers.HEALTH)
     async with AsyncClient(stub.socket, user="张 三\r\n", session="00ff") as client:
         await client.health()
     assert stub.asked[0].headers["vecward-user"] == "%E5%BC%A0%20%E4%B8%89%0D%0A"

@@ -1,4 +1,4 @@
-"""What the client makes of refusals, of nobody, and of answers that are none."""
+"""Errors of the client: refusals, nobody who answers, and answers that are none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from daemon.client import AsyncClient, DaemonUnreachable
 from daemon.core import errors
 from daemon.core.http.problems import status_of, to_problem
 from tests.support import answers
-from tests.support.api_stub import Stub, Told, problem, serving
+from tests.support.api_stub import Canned, Stub, problem, serving
 
 SEARCH = "POST /v1/tenants/acme/search"
 HEALTH = "GET /v1/health"
@@ -28,7 +28,7 @@ async def stub() -> AsyncIterator[Stub]:
 @pytest.mark.parametrize("cls", errors.all_kinds().values())
 async def test_a_problem_is_raised_as_the_error_of_its_kind(stub: Stub, cls: type[errors.VecwardError]) -> None:
     refusal = cls("cannot do it; do that instead", retry_after=1.5, id=3)
-    stub.answers[SEARCH] = Told(to_problem(refusal), status_of(refusal))
+    stub.answers[SEARCH] = Canned(to_problem(refusal), status_of(refusal))
     async with AsyncClient(stub.socket) as client:
         with pytest.raises(cls) as caught:
             await client.search("acme", "x")
@@ -39,14 +39,14 @@ async def test_a_problem_is_raised_as_the_error_of_its_kind(stub: Stub, cls: typ
 
 
 async def test_a_problem_of_a_newer_daemon(stub: Stub) -> None:
-    stub.answers[SEARCH] = Told(problem("brand-new", "cannot", message="x", self="y"), 418)
+    stub.answers[SEARCH] = Canned(problem("brand-new", "cannot", message="x", self="y"), 418)
     async with AsyncClient(stub.socket) as client:
         with pytest.raises(errors.InternalError, match="cannot"):
             await client.search("acme", "x")
 
 
-@pytest.mark.parametrize("told", [Told(b"<html>", 502, "text/html"), Told(b"[]", 500, "application/problem+json")])
-async def test_a_refusal_that_is_no_problem_document(stub: Stub, told: Told) -> None:
+@pytest.mark.parametrize("told", [Canned(b"<html>", 502, "text/html"), Canned(b"[]", 500, "application/problem+json")])
+async def test_a_refusal_that_is_no_problem_document(stub: Stub, told: Canned) -> None:
     stub.answers[HEALTH] = told
     async with AsyncClient(stub.socket) as client:
         with pytest.raises(errors.InternalError, match=f"status {told.status}"):
@@ -55,14 +55,14 @@ async def test_a_refusal_that_is_no_problem_document(stub: Stub, told: Told) -> 
 
 @pytest.mark.parametrize("body", [b"{}", b"not JSON", b"[]", b'{"status": "ill"}'])
 async def test_an_answer_of_another_shape(stub: Stub, body: bytes) -> None:
-    stub.answers[HEALTH] = Told(body)
+    stub.answers[HEALTH] = Canned(body)
     async with AsyncClient(stub.socket) as client:
         with pytest.raises(errors.InternalError, match="cannot read the daemon's answer"):
             await client.health()
 
 
 async def test_keys_that_a_newer_daemon_adds_are_no_error(stub: Stub) -> None:
-    stub.answers[HEALTH] = Told({**answers.HEALTH, "mood": "good"})
+    stub.answers[HEALTH] = Canned({**answers.HEALTH, "mood": "good"})
     async with AsyncClient(stub.socket) as client:
         assert (await client.health()).version == "0.1.0"
 
@@ -95,7 +95,7 @@ def test_a_socket_path_that_the_kernel_would_not_take() -> None:
 
 
 async def test_a_lost_read_is_not_sent_again(stub: Stub) -> None:
-    stub.answers[HEALTH] = Told(drop=True)
+    stub.answers[HEALTH] = Canned(drop=True)
     async with AsyncClient(stub.socket) as client:
         with pytest.raises(DaemonUnreachable) as caught:
             await client.health()
@@ -105,7 +105,7 @@ async def test_a_lost_read_is_not_sent_again(stub: Stub) -> None:
 
 
 async def test_a_lost_change_may_have_been_made(stub: Stub) -> None:
-    stub.answers["POST /v1/tenants/acme/undo"] = Told(drop=True)
+    stub.answers["POST /v1/tenants/acme/undo"] = Canned(drop=True)
     async with AsyncClient(stub.socket) as client:
         with pytest.raises(DaemonUnreachable, match="look before you repeat it"):
             await client.undo("acme")

@@ -15,7 +15,7 @@ from daemon.client import AsyncClient, DaemonUnreachable
 from daemon.client.lines import MAX_LINE_BYTES, lines, server_sent
 from daemon.core import errors
 from tests.support import answers
-from tests.support.api_stub import Stub, Told, problem, serving
+from tests.support.api_stub import Canned, Stub, problem, serving
 
 EXPORT = "GET /v1/tenants/acme/export"
 LOGS = "GET /v1/tenants/acme/logs"
@@ -43,9 +43,9 @@ async def test_lines_are_the_same_wherever_chunks_end(wanted: list[bytes], size:
 async def test_a_whole_base_comes_in_chunks_or_is_known_to_be_cut_off(stub: Stub, name: str) -> None:
     route = f"GET /v1/tenants/acme/{name}"
     async with AsyncClient(stub.socket) as client:
-        stub.answers[route] = Told([b"first", b"second"])
+        stub.answers[route] = Canned([b"first", b"second"])
         assert b"".join([chunk async for chunk in getattr(client, name)("acme")]) == b"firstsecond"
-        stub.answers[route] = Told(problem("forbidden", "cannot back up"), 403)
+        stub.answers[route] = Canned(problem("forbidden", "cannot back up"), 403)
         with pytest.raises(errors.Forbidden):
             await anext(getattr(client, name)("acme"))
 
@@ -71,7 +71,7 @@ async def test_server_sent_events(size: int) -> None:
 
 
 async def test_an_export_comes_in_chunks(stub: Stub) -> None:
-    stub.answers[EXPORT] = Told([b"id,text\n", "1,苹果\n".encode()])
+    stub.answers[EXPORT] = Canned([b"id,text\n", "1,苹果\n".encode()])
     async with AsyncClient(stub.socket) as client:
         chunks = [chunk async for chunk in client.export("acme", "csv")]
     assert b"".join(chunks).decode() == "id,text\n1,苹果\n"
@@ -79,7 +79,7 @@ async def test_an_export_comes_in_chunks(stub: Stub) -> None:
 
 
 async def test_a_refused_stream_raises(stub: Stub) -> None:
-    stub.answers[EXPORT] = Told(problem("forbidden", "cannot export"), 403)
+    stub.answers[EXPORT] = Canned(problem("forbidden", "cannot export"), 403)
     async with AsyncClient(stub.socket) as client:
         with pytest.raises(errors.Forbidden):
             await anext(client.export("acme"))
@@ -87,7 +87,7 @@ async def test_a_refused_stream_raises(stub: Stub) -> None:
 
 async def test_log_lines_follow(stub: Stub) -> None:
     line = json.dumps(answers.LOG_LINE).encode()
-    stub.answers[LOGS] = Told([line[:9], line[9:] + b"\n\n" + line + b"\n"])
+    stub.answers[LOGS] = Canned([line[:9], line[9:] + b"\n\n" + line + b"\n"])
     async with AsyncClient(stub.socket) as client:
         assert [found async for found in client.follow_logs("acme", 5)] == [answers.LOG_LINE] * 2
     assert stub.asked[0].target.endswith("/logs?follow=true&tail=5")
@@ -95,7 +95,7 @@ async def test_log_lines_follow(stub: Stub) -> None:
 
 async def test_events_follow_from_an_id(stub: Stub) -> None:
     sent = f"id: 1\nevent: tenant-ready\ndata: {json.dumps(answers.EVENT)}\n\n: beat\n\n".encode()
-    stub.answers["GET /v1/events"] = Told([sent], media_type="text/event-stream", hold=True)
+    stub.answers["GET /v1/events"] = Canned([sent], media_type="text/event-stream", hold=True)
     async with AsyncClient(stub.socket) as client:
         event = await anext(client.follow_events(0))
     assert (event.name, event.tenant, event.data) == ("tenant-ready", "acme", {"entries": 12})
@@ -103,8 +103,8 @@ async def test_events_follow_from_an_id(stub: Stub) -> None:
 
 
 async def test_a_stream_left_early_gives_its_connection_up(stub: Stub) -> None:
-    stub.answers[LOGS] = Told([b"{}\n"], hold=True)
-    stub.answers["GET /v1/health"] = Told(answers.HEALTH)
+    stub.answers[LOGS] = Canned([b"{}\n"], hold=True)
+    stub.answers["GET /v1/health"] = Canned(answers.HEALTH)
     async with AsyncClient(stub.socket) as client:
         following = client.follow_logs("acme")
         assert await anext(following) == {}

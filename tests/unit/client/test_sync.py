@@ -17,7 +17,7 @@ import pytest
 from daemon.client import AsyncClient, Client
 from daemon.core import errors
 from tests.support import answers
-from tests.support.api_stub import Stub, Told, problem, serving_in_thread
+from tests.support.api_stub import Canned, Stub, problem, serving_in_thread
 from tests.support.daemons import wait_for
 
 LOGS = "GET /v1/tenants/acme/logs"
@@ -26,7 +26,7 @@ LOGS = "GET /v1/tenants/acme/logs"
 @pytest.fixture
 def stub() -> Iterator[Stub]:
     with tempfile.TemporaryDirectory(prefix="vw-") as folder, serving_in_thread(Stub(Path(folder) / "s")) as stub:
-        stub.answers["GET /v1/health"] = Told(answers.HEALTH)
+        stub.answers["GET /v1/health"] = Canned(answers.HEALTH)
         yield stub
 
 
@@ -39,7 +39,7 @@ def test_every_call_has_its_counterpart() -> None:
 
 
 def test_calls_and_errors(stub: Stub) -> None:
-    stub.answers["POST /v1/tenants/acme/undo"] = Told(problem("nothing-to-undo", "cannot undo"), 409)
+    stub.answers["POST /v1/tenants/acme/undo"] = Canned(problem("nothing-to-undo", "cannot undo"), 409)
     with Client(stub.socket) as client:
         assert client.health().version == "0.1.0"
         with pytest.raises(errors.NothingToUndo):
@@ -53,7 +53,7 @@ def test_one_client_for_many_threads(stub: Stub) -> None:
 
 
 def test_a_stream_is_an_iterator_that_can_be_left(stub: Stub) -> None:
-    stub.answers[LOGS] = Told([b'{"n": 1}\n{"n": 2}\n'], hold=True)
+    stub.answers[LOGS] = Canned([b'{"n": 1}\n{"n": 2}\n'], hold=True)
     with Client(stub.socket) as client:
         following = client.follow_logs("acme")
         assert next(following) == {"n": 1}
@@ -63,7 +63,7 @@ def test_a_stream_is_an_iterator_that_can_be_left(stub: Stub) -> None:
 
 
 def test_a_stream_left_alone_ends_with_its_client(stub: Stub) -> None:
-    stub.answers[LOGS] = Told([b'{"n": 1}\n{"n": 2}\n'], hold=True)
+    stub.answers[LOGS] = Canned([b'{"n": 1}\n{"n": 2}\n'], hold=True)
     with Client(stub.socket) as client:
         following = client.follow_logs("acme")
         next(following)
@@ -79,13 +79,13 @@ def test_a_closed_client_says_so(stub: Stub) -> None:
 
 
 def test_a_stream_ends(stub: Stub) -> None:
-    stub.answers[LOGS] = Told([b'{"n": 1}\n'])
+    stub.answers[LOGS] = Canned([b'{"n": 1}\n'])
     with Client(stub.socket) as client:
         assert list(client.follow_logs("acme")) == [{"n": 1}]
 
 
 def test_an_exception_in_the_waiting_thread_cancels_the_call(stub: Stub) -> None:
-    stub.answers[LOGS] = Told([b"{}\n"], hold=True)
+    stub.answers[LOGS] = Canned([b"{}\n"], hold=True)
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt

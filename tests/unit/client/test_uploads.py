@@ -15,7 +15,7 @@ from daemon.client import AsyncClient
 from daemon.client.uploads import Upload
 from daemon.core.errors import BadRequest
 from tests.support import answers
-from tests.support.api_stub import Stub, Told, serving
+from tests.support.api_stub import Canned, Stub, serving
 
 TEXT = b"one text\nanother text\n" * 100_000  # more than is read at a time
 
@@ -23,7 +23,7 @@ TEXT = b"one text\nanother text\n" * 100_000  # more than is read at a time
 @pytest.fixture
 async def stub() -> AsyncIterator[Stub]:
     with tempfile.TemporaryDirectory(prefix="vw-") as folder:
-        routes = {f"POST /v1/tenants/acme/{name}": Told(answers.operation()) for name in ("import", "restore")}
+        routes = {f"POST /v1/tenants/acme/{name}": Canned(answers.operation()) for name in ("import", "restore")}
         async with serving(Stub(Path(folder) / "s", dict(routes))) as stub:
             yield stub
 

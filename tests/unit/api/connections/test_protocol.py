@@ -21,7 +21,7 @@ holds_up: list[asyncio.Event] = []  # what the next requests of /slow wait for, 
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Answers which socket it was asked on; /slow first waits to be let go, /upload reads its body."""
+    """Answer with the socket of the request; /slow first waits to be let go, /upload reads its body."""
     if scope["path"] == "/until-gone":
         waiting, told = waits_for_its_end.pop()
         waiting.set()
@@ -79,7 +79,7 @@ def looked_late(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
 
 
 async def talk(path: Path, *parts: bytes) -> bytes:
-    """Sends the parts; all that comes back until the other side closes."""
+    """Send the parts, and return all that comes back until the other side closes."""
     reader, writer = await asyncio.open_unix_connection(path)
     try:
         for part in parts:

@@ -1,4 +1,4 @@
-"""Who a request comes from: the kernel's word, or a console user's name."""
+"""The caller of a request: by the kernel's word, or a console user's name."""
 
 from __future__ import annotations
 
@@ -71,17 +71,18 @@ def test_on_console_sock_the_named_user_calls_and_nobody_else(authenticator: Aut
     assert actor(authenticator, (b"vecward-user", quote("王芳").encode())) == "user:王芳"
 
 
+DEMO = (b"vecward-user", b"demo")
+
+
 @pytest.mark.parametrize(
     "headers",
     [
-        [], [(b"vecward-user", b"")], [(b"vecward-user", b"nobody")], [(b"vecward-user", b"DEMO")],
-        [(b"vecward-user", b"demo%20")], [(b"vecward-user", b"%ff%fe")], [(b"vecward-user", b"\xff")],
-        [(b"vecward-user", b"demo"), (b"vecward-user", b"demo")],
-        [(b"vecward-user", b"demo"), (b"vecward-session", b"")],
-        [(b"vecward-user", b"demo"), (b"vecward-session", b"0" * 32)],
-        [(b"vecward-user", b"demo"), (b"vecward-session", b"\xff")],
+        [],
+        *([(b"vecward-user", name)] for name in (b"", b"nobody", b"DEMO", b"demo%20", b"%ff%fe", b"\xff")),
+        [DEMO, DEMO],
+        *([DEMO, (b"vecward-session", session)] for session in (b"", b"0" * 32, b"\xff")),
     ],
-)  # fmt: skip
+)
 def test_on_console_sock_without_a_known_user_nobody_gets_in(authenticator: Authenticator, headers: Headers) -> None:
     with pytest.raises(Unauthenticated):
         authenticator.quick(CONSOLE, headers)

@@ -16,7 +16,7 @@ from daemon.core.http import sockets
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A short path, as a socket's must be."""
+    """Make a folder with a short path, as a socket needs it."""
     with TemporaryDirectory(prefix="vw-") as made:
         yield Path(made)
 
@@ -50,7 +50,7 @@ def test_a_socket_is_never_more_open_than_asked(
 
 
 def test_the_umask_is_left_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is the whole process's: a tenant's folder that another thread made meanwhile was 0600, and nobody got in."""
+    """The umask is the whole process's: a tenant's folder that another thread made meanwhile was 0600 for good."""
 
     def touched(_: int) -> int:
         raise AssertionError("the umask was changed")
