@@ -38,7 +38,7 @@ def doctor(
 
 
 def _attack(root: Path | None, as_json: bool) -> None:
-    """Exit code 1 when an attack succeeded; what this host can't prove is told and is no failure."""
+    """Play the attacks; the exit code is 1 when one succeeded. An attack that proves nothing here is no failure."""
     from daemon.cli.attacks.run import run_attacks
 
     rows = run_attacks(root)

@@ -11,11 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from daemon.cli.attacks import probing
-from daemon.cli.attacks.probe import PROBES
+from daemon.cli.attacks import probe_process
+from daemon.cli.attacks.probes import PROBES
 from daemon.cli.attacks.run import judge, play, run_attacks
-from daemon.cli.attacks.stage import ATTACKER, Outcome, Stage
+from daemon.cli.attacks.stage import Outcome, Stage
 from daemon.cli.attacks.table import ATTACKS, Attack
+from daemon.cli.attacks.target import ATTACKER
 from daemon.core.errors import StartRefused
 from tests.isolation.conftest import needs_root
 
@@ -32,7 +33,7 @@ def played(stage: Stage) -> Played:
 
 def test_every_probe_is_in_the_table() -> None:
     assert set(PROBES) == set(BY_NAME)
-    assert probing.__all__
+    assert probe_process.__all__
 
 
 @needs_root

@@ -1,16 +1,16 @@
-"""Attempts to use up what all share; each stops one step past its own sandbox's limit."""
+"""Attempts to use up the disk, memory and processes; each stops one step past its own sandbox's limit."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from daemon.cli.attacks.probe import Target, probe
+from daemon.cli.attacks.probes import Target, probe
 
 
 @probe
 def write_a_huge_file(target: Target) -> str:
-    """Sparse: what counts is the size, and no disk is filled."""
+    """Make a sparse file: the size counts, and no disk is filled."""
     path = Path(target["own"], "huge")
     try:
         with path.open("wb") as file:
@@ -35,7 +35,7 @@ def fill_temporary_files(target: Target) -> str:
 
 @probe
 def fork_without_end(target: Target) -> str:
-    """One more than the limit; all of them end with this process."""
+    """Start one process more than the limit; all of them end with this one."""
     reader, writer = os.pipe()
     children: list[int] = []
     try:

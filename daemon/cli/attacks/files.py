@@ -6,7 +6,7 @@ import os
 import struct
 from pathlib import Path
 
-from daemon.cli.attacks.probe import LIBC, Target, checked, first, open_to_write, probe, read
+from daemon.cli.attacks.probes import LIBC, Target, checked, first, open_to_write, probe, read
 
 
 @probe
@@ -62,7 +62,7 @@ def write_log(target: Target) -> str:
 
 @probe
 def read_daemons_files(target: Target) -> str:
-    """state.db, users.yaml, the audit log: any of them."""
+    """Read any of state.db, users.yaml and the audit log."""
     return first(read, target["daemon_files"])
 
 
@@ -100,14 +100,14 @@ def by_hard_link(target: Target) -> str:
 
 @probe
 def by_proc_root(target: Target) -> str:
-    """/proc/PID/root and cwd lead into other processes' view of the file system."""
+    """Go by /proc/PID/root and cwd, which lead into other processes' view of the file system."""
     places = [f"/proc/{pid}/{link}" for pid in ("self", 1, target["pid"]) for link in ("root", "cwd")]
     return first(read, [place + target["secret"] for place in places])
 
 
 @probe
 def by_file_handle(target: Target) -> str:
-    """open_by_handle_at finds a file by its inode, past every folder."""
+    """Open a file by its inode, past every folder."""
     kind, content = target["handle"]
     raw = struct.pack("<Ii", len(content) // 2, kind) + bytes.fromhex(content)
     mount = os.open(target["own"], os.O_RDONLY)
@@ -117,5 +117,5 @@ def by_file_handle(target: Target) -> str:
 
 @probe
 def change_the_program(target: Target) -> str:
-    """Code that every encoder and the daemon itself would run next time."""
+    """Open code that every encoder and the daemon itself would run next time."""
     return first(open_to_write, target["programs"])

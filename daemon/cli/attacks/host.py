@@ -16,7 +16,7 @@ _OPEN = 0o666
 
 
 class HostThings:
-    """Sockets, shared memory, semaphores, queues and a device node; `names` is how probes find them."""
+    """Sockets, shared memory, semaphores, queues and a device node; probes find them by `names`."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -32,9 +32,13 @@ class HostThings:
         self._queue(f"/{word}")
         self.gpu_node = self._device_node(word)
         self.names: dict[str, Any] = {
-            "port": port, "abstract": word, "inherited": self.listener.fileno(), "shm": word, "key": key,
+            "port": port,
+            "abstract": word,
+            "inherited": self.listener.fileno(),
+            "shm": word,
+            "key": key,
             "queue": f"/{word}",
-        }  # fmt: skip
+        }
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,7 +76,7 @@ class HostThings:
             self._stack.callback(self._libc.mq_unlink, name.encode())
 
     def _device_node(self, word: str) -> Path:
-        """It stands for a GPU's: another name of /dev/null, where GPUs' nodes lie."""
+        """Make another name of /dev/null, where GPUs' nodes lie; it stands for one of them."""
         path = Path("/dev", word)
         with suppress(PermissionError):  # in a container without CAP_MKNOD the attack stays unproven
             os.mknod(path, stat.S_IFCHR | _OPEN, os.makedev(1, 3))

@@ -1,4 +1,4 @@
-"""Attacks on sockets: other encoders', the daemon's, the host's network."""
+"""Attacks on sockets: of other encoders, of the daemon, of the host's network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 import struct
 from pathlib import Path
 
-from daemon.cli.attacks.probe import Target, first, probe
+from daemon.cli.attacks.probes import Target, first, probe
 
 _SIOCGIFCONF = 0x8912  # linux/sockios.h
 _IFREQ_BYTES = 40
@@ -51,7 +51,7 @@ def connect_tcp(target: Target) -> str:
 
 @probe
 def raw_or_vm_socket(_: Target) -> str:
-    """Raw packets, and the virtual machine's host, which no network namespace covers."""
+    """Open a raw socket, or one to the virtual machine's host, which no network namespace covers."""
     families = {"AF_PACKET": (17, socket.SOCK_RAW), "AF_VSOCK": (40, socket.SOCK_STREAM)}
 
     def make(name: str) -> str:
@@ -63,11 +63,12 @@ def raw_or_vm_socket(_: Target) -> str:
 
 @probe
 def hosts_interfaces(target: Target) -> str:
-    """An inherited socket belongs to the host's network namespace, and answers for it."""
+    """Ask an inherited socket, which belongs to the host's network namespace and answers for it."""
     buffer = ctypes.create_string_buffer(4096)
     request = struct.pack("iP", 4096, ctypes.addressof(buffer))
     answer = fcntl.ioctl(target["inherited"], _SIOCGIFCONF, request)
-    return f"the host has {struct.unpack('iP', answer)[0] // _IFREQ_BYTES} interfaces with addresses"
+    found = struct.unpack("iP", answer)[0] // _IFREQ_BYTES
+    return f"the host's interfaces with addresses: {found}"
 
 
 @probe

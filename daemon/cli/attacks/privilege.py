@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from daemon.cli.attacks.probe import LIBC, Target, checked, first, probe
+from daemon.cli.attacks.probes import LIBC, Target, checked, first, probe
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000  # linux/sched.h
 
@@ -108,7 +108,7 @@ def read_kernel_log(_: Target) -> str:
 
 @probe
 def planted_modules(target: Target) -> str:
-    """Python finds what lies in the tenant's folder: a package named like ours, sitecustomize, a .pth file."""
+    """Plant code that Python may find: a package named like ours, sitecustomize, a .pth file."""
     own = Path(target["own"])
     mark = own / "planted-ran"
     mark.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ import ctypes
 import os
 from pathlib import Path
 
-from daemon.cli.attacks.probe import LIBC, Target, checked, first, probe, read
+from daemon.cli.attacks.probes import LIBC, Target, checked, first, probe, read
 
 _PIDFD_GETFD, _PIDFD_OPEN = 438, 434  # the same on all architectures
 _PTRACE_SEIZE = 0x4206
@@ -22,13 +22,13 @@ def see_processes(target: Target) -> str:
 
 
 def _theirs(target: Target) -> list[int]:
-    """The victim's and the daemon's, as the host numbers them; in a pid namespace a small number may be our own."""
+    """Return the host's pids of victim and daemon, but not our own: a pid namespace has small numbers, too."""
     return [pid for pid in target["pids"] if not _is_ours(pid)]
 
 
 def _is_ours(pid: int) -> bool:
     try:
-        return b"attacks.probing" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"attacks.probe_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
 

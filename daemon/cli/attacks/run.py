@@ -1,4 +1,4 @@
-"""The attacks, played one after the other, and what came of them: the engine of `vecward doctor --attack`."""
+"""The engine of `vecward doctor --attack`: plays the attacks one after the other, and judges the outcomes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ Verdict = Literal["held", "broken", "unproven"]
 
 @dataclass(frozen=True)
 class Row:
-    """One attack. held: refused wherever it must be, and possible without the protection. broken: it succeeded.
-    unproven: on this host it fails without the protection, too, so that its refusal says nothing."""
+    """One attack and its verdict.
+
+    held: refused wherever it must be, and possible without the protection. broken: it succeeded. unproven: on this
+    host it fails without the protection, too, so that its refusal says nothing.
+    """
 
     name: str
     tries: str
@@ -29,7 +32,7 @@ class Row:
 
 
 def run_attacks(root: Path | None = None) -> list[Row]:
-    """Attacks two tenants made for it, and the installation at `root` with them; changes nothing of the latter.
+    """Attack a tenant made for it, and the installation at `root` with it; changes nothing of the latter.
 
     Raises StartRefused when this host or this user can't have strict isolation, InternalError when the stage breaks.
     """
@@ -43,7 +46,7 @@ def run_attacks(root: Path | None = None) -> list[Row]:
 
 
 def play(stage: Stage, attacks: Sequence[Attack]) -> tuple[dict[str, Outcome], dict[str, Outcome], dict[str, Outcome]]:
-    """By attack: what came of it in the sandbox, outside of it where it must fail there too, and as control."""
+    """Play the attacks; return their outcomes by name: in the sandbox, outside where they must fail, as control."""
     inside = _by_name(stage.play(Place.SANDBOX, [attack.name for attack in attacks]))
     outside = _by_name(stage.play(Place.OUTSIDE, [attack.name for attack in attacks if attack.outside]))
     controls: dict[str, Outcome] = {}
@@ -55,6 +58,7 @@ def play(stage: Stage, attacks: Sequence[Attack]) -> tuple[dict[str, Outcome], d
 def judge(
     attacks: Iterable[Attack], inside: dict[str, Outcome], outside: dict[str, Outcome], controls: dict[str, Outcome]
 ) -> list[Row]:
+    """Judge each attack by its outcomes."""
     rows = []
     for attack in attacks:
         tried = [found[attack.name] for found in (inside, outside) if attack.name in found]

@@ -1,12 +1,11 @@
-"""Where attacks are played: a daemon of its own under a temporary root, with a tenant to attack and one that attacks.
+"""The stage of the attacks: a daemon of its own under a temporary root, with a tenant to attack and one that attacks.
 
-Both are real encoders in real sandboxes. What they might reach of the host lies ready, open to everybody where a
-namespace is what protects. Everything is gone afterwards. Needs root.
+Both are real encoders in real sandboxes. Things of the host lie ready for them, open to everybody where a namespace
+protects. Everything is gone afterwards. Needs root.
 """
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import shutil
@@ -20,19 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import daemon
 from daemon.cli.attacks.host import HostThings
 from daemon.cli.attacks.table import Place
+from daemon.cli.attacks.target import ATTACKER, VICTIM, Scene, file_handle
 from daemon.client import Client
 from daemon.core.config.daemon_config import DaemonConfig
 from daemon.core.config.tenant_file import load_tenant
 from daemon.core.errors import InternalError, VecwardError
-from daemon.core.paths import Paths, TenantPaths
+from daemon.core.paths import Paths
 from daemon.supervisor import launcher
 from daemon.supervisor.isolation import seccomp
 from daemon.supervisor.isolation.sandbox import SOURCE_ROOT, Sandbox
 
-VICTIM, ATTACKER = "victim", "attacker"
 DISK_MB = 64
 _START_S = 60.0
 _PROBES_S = 300.0
@@ -40,7 +38,7 @@ _PROBES_S = 300.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """`reached` is None when the probe itself failed: it says nothing then."""
+    """The outcome of a probe; `reached` is None when the probe itself failed, which proves nothing."""
 
     name: str
     reached: bool | None
@@ -48,7 +46,10 @@ class Outcome:
 
 
 class Stage:
-    """Use: ``with Stage() as stage: stage.play(Place.SANDBOX, names)``. `installation` is attacked as well."""
+    """A daemon with two tenants; use ``with Stage() as stage: stage.play(Place.SANDBOX, names)``.
+
+    `installation` is attacked as well.
+    """
 
     def __init__(self, installation: Paths | None = None, uid_range: tuple[int, int] | None = None) -> None:
         _, last = uid_range or DaemonConfig().uid_range
@@ -90,13 +91,13 @@ class Stage:
         self.paths.users_yaml.chmod(0o600)
 
     def _plant_secrets(self) -> None:
-        """Before the folder is the tenant's: from then on root opens nothing in it."""
+        """Write the victim's secrets while its folder is still root's: later root opens nothing in it."""
         data = self.paths.tenant(VICTIM).data
         for path in (data / "secret", data / "index" / "secret", data / "hf-cache" / "secret"):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("a secret of the victim\n")
         data.chmod(0o700)
-        self.handle = _file_handle(data / "secret")
+        self.handle = file_handle(data / "secret")
 
     def _start_daemon(self) -> None:
         output = self._stack.enter_context((self.root / "daemon-output").open("wb"))
@@ -136,12 +137,12 @@ class Stage:
         raise InternalError(f"cannot start a tenant to attack ({why}); the daemon's last words: {words}")
 
     def _put_into_attackers_folder(self) -> None:
-        """A setuid program, as an encoder's own files could not hold one."""
+        """Copy a setuid program there, which the encoder itself could not make."""
         self.setuid = self.attackers_folder / "setuid-id"
         shutil.copy(shutil.which("id", path="/usr/bin:/bin") or "/usr/bin/id", self.setuid)
         self.setuid.chmod(0o4755)
 
-    # --- what is attacked ----------------------------------------------------------------------------
+    # --- the two tenants -------------------------------------------------------------------------------
 
     @property
     def attackers_folder(self) -> Path:
@@ -150,40 +151,21 @@ class Stage:
     def uid(self, name: str) -> int:
         return os.stat(self.paths.tenant(name).data).st_uid  # noqa: PTH116  (the folder itself, as everywhere)
 
-    def target(self, place: Place) -> dict[str, Any]:
-        victim = self.paths.tenant(VICTIM)
-        installations = [self.paths, *([self.installation] if self.installation else [])]
-        tenants = [victim, *(_tenants_of(self.installation) if self.installation else [])]
-        pids = [self.pids[VICTIM], self.daemon.pid]
-        sandbox = self.sandbox()
-        return {
-            "inside": place is Place.SANDBOX,
-            "tenant": VICTIM,
-            "own": str(self.attackers_folder),
-            "data": str(victim.data),
-            "all_data": [str(tenant.data) for tenant in tenants],
-            "logs": [str(tenant.encoder_log) for tenant in tenants],
-            "sockets": [str(tenant.socket) for tenant in tenants],
-            "secret": str(victim.data / "secret"),
-            "uid": self.uid(VICTIM),
-            "pid": self.pids[VICTIM],
-            "pids": pids,
-            "addresses": {str(pid): _an_address(pid) for pid in pids},
-            "handle": self.handle,
-            "setuid": str(self.setuid),
-            "daemon_files": [str(path) for paths in installations for path in _daemon_files(paths)],
-            "daemon_sockets": [str(paths.daemon_socket) for paths in installations],
-            "console_sockets": [str(paths.console_socket) for paths in installations],
-            "programs": [str(Path(daemon.__file__)), str(Path(daemon.__file__).parent / "core" / "paths.py")],
-            "gpu_nodes": [str(self.host.gpu_node), *map(str, sorted(Path("/dev").glob("nvidia[0-9]*")))],
-            "file_mb": sandbox.limits.file_mb,
-            "tmp_mb": sandbox.limits.tmp_mb,
-            "processes": sandbox.limits.processes,
-            **self.host.names,
-        }
+    def _scene(self) -> Scene:
+        return Scene(
+            paths=self.paths,
+            installation=self.installation,
+            victims_uid=self.uid(VICTIM),
+            victims_pid=self.pids[VICTIM],
+            daemons_pid=self.daemon.pid,
+            handle=self.handle,
+            setuid=self.setuid,
+            host=self.host,
+            limits=self.sandbox().limits,
+        )
 
     def sandbox(self) -> Sandbox:
-        """The attacker's, built as its encoder's was."""
+        """Return the attacker's sandbox, built as its encoder's was."""
         config = load_tenant(self.paths.tenants_d / f"{ATTACKER}.yaml").config
         assert config is not None
         return launcher.tenant_sandbox(self.paths, ATTACKER, self.uid(ATTACKER), config)
@@ -191,13 +173,13 @@ class Stage:
     # --- playing -------------------------------------------------------------------------------------
 
     def play(self, place: Place, names: Iterable[str]) -> list[Outcome]:
-        """Runs the probes of these names there, one after the other."""
+        """Run the probes of these names at that place, one after the other."""
         request = {
             "uid": self.uid(ATTACKER) if place is Place.OUTSIDE else None,
             "names": list(names),
-            "target": self.target(place),
+            "target": self._scene().target(place),
         }
-        command = [sys.executable, "-m", "daemon.cli.attacks.probing"]
+        command = [sys.executable, "-m", "daemon.cli.attacks.probe_process"]
         inherited = self.host.listener.fileno()
         if place is not Place.SANDBOX:
             return _run(command, request, [inherited])
@@ -233,30 +215,3 @@ def _run(
     if len(outcomes) != len(request["names"]):
         raise InternalError(f"cannot run the probes to their end: exit code {done.returncode}, {done.stderr[-2000:]}")
     return outcomes
-
-
-def _tenants_of(paths: Paths) -> list[TenantPaths]:
-    folder = paths.state / "tenants"
-    return [paths.tenant(data.name) for data in sorted(folder.iterdir())] if folder.is_dir() else []
-
-
-def _daemon_files(paths: Paths) -> list[Path]:
-    return [paths.state_db, paths.users_yaml, paths.audit_log]
-
-
-def _an_address(pid: int) -> int:
-    """Where something of the process's memory lies, for probes that can't look that up themselves."""
-    return int(Path(f"/proc/{pid}/maps").read_text().partition("-")[0], 16)
-
-
-def _file_handle(path: Path) -> tuple[int, str]:
-    """What open_by_handle_at(2) takes: the handle's type and its bytes in hexadecimal digits."""
-    size = 128
-    handle = ctypes.create_string_buffer(bytes(ctypes.c_uint32(size)), 8 + size)
-    mount_id = ctypes.c_int()
-    at_cwd = -100
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.name_to_handle_at(at_cwd, os.fsencode(path), handle, ctypes.byref(mount_id), 0) != 0:
-        return 0, ""  # this file system has none: the attack is impossible here, and said to be unproven
-    length = int.from_bytes(handle.raw[0:4], sys.byteorder)
-    return int.from_bytes(handle.raw[4:8], sys.byteorder), handle.raw[8 : 8 + length].hex()

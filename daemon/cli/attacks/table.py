@@ -1,4 +1,4 @@
-"""The attacks: what each one tries, who could do it without the protection, and where else it must fail."""
+"""The attacks: the aim of each, who could do it without the protection, and where else it must fail."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Place(StrEnum):
-    """Where a probe runs. SANDBOX: as the attacking tenant's encoder does. OUTSIDE: that tenant's uid, on the host."""
+    """The place where a probe runs: in the attacking tenant's sandbox, OUTSIDE as that tenant's uid, or as root."""
 
     SANDBOX = "sandbox"
     OUTSIDE = "outside"
@@ -16,9 +16,10 @@ class Place(StrEnum):
 
 @dataclass(frozen=True)
 class Attack:
-    """`control` is where it must succeed, so that a refusal means something. `outside`: refused there, too.
+    """One attack; it must fail in the sandbox and, with `outside`, there, too.
 
-    `exhausts`: it uses up its own sandbox's limits; tests run it, a user's host is spared.
+    At `control` it must succeed, so that a refusal means something. With `exhausts` it uses up its own sandbox's
+    limits: tests run it, a user's host is spared.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What probes share: their table, and small tools. Python's standard library alone: this runs in sandboxes."""
+"""The table of probes, and their small tools; of the standard library alone, since they run in sandboxes."""
 
 from __future__ import annotations
 
@@ -16,31 +16,32 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def probe(function: Probe) -> Probe:
-    """A probe answers in words what it reached, or raises what stopped it; its name is the function's."""
+    """Enter a function into the table; it returns in words what it reached, or raises the error that stopped it."""
     PROBES[function.__name__.replace("_", "-")] = function
     return function
 
 
 def checked(result: int, what: str) -> int:
-    """A C function's result. Raises OSError when it is negative."""
+    """Return a C function's result; raises OSError when it is negative."""
     if result < 0:
         raise OSError(ctypes.get_errno(), f"{what}: {os.strerror(ctypes.get_errno())}")
     return result
 
 
 def read(path: str) -> str:
+    """Read the first bytes of a file."""
     with Path(path).open("rb") as file:
         return f"{path} begins with {file.read(16)!r}"
 
 
 def open_to_write(path: str) -> str:
-    """Opens for appending, and writes nothing."""
+    """Open a file for appending, and write nothing."""
     os.close(os.open(path, os.O_WRONLY | os.O_APPEND))
     return f"{path} can be written"
 
 
 def first(attempt: Callable[[Any], str], subjects: list[Any]) -> str:
-    """What the first attempt that succeeds reached; else raises all the reasons."""
+    """Try the subjects one by one until an attempt succeeds; raises PermissionError with all the reasons."""
     problems = []
     for subject in subjects:
         try:

@@ -1,10 +1,10 @@
-"""Attacks by what processes share: world-open on the host here, so that namespaces alone protect."""
+"""Attacks by shared memory, semaphores, queues and keyrings, open to all on the host: namespaces alone protect."""
 
 from __future__ import annotations
 
 import os
 
-from daemon.cli.attacks.probe import LIBC, Target, checked, probe, read
+from daemon.cli.attacks.probes import LIBC, Target, checked, probe, read
 
 _KEYCTL = {"x86_64": 250, "aarch64": 219}
 

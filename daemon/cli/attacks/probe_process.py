@@ -1,4 +1,4 @@
-"""`python -m daemon.cli.attacks.probing`: runs probes where it stands; request on stdin, a JSON line each."""
+"""The process that runs probes where it was started; the request comes on stdin, a JSON line goes out for each."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import sys
 import traceback
 from typing import Any
 
-from daemon.cli.attacks import exhaustion, files, network, privilege, processes, shared
-from daemon.cli.attacks.probe import PROBES, Target
+from daemon.cli.attacks import exhaustion, files, ipc, network, privilege, processes
+from daemon.cli.attacks.probes import PROBES, Target
 
-__all__ = ["exhaustion", "files", "network", "privilege", "processes", "shared"]  # importing fills PROBES
+__all__ = ["exhaustion", "files", "ipc", "network", "privilege", "processes"]  # importing fills PROBES
 
 PROBE_TIMEOUT_S = 20
 _NUMBER = re.compile(r"\[Errno \d+\] ")
 
 
 def attempt(name: str, target: Target) -> dict[str, Any]:
-    """One probe in a child of its own, so that what it becomes ends with it."""
+    """Run one probe in a child of its own: the uid or the limits that it gets end with that."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -41,11 +41,12 @@ def _outcome(name: str, target: Target) -> dict[str, Any]:
         return {"reached": True, "words": PROBES[name](target)[:500]}
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         return {"reached": False, "words": _NUMBER.sub("", str(error))[:500]}
-    except Exception:  # noqa: BLE001  (a probe with a bug proves nothing: its traceback is told)
+    except Exception:  # noqa: BLE001  (a probe with a bug proves nothing: its traceback is the answer)
         return {"reached": None, "words": traceback.format_exc()[-1000:]}
 
 
 def become(uid: int) -> None:
+    """Give up root for this uid."""
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
