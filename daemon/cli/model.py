@@ -27,9 +27,9 @@ def fetch(
     as_json: Json = False,
 ) -> None:
     """Bring the model that the tenant's file names into the tenant's own folder."""
-    from daemon.cli import model_children
+    from daemon.cli import model_jobs
 
-    found = model_children.fetch(settings(ctx).paths, tenant, source.resolve() if source else None)
+    found = model_jobs.fetch(settings(ctx).paths, tenant, source.resolve() if source else None)
     if as_json:
         print_json(found.model_dump(exclude={"type"}))
         return
@@ -49,9 +49,9 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Compare the tenant's model with its checksums, and encode a text on the CPU; exit code 1 on a problem."""
-    from daemon.cli import model_children
+    from daemon.cli import model_jobs
 
-    found = model_children.verify(settings(ctx).paths, tenant, files_only=files_only)
+    found = model_jobs.verify(settings(ctx).paths, tenant, files_only=files_only)
     if as_json:
         tried = () if found.fingerprint is not None else ("dimension", "fingerprint", "encode_ms")
         print_json(found.model_dump(exclude={"type", *tried}))

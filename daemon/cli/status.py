@@ -103,7 +103,7 @@ def _show_crash(crash: Crash) -> None:
 
 
 def isolation_words(word: str | None, info: Info) -> str | None:
-    """What the isolation in force means, in the daemon's English words."""
+    """Return the meaning of the isolation in force, in the daemon's English words."""
     if word is None:
         return None
     return info.isolation_words.get("en", word) if word == info.isolation else word

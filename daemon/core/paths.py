@@ -1,4 +1,4 @@
-"""Every path that vecward uses, from one root (daemon/README.md, "Data")."""
+"""The paths of an installation, from one root (daemon/README.md, "Data")."""
 
 from __future__ import annotations
 
@@ -117,6 +117,7 @@ class Paths:
 
 
 def check_socket_length(path: Path) -> None:
+    """Refuse a socket path that is longer than the kernel takes: raises InvalidConfig."""
     size = len(os.fsencode(path))
     if size > MAX_SOCKET_PATH_BYTES:
         raise InvalidConfig(

@@ -19,6 +19,7 @@ class Role(StrEnum):
     ADMIN = "admin"
 
     def at_least(self, other: Role) -> bool:
+        """Tell whether this role may do everything that the other may."""
         return _RANK[self] >= _RANK[other]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from daemon.cli import model_children
+from daemon.cli import model_jobs
 from daemon.supervisor.isolation.data_folders import as_tenant
 from tests.isolation.conftest import needs_root
 from tests.support.daemons import CHECKOUT, RunningDaemon, running_daemon
@@ -79,9 +79,9 @@ def test_a_hub_is_reached_and_what_came_is_the_tenants(daemon: RunningDaemon, tm
 
 
 def test_who_has_the_network_sees_nothing_of_the_tenant(daemon: RunningDaemon) -> None:
-    tenant = model_children._tenant(daemon.paths, "acme")
-    inside = model_children._sandbox(tenant)
-    depot = model_children._depot(tenant)
+    tenant = model_jobs._tenant(daemon.paths, "acme")
+    inside = model_jobs._sandbox(tenant)
+    depot = model_jobs._depot(tenant)
     depot.data.parent.mkdir(mode=0o700)
     depot.give_to(inside.uid)
     outside = replace(inside, data=depot.data, readable=(), network=True)

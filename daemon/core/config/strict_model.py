@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from daemon.core.config.strict_yaml import Document, Location, refuse
+from daemon.core.wire import allowed_of
 
 
 class ConfigModel(BaseModel):
@@ -48,9 +49,7 @@ def _explain(first: Any, fields: list[str]) -> tuple[str, str]:
         return f"is not a known field{hint}", ", ".join(fields)
     if isinstance(refusal := ctx.get("error"), NotAllowed):
         return refusal.problem, refusal.allowed
-    bounds = [f"{word} {ctx[k]}" for k, word in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<")) if k in ctx]
-    allowed = str(ctx.get("expected") or " and ".join(bounds) or first["msg"].removeprefix("Input should be "))
-    return first["msg"], allowed
+    return first["msg"], allowed_of(first).removeprefix("Input should be ")
 
 
 def _fields_at(model: type[BaseModel], location: Location) -> list[str]:

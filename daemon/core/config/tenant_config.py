@@ -86,7 +86,7 @@ class EncoderConfig(ConfigModel):
 
     @property
     def can_use_gpu(self) -> bool:
-        """Whether it may be given a GPU; the fake computes nothing there, and takes the CPU where it may choose."""
+        """True where it may be given a GPU; the fake computes nothing there, and takes the CPU where it may choose."""
         return self.backend == "sentence-transformers" or (self.backend == "fake" and self.device != "auto")
 
 

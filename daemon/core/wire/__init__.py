@@ -59,6 +59,7 @@ from daemon.core.wire.operations import (
 )
 from daemon.core.wire.reading import (
     M as M,
+    allowed_of as allowed_of,
     check_query as check_query,
     invalid_of as invalid_of,
     parse as parse,

@@ -21,7 +21,7 @@ class BackupDatabase(Answer):
 
 
 class BackupManifest(Answer):
-    """`manifest.json`, the first member of a backup: what the database in it holds, and how to check it."""
+    """The first member of a backup, `manifest.json`: the contents of its database, and the checksum."""
 
     format: Literal["vecward-backup"] = "vecward-backup"
     format_version: Annotated[int, Field(ge=1)] = 1

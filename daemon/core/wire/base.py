@@ -15,8 +15,12 @@ Metadata = dict[str, Scalar]
 
 
 class Request(BaseModel):
+    """The base of requests: an unknown key is refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Answer(BaseModel):
+    """The base of answers: keys of a newer daemon are ignored."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")

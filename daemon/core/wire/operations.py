@@ -24,7 +24,7 @@ class Progress(Answer):
 
 
 class Operation(Answer):
-    """Work that outlives its request. `d-…` are the daemon's, `e-…` an encoder's."""
+    """Work that outlives its request; the daemon's ids begin with d-, an encoder's with e-."""
 
     id: str
     kind: str
@@ -42,7 +42,7 @@ class OperationAnswer(Answer):
 
 
 class Event(Answer):
-    """One thing that happened; `name` is fixed vocabulary, `data` flat."""
+    """A thing that happened to a tenant or the daemon; `name` is a word of a fixed list, `data` is flat."""
 
     id: int
     at: datetime

@@ -20,7 +20,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def parse(model: type[M], body: bytes) -> M:
-    """Reads a JSON request body.
+    """Read a JSON request body.
 
     Raises:
         BadRequest: the body is not JSON.
@@ -47,11 +47,12 @@ def invalid_of(first: Any, location: tuple[int | str, ...]) -> Invalid:
         f"cannot accept {field}: {first['msg']}",
         field=field,
         value=shorten(first["input"]),
-        allowed=_allowed(first),
+        allowed=allowed_of(first),
     )
 
 
-def _allowed(first: Any) -> str:
+def allowed_of(first: Any) -> str:
+    """Return what one of pydantic's error details says is allowed: a choice, or bounds."""
     ctx = first.get("ctx") or {}
     bounds = [f"{sign} {ctx[key]}" for key, sign in (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<")) if key in ctx]
     return ctx.get("expected") or " and ".join(bounds) or first["msg"]

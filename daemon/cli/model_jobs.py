@@ -1,4 +1,4 @@
-"""Job processes of `vecward model`, which read what a tenant owns or a hub sends: never in this process, nor as root.
+"""The job processes of `vecward model`: files of a tenant or a hub are read there, never in this process or as root.
 
 In `isolation: process` they run as the caller. In `strict` they run with the tenant's uid in sandboxes like the
 encoder's, and fetching takes two: one has the network and an empty folder, and sees nothing of the tenant's; the other
@@ -11,10 +11,11 @@ import asyncio
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from pydantic import TypeAdapter
 
+import daemon
 from daemon.core.config.daemon_config import DaemonConfig, load_config
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.config.tenant_file import check_name, load_tenant
@@ -22,24 +23,25 @@ from daemon.core.encoder_protocol import model
 from daemon.core.encoder_protocol.model import Fetched, Unchanged, Verified
 from daemon.core.errors import InternalError, StartRefused, UnknownTenant, VecwardError, all_kinds
 from daemon.core.paths import Paths
-
-if TYPE_CHECKING:
-    from daemon.supervisor.isolation.data_folders import DataFolder
-    from daemon.supervisor.isolation.sandbox import Sandbox
-    from daemon.supervisor.process.job_process import JobLaunch
+from daemon.supervisor.isolation import seccomp
+from daemon.supervisor.isolation.data_folders import DataFolder
+from daemon.supervisor.isolation.sandbox import Sandbox, check_host, write_accounts
+from daemon.supervisor.launcher import accounts_folder, tenant_sandbox
+from daemon.supervisor.process.job_process import JobLaunch, running
 
 Message = TypeVar("Message")
 
 # The hub, the way to it, and whom it trusts.
-_HUB_VARIABLES = (
-    "HF_ENDPOINT", "HF_TOKEN", "HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT", "SSL_CERT_FILE", "SSL_CERT_DIR",
-    "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
-    *(name for upper in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY") for name in (upper, upper.lower())),
-)  # fmt: skip
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_HUB = ("HF_ENDPOINT", "HF_TOKEN", "HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT")
+_HUB_VARIABLES = (*_HUB, *_CERTIFICATES, *_PROXIES, *map(str.lower, _PROXIES))
 
 
 @dataclass(frozen=True)
 class Tenant:
+    """A tenant by its file, without a daemon."""
+
     name: str
     paths: Paths
     config: TenantConfig
@@ -74,15 +76,15 @@ def verify(paths: Paths, name: str, *, files_only: bool) -> Verified:
 
 
 def _fetched(message: Fetched | Unchanged) -> Fetched:
-    if isinstance(message, Unchanged):  # only who says that it has a commit is answered so
+    if isinstance(message, Unchanged):  # answered only to `--have COMMIT`
         raise InternalError("cannot fetch the model: the process that does it has none")
     return message
 
 
 def _tenant(paths: Paths, name: str) -> Tenant:
     check_name(name)
-    daemon = load_config(paths.daemon_yaml)
-    path = paths.tenants_dir(daemon.tenants_dir) / f"{name}.yaml"
+    config = load_config(paths.daemon_yaml)
+    path = paths.tenants_dir(config.tenants_dir) / f"{name}.yaml"
     if not path.is_file():
         raise UnknownTenant(f"cannot find the tenant {name}: there is no {path}", tenant=name)
     found = load_tenant(path)
@@ -94,7 +96,7 @@ def _tenant(paths: Paths, name: str) -> Tenant:
             f"cannot do that for {name}: its backend {found.config.encoder.backend} comes with its model; only "
             "sentence-transformers has models to fetch and verify"
         )
-    return Tenant(name, paths, found.config, daemon)
+    return Tenant(name, paths, found.config, config)
 
 
 # --- strict -------------------------------------------------------------------------------------------
@@ -122,7 +124,7 @@ def _download_then_take(tenant: Tenant) -> Fetched:
 
 
 def _there(tenant: Tenant, sandbox: Sandbox) -> Fetched | None:
-    """The model that is there and whole; None if it has to be fetched."""
+    """Return the model that is there and whole; None if it has to be fetched."""
     try:
         found = _ask(tenant, "verify", model.verify, tenant.data, ["--files-only"], sandbox)
     except VecwardError:
@@ -134,23 +136,16 @@ def _there(tenant: Tenant, sandbox: Sandbox) -> Fetched | None:
 
 
 def _depot(tenant: Tenant) -> DataFolder:
-    from daemon.supervisor.isolation.data_folders import DataFolder
-
     return DataFolder(tenant.name, tenant.paths.state / "fetching" / tenant.name, _accounts(tenant))
 
 
 def _accounts(tenant: Tenant) -> Path:
-    """Beside the encoder's; no tenant's name has a dot."""
-    from daemon.supervisor.launcher import accounts_folder
-
+    """Return the folder of account files, beside the encoder's: no tenant's name has a dot."""
     return accounts_folder(tenant.paths, f"{tenant.name}.model")
 
 
 def _sandbox(tenant: Tenant, readable: Path | None = None) -> Sandbox:
-    """The encoder's, without its cgroup and its GPU. Raises StartRefused."""
-    from daemon.supervisor.isolation.sandbox import check_host, write_accounts
-    from daemon.supervisor.launcher import tenant_sandbox
-
+    """Make the encoder's sandbox, without its cgroup and its GPU. Raises StartRefused."""
     paths = tenant.paths
     check_host([paths.etc, paths.state, paths.log, paths.run])
     accounts = _accounts(tenant)
@@ -161,9 +156,7 @@ def _sandbox(tenant: Tenant, readable: Path | None = None) -> Sandbox:
 
 
 def _uid(tenant: Tenant, accounts: Path) -> int:
-    """The owner of the tenant's folder, which the daemon made it at the first start. Raises StartRefused."""
-    from daemon.supervisor.isolation.data_folders import DataFolder
-
+    """Return the owner of the tenant's folder, whom the daemon chose at the first start. Raises StartRefused."""
     first, last = tenant.daemon.uid_range
     if tenant.data.is_dir() and first <= (uid := DataFolder(tenant.name, tenant.data, accounts).owner()) <= last:
         return uid
@@ -186,10 +179,7 @@ def _ask(
     *,
     network: bool = False,
 ) -> Message:
-    """The one message of a job process; its progress and its warnings go to our standard error."""
-    from daemon.supervisor.isolation import seccomp
-    from daemon.supervisor.process.job_process import JobLaunch
-
+    """Run a job process and return its one message; its progress and its warnings go to our standard error."""
     filter_fd = seccomp.memfd() if sandbox is not None and seccomp.supported() else None
     launch = JobLaunch(
         tenant=tenant.name,
@@ -205,22 +195,26 @@ def _ask(
 
 
 async def _message(launch: JobLaunch, module: str, arguments: list[str], kind: TypeAdapter[Message]) -> Message:
-    from daemon.supervisor.process.job_process import running
-
     async with running(launch, module, arguments) as job:
         return await job.message(kind)
 
 
 def _environment(data: Path, *, network: bool) -> dict[str, str]:
-    """Built from nothing, as an encoder's is; the hub's variables only for who goes there."""
-    import daemon
-
+    """Build the environment from nothing, as an encoder's is; with the hub's variables where the network is used."""
     made = {
-        "PATH": "/usr/bin:/bin", "HOME": str(data), "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8",
-        "PYTHONPATH": str(Path(daemon.__file__).resolve().parent.parent), "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONNOUSERSITE": "1", "PYTHONSAFEPATH": "1", "TOKENIZERS_PARALLELISM": "false", "CUDA_VISIBLE_DEVICES": "",
-        "HF_HUB_OFFLINE": "0" if network else "1", "TERM": os.environ.get("TERM", "dumb"),
-    }  # fmt: skip
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(data),
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "PYTHONPATH": str(Path(daemon.__file__).resolve().parent.parent),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONSAFEPATH": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "CUDA_VISIBLE_DEVICES": "",
+        "HF_HUB_OFFLINE": "0" if network else "1",
+        "TERM": os.environ.get("TERM", "dumb"),
+    }
     if network:
         made |= {name: os.environ[name] for name in _HUB_VARIABLES if name in os.environ}
     return made
