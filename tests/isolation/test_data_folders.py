@@ -32,7 +32,7 @@ def home(root: Path) -> DataFolder:
 
 
 def _as(uid: int, script: str, cwd: Path) -> None:
-    """What the tenant does with its own hands."""
+    """Runs code as the tenant, in its folder."""
     command = ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", "sh", "-ec", script]
     subprocess.run(command, cwd=cwd, check=True)
 
@@ -104,7 +104,7 @@ def test_a_second_name_of_roots_file_keeps_its_owner(home: DataFolder, root: Pat
 
 
 def test_strict_after_process_isolation(home: DataFolder) -> None:
-    """As root, an encoder without a sandbox leaves root's files in what was the tenant's."""
+    """Files of root lie in the tenant's folder after an encoder that ran as root without a sandbox."""
     home.give_to(UID)
     _as(UID, "touch mine", home.data)
     home.take_back()
@@ -157,8 +157,11 @@ def test_a_chore_sees_the_tenants_folder_and_nothing_else(home: DataFolder, root
     sandbox = Sandbox(UID, home.data, home.accounts)
     assert as_tenant(sandbox, ["id", "-nu"]) == "vw-acme\n"
     assert as_tenant(sandbox, ["ls", str(root), str(root / "tenants")]).split() == [
-        f"{root}:", "tenants", f"{root}/tenants:", "acme",
-    ]  # fmt: skip
+        f"{root}:",
+        "tenants",
+        f"{root}/tenants:",
+        "acme",
+    ]
     assert as_tenant(sandbox, ["cat", "/etc/passwd"]).startswith("vw-acme:x:")
     with pytest.raises(InternalError, match="cannot finish ls"):
         as_tenant(sandbox, ["ls", "/root/.ssh"])

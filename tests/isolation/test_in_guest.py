@@ -1,4 +1,4 @@
-"""What this machine's kernel can't do is tried in a guest's: see tests/guest."""
+"""Tests that this machine's kernel can't run, run in a guest: see tests/guest."""
 
 from __future__ import annotations
 

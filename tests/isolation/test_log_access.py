@@ -18,7 +18,7 @@ UID = "29998"
 
 
 def reads(path: Path, group: str) -> bool:
-    """Whether somebody with this group alone can read the file, or list the folder."""
+    """Tells whether somebody with this group alone can read the file, or list the folder."""
     what = ["ls", str(path)] if path.is_dir() else ["cat", str(path)]
     gid = str(grp.getgrnam(group).gr_gid)
     command = ["setpriv", "--reuid", UID, "--regid", gid, "--clear-groups", *what]

@@ -124,7 +124,7 @@ def test_a_changed_limit_is_a_changed_quota(root: Path) -> None:
 
 
 def fill(client: Client) -> tuple[int, str]:
-    """How many entries were acknowledged, and how the next one was refused."""
+    """The number of acknowledged entries, and the refusal of the next one."""
     for number in range(1000):
         try:
             client.add("acme", [NewEntry(text=f"{number} " + "x" * 30_000)])
@@ -134,7 +134,7 @@ def fill(client: Client) -> tuple[int, str]:
 
 
 def test_an_encoder_at_its_quota_refuses_writes_and_loses_nothing(root: Path) -> None:
-    """Should its own count be wrong: the kernel's word is understood, too."""
+    """The kernel's refusal is understood too, should the encoder's own count be wrong."""
     with running_daemon({"acme": fake_tenant(limits={"disk_mb": 50})}, root=root, isolation="strict") as daemon:
         daemon.ready("acme")
         data = daemon.paths.tenant("acme").data

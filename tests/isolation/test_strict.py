@@ -58,8 +58,10 @@ def test_each_tenant_has_a_uid_and_a_view_of_its_own(strict: RunningDaemon) -> N
         assert "NoNewPrivs:\t1" in status
         assert "Groups:\t \n" in status
     spaces = ("pid", "net", "ipc", "uts", "mnt")
-    inodes = [{os.readlink(f"/proc/{pid}/ns/{space}") for space in spaces}  # noqa: PTH115
-              for pid in (os.getpid(), *(process.pid for process in processes.values()))]  # fmt: skip
+    inodes = [
+        {os.readlink(f"/proc/{pid}/ns/{space}") for space in spaces}  # noqa: PTH115
+        for pid in (os.getpid(), *(process.pid for process in processes.values()))
+    ]
     assert len(set.union(*inodes)) == 3 * len(spaces)
 
 
@@ -168,8 +170,9 @@ def test_from_process_isolation_to_strict_and_back() -> None:
 
 
 def test_a_uid_range_that_is_used_up_fails_the_tenant_that_gets_none() -> None:
-    with running_daemon({"a": fake_tenant(), "b": fake_tenant(), "c": fake_tenant()}, isolation="strict",
-                        uid_range=[29_980, 29_981]) as running:  # fmt: skip
+    with running_daemon(
+        {"a": fake_tenant(), "b": fake_tenant(), "c": fake_tenant()}, isolation="strict", uid_range=[29_980, 29_981]
+    ) as running:
         running.ready("a", "b")
         wait_for(lambda: running.tenant("c").state == "failed")
         failed = running.tenant("c")

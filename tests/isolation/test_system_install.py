@@ -51,7 +51,7 @@ class Installed:
         return Client(self.path("/run/vecward/daemon.sock"))
 
     def accounts(self, file: str) -> dict[str, list[str]]:
-        """Of /etc/passwd or /etc/group, what was made for tenants."""
+        """Lines of /etc/passwd or /etc/group that were made for tenants."""
         rows = [line.split(":") for line in self.path(f"/etc/{file}").read_text().splitlines()]
         return {row[0]: row[1:] for row in rows if row[0].startswith("vw-")}
 
@@ -72,7 +72,7 @@ class Installed:
         return wait_for(look, 60, what=f"{name} to be ready")
 
     def uids(self, name: str) -> tuple[int, int, int]:
-        """Of the encoder's process, of its group, of its folder."""
+        """Uids of the encoder's process, of its group and of its folder."""
         pid = self.ready(name).pid
         assert pid is not None
         process = psutil.Process(pid)
@@ -119,8 +119,13 @@ def test_a_tenants_user_comes_and_goes_with_it(tmp_path: Path) -> None:
         assert sorted(numbers.values()) == ["20000", "20001"]
         for name, number in numbers.items():
             assert host.accounts("passwd")[f"vw-{name}"] == [
-                "x", number, number, "an encoder of vecward", "/nonexistent", "/usr/sbin/nologin",
-            ]  # fmt: skip
+                "x",
+                number,
+                number,
+                "an encoder of vecward",
+                "/nonexistent",
+                "/usr/sbin/nologin",
+            ]
             assert host.accounts("group")[f"vw-{name}"] == ["x", number, ""]
         with host.client() as client:
             client.delete_tenant("acme", purge="acme")

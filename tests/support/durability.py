@@ -145,7 +145,7 @@ class Writer:
     # --- looking ---
 
     def _look(self, client: Client) -> Base:
-        """What the base has of this writer, as soon as somebody answers; checks it where nothing is open."""
+        """The base's entries of this writer, as soon as somebody answers; checks them where nothing is open."""
         return wait_for(lambda: self._answered(client), DEADLINE_S, f"an answer to {self.name}")[0]
 
     def _answered(self, client: Client) -> tuple[Base] | None:

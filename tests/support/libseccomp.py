@@ -24,8 +24,10 @@ class Comparison(ctypes.Structure):
 
 
 class Filter:
-    """A filter for one architecture (its AUDIT_ARCH) that allows what no rule refuses. Raises OSError without the
-    library."""
+    """A filter for one architecture (its AUDIT_ARCH) that allows what no rule refuses.
+
+    Raises OSError where the library is not installed.
+    """
 
     def __init__(self, audit: int) -> None:
         self._library = ctypes.CDLL("libseccomp.so.2")

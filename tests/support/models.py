@@ -71,7 +71,7 @@ def library(folder: Path, dtype: str = "float32", **options: Any) -> Any:
 
 
 def cosines(one: Any, other: Any) -> Any:
-    """Of each row with its counterpart."""
+    """Cosine of each row with its counterpart."""
     one, other = np.float32(one), np.float32(other)
     return (one * other).sum(axis=1) / (np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1))
 
@@ -107,17 +107,31 @@ def tiny_qwen3(folder: Path, *, dtype: str = "float32", seed: int = 1) -> Path:
     folder.mkdir(parents=True)
     size = _write_tokenizer(folder)
     _write_weights(folder, size, dtype, seed)
-    _write_json(folder / "modules.json", [
-        _module(0, "", "Transformer"), _module(1, "1_Pooling", "Pooling"), _module(2, "2_Normalize", "Normalize"),
-    ])  # fmt: skip
-    _write_json(folder / "1_Pooling" / "config.json", {
-        "word_embedding_dimension": HIDDEN, "pooling_mode_mean_tokens": False, "pooling_mode_lasttoken": True,
-        "include_prompt": True,
-    })  # fmt: skip
-    _write_json(folder / "config_sentence_transformers.json", {
-        "prompts": {"query": QUERY_PROMPT, "document": ""}, "default_prompt_name": None,
-        "similarity_fn_name": "cosine",
-    })  # fmt: skip
+    _write_json(
+        folder / "modules.json",
+        [
+            _module(0, "", "Transformer"),
+            _module(1, "1_Pooling", "Pooling"),
+            _module(2, "2_Normalize", "Normalize"),
+        ],
+    )
+    _write_json(
+        folder / "1_Pooling" / "config.json",
+        {
+            "word_embedding_dimension": HIDDEN,
+            "pooling_mode_mean_tokens": False,
+            "pooling_mode_lasttoken": True,
+            "include_prompt": True,
+        },
+    )
+    _write_json(
+        folder / "config_sentence_transformers.json",
+        {
+            "prompts": {"query": QUERY_PROMPT, "document": ""},
+            "default_prompt_name": None,
+            "similarity_fn_name": "cosine",
+        },
+    )
     return folder
 
 
@@ -135,15 +149,25 @@ def _write_tokenizer(folder: Path) -> int:
     tokenizer.train([str(path) for path in sorted((CHECKOUT / "tenants.d").glob("*.txt"))], trainer)
     tokenizer.add_special_tokens([AddedToken(name, special=True) for name in (END_TOKEN, "<|im_start|>", _CHAT_END)])
     end = tokenizer.token_to_id(END_TOKEN)
-    tokenizer.post_processor = processors.Sequence([
-        processors.ByteLevel(trim_offsets=False),
-        processors.TemplateProcessing(single=f"$A {END_TOKEN}", special_tokens=[(END_TOKEN, end)]),
-    ])  # fmt: skip
+    tokenizer.post_processor = processors.Sequence(
+        [
+            processors.ByteLevel(trim_offsets=False),
+            processors.TemplateProcessing(single=f"$A {END_TOKEN}", special_tokens=[(END_TOKEN, end)]),
+        ]
+    )
     tokenizer.save(str(folder / "tokenizer.json"))
-    _write_json(folder / "tokenizer_config.json", {
-        "tokenizer_class": "Qwen2Tokenizer", "eos_token": _CHAT_END, "pad_token": END_TOKEN, "unk_token": None,
-        "add_bos_token": False, "model_max_length": 131072, "chat_template": _CHAT_TEMPLATE,
-    })  # fmt: skip
+    _write_json(
+        folder / "tokenizer_config.json",
+        {
+            "tokenizer_class": "Qwen2Tokenizer",
+            "eos_token": _CHAT_END,
+            "pad_token": END_TOKEN,
+            "unk_token": None,
+            "add_bos_token": False,
+            "model_max_length": 131072,
+            "chat_template": _CHAT_TEMPLATE,
+        },
+    )
     return int(tokenizer.get_vocab_size())
 
 
@@ -154,10 +178,17 @@ def _write_weights(folder: Path, vocabulary: int, dtype: str, seed: int) -> None
 
     logging.disable_progress_bar()
     config = Qwen3Config(
-        vocab_size=vocabulary, hidden_size=HIDDEN, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, head_dim=16, max_position_embeddings=MAX_POSITIONS, tie_word_embeddings=True,
+        vocab_size=vocabulary,
+        hidden_size=HIDDEN,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=16,
+        max_position_embeddings=MAX_POSITIONS,
+        tie_word_embeddings=True,
         architectures=["Qwen3ForCausalLM"],
-    )  # fmt: skip
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Qwen3Model(config).to(getattr(torch, dtype))

@@ -19,7 +19,7 @@ class SmallDisk:
         self._ballast = folder / "ballast"
 
     def fill(self) -> None:
-        """To the last block."""
+        """Fills the disk to the last block."""
         with contextlib.suppress(OSError), self._ballast.open("ab", buffering=0) as file:
             for size in (1 << 20, 4096):
                 with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Texts of tenants stay texts, wherever they come out: command line, files, logs. (The console: tests/browser.)"""
+"""Texts of tenants stay texts, wherever they come out: command line, files, logs; tests/browser has the console."""
 
 from __future__ import annotations
 

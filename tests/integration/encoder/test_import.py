@@ -40,8 +40,10 @@ def test_an_import_adds_and_reports(encoder: RunningEncoder) -> None:
     assert ended.result is not None
     assert (ended.result["added"], ended.result["refused_total"]) == (600, 3)
     assert [(r["line"], r["kind"]) for r in ended.result["refused"]] == [
-        (301, "too-short"), (302, "duplicate"), (303, "duplicate"),
-    ]  # fmt: skip
+        (301, "too-short"),
+        (302, "duplicate"),
+        (303, "duplicate"),
+    ]
     assert ended.progress == wire.Progress(done=603, total=603, unit="entries")
     assert encoder.best("imported line number 599") == "imported line number 599"
 

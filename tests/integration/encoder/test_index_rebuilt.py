@@ -33,7 +33,7 @@ def client(host: RunningDaemon) -> Iterator[Client]:
 
 
 def internal(host: RunningDaemon, what: str) -> Any:
-    """What the daemon alone asks an encoder."""
+    """Answer of an encoder to a question that the daemon alone asks."""
     return ask(host.paths.tenant("acme").socket, "GET", f"/internal/{what}").json()
 
 

@@ -131,7 +131,7 @@ def test_a_cancelled_import_leaves_exactly_its_result(client: Client) -> None:
 
 @pytest.fixture
 def slow_start(start_daemon: StartDaemon) -> RunningDaemon:
-    """Its seed takes 0.4 s for each 512 lines."""
+    """A tenant whose seed takes 0.4 s for each 512 lines."""
     slow = fake_tenant(encoder={"fake": {"mode": "slow", "delay_ms": 400}}, knowledge={"seed": "seed.txt"})
     daemon = start_daemon(start=False)
     daemon.write_tenant("acme", slow)
@@ -208,7 +208,7 @@ def test_a_restart_in_order_interrupts_it(client: Client) -> None:
 
 
 def test_waiting_goes_on_over_a_restart(start_daemon: StartDaemon) -> None:
-    """Longer than `wait_s`, by which other requests are bounded."""
+    """A long poll may wait longer than `wait_s`, by which other requests are bounded."""
     slow = fake_tenant(encoder={"batch_tokens": 64, "fake": {"mode": "slow", "delay_ms": 8}}, search={"wait_s": 5})
     daemon = start_daemon({"acme": slow}).ready("acme")
     with daemon.client() as client, daemon.client() as other:

@@ -161,7 +161,7 @@ def test_it_ends_when_the_daemon_is_gone(mode: str) -> None:
 
 
 def test_it_dies_with_the_thread_that_started_it() -> None:
-    """Also when it can't read its control channel: the kernel kills it (PR_SET_PDEATHSIG)."""
+    """The kernel kills it (PR_SET_PDEATHSIG), even when it can't read its control channel."""
     script = textwrap.dedent(
         """
         import os, sys
@@ -178,9 +178,12 @@ def test_it_dies_with_the_thread_that_started_it() -> None:
     with tempfile.TemporaryDirectory(prefix="vw-") as folder:
         parent = subprocess.run(
             [sys.executable, "-c", script, folder, str(spare)],
-            capture_output=True, text=True, timeout=PATIENCE_S, pass_fds=[spare],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            pass_fds=[spare],
             env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-        )  # fmt: skip
+        )
         assert parent.returncode == 0, parent.stderr
         until(lambda: not Path(f"/proc/{int(parent.stdout)}").exists(), "the encoder's end", 10)
     os.close(held)

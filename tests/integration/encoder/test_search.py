@@ -1,4 +1,4 @@
-"""What an encoder finds, what it refuses, and what it tells the daemon."""
+"""Searches of an encoder: results, refusals, and what the daemon is told."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def encoder() -> Iterator[RunningEncoder]:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[RunningEncoder]:
-    """For tests that change nothing."""
+    """An encoder for tests that change nothing."""
     with running(seed=SEED) as started:
         started.ready()
         yield started

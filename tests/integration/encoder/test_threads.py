@@ -20,11 +20,13 @@ TEXTS = [f"text number {number} with some words of its own: {number * 7919}" for
 def tenants(encoder: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         f"cpus-{cpus or 'none'}": {
-            "encoder": encoder, "limits": {"start_s": 240, **({"cpus": cpus} if cpus else {})},
-            "knowledge": {"min_chars": 1}, "search": {"deadline_s": 60},
+            "encoder": encoder,
+            "limits": {"start_s": 240, **({"cpus": cpus} if cpus else {})},
+            "knowledge": {"min_chars": 1},
+            "search": {"deadline_s": 60},
         }
         for cpus in CPUS
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,7 @@ def test_the_embedded_model_takes_one_thread_unless_it_may_take_more(embedded: R
 
 
 def test_pytorch_takes_as_many_threads_as_it_may(torch: RunningDaemon) -> None:
-    """And nothing beside them does: not OpenMP, not BLAS, not the tokenizers, not FAISS."""
+    """No other thread computes: not OpenMP's, not BLAS's, not the tokenizers', not FAISS's."""
     assert busy_threads(torch, "cpus-1") == 1
     assert busy_threads(torch, "cpus-2") <= 2
     assert busy_threads(torch, "cpus-none") <= (os.cpu_count() or 1)

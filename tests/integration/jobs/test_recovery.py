@@ -51,7 +51,7 @@ def break_header(path: Path) -> None:
 
 
 def flip_bits(path: Path) -> None:
-    """In pages beyond the first ones, so that some table is hit for certain."""
+    """Overwrites bytes in pages beyond the first ones, so that some table is hit for certain."""
     chance, raw = random.Random(7), bytearray(path.read_bytes())  # noqa: S311 - a test's dice
     for page in range(4, len(raw) // PAGE_SIZE, 5):
         raw[page * PAGE_SIZE + chance.randrange(12)] ^= 1 << chance.randrange(8)
@@ -128,7 +128,7 @@ def test_what_is_readable_can_be_taken_away_and_restored(host: RunningDaemon, ve
 
 
 def test_a_log_without_its_file_is_no_empty_base(host: RunningDaemon) -> None:
-    """What is in the write-ahead log alone comes back, too."""
+    """Entries that are in the write-ahead log alone come back, too."""
     path = host.paths.tenant("acme").knowledge_db
     with host.client() as client:
         fill(client)

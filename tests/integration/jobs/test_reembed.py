@@ -183,7 +183,7 @@ def test_a_stopped_tenant_starts_with_its_new_model(host: RunningDaemon) -> None
 
 
 def age_unused_vectors(host: RunningDaemon) -> None:
-    """As if nothing had used them for years."""
+    """Makes vectors look as if nothing had used them for years."""
     with closing(sqlite3.connect(host.paths.tenant("acme").data / "knowledge.db", timeout=20)) as db, db:
         assert db.execute("UPDATE meta SET value = 0 WHERE key LIKE 'unused:%'").rowcount == 1
 

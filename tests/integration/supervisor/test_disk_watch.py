@@ -1,4 +1,4 @@
-"""What is told when little is left on the disk of all tenants; and a limit in `isolation: process`."""
+"""Warnings when little is left on the disk of all tenants; and a limit in `isolation: process`."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def test_the_gpu_of_the_file_reaches_the_encoder_and_the_status(stub: StubNvml, 
 
 
 def test_two_tenants_never_share_by_accident(stub: StubNvml, start_daemon: StartDaemon):
-    """Their files name it in two ways, so that only the driver tells that it is one."""
+    """Two files name one GPU in two ways, so that only the driver tells that it is one."""
     daemon = start_daemon({"acme": on_gpu()}).ready("acme")
     with daemon.client() as client:
         client.put_tenant("globex", json.dumps(on_gpu(f"cuda:{stub.gpus[0].uuid}")).encode())

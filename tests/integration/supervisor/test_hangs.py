@@ -23,7 +23,7 @@ PATIENCE_S = 20.0  # far below chunk_deadline_s, which excuses what stands still
 
 
 def events(daemon: RunningDaemon) -> dict[str, dict[str, Any]]:
-    """What was last told of acme, by name."""
+    """The last event of acme by its name."""
     with daemon.client() as client:
         return {event.name: event.data for event in client.events(after=0, limit=1000).events}
 
@@ -133,7 +133,7 @@ def test_a_full_queue_is_no_hang(start_daemon: StartDaemon):
 
 
 def test_a_large_change_is_no_hang(start_daemon: StartDaemon):
-    """Its parsing, comparing and committing take seconds each, in which nothing else happens."""
+    """Parsing, comparing and committing take seconds each, in which nothing else happens."""
     daemon = start_daemon({"acme": fake_tenant(search={"deadline_s": 0.5})}).ready("acme")
     pid = daemon.tenant("acme").pid
     texts = [f"entry number {number} of a long list that is sent at once" for number in range(30_000)]
@@ -161,7 +161,7 @@ def test_a_process_stopped_in_the_middle_of_a_commit_is_replaced_and_the_change_
 
 @pytest.mark.parametrize("mode", ["hang", "spin"])
 def test_a_process_that_stands_still_in_an_import_call_is_replaced(start_daemon: StartDaemon, mode: str):
-    """By SIGSTOP, or because the call keeps the interpreter's lock."""
+    """An encoder stands still by SIGSTOP, or because a call keeps the interpreter's lock."""
     fake = {"mode": mode, "calls": "documents"}
     daemon = start_daemon({"acme": fake_tenant(encoder={"fake": fake}, search={"deadline_s": 1.0})}).ready("acme")
     pid = pid_of(daemon)

@@ -166,9 +166,12 @@ def test_a_failed_tenant_leaves_the_others(start_daemon: StartDaemon):
 def test_a_second_daemon_names_the_first(daemon: RunningDaemon):
     assert daemon.process is not None
     second = subprocess.run(
-        [sys.executable, "-m", "daemon", "--root", str(daemon.root)], cwd=CHECKOUT, capture_output=True, timeout=30,
+        [sys.executable, "-m", "daemon", "--root", str(daemon.root)],
+        cwd=CHECKOUT,
+        capture_output=True,
+        timeout=30,
         check=False,
-    )  # fmt: skip
+    )
     assert second.returncode == 1
     assert f"pid {daemon.process.pid}".encode() in second.stderr
     assert daemon.tenant("acme").state == "ready"
@@ -234,18 +237,24 @@ def test_a_broken_daemon_yaml_is_refused(start_daemon: StartDaemon):
     daemon = start_daemon(start=False)
     daemon.paths.daemon_yaml.write_text("isolation: none\n")
     found = subprocess.run(
-        [sys.executable, "-m", "daemon", "--root", str(daemon.root)], cwd=CHECKOUT, capture_output=True, timeout=30,
+        [sys.executable, "-m", "daemon", "--root", str(daemon.root)],
+        cwd=CHECKOUT,
+        capture_output=True,
+        timeout=30,
         check=False,
-    )  # fmt: skip
+    )
     assert found.returncode == 1
     assert b"daemon.yaml, line 1: isolation" in found.stderr
 
 
 def test_a_root_with_a_long_path_is_refused(tmp_path: Path):
     found = subprocess.run(
-        [sys.executable, "-m", "daemon", "--root", str(tmp_path / ("x" * 100))], cwd=CHECKOUT, capture_output=True,
-        timeout=30, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "daemon", "--root", str(tmp_path / ("x" * 100))],
+        cwd=CHECKOUT,
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
     assert found.returncode == 1
     assert b"choose a shorter --root" in found.stderr
 

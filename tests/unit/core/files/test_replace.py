@@ -14,7 +14,7 @@ from daemon.core.files import replace
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is asked of the kernel, in order."""
+    """Calls to the kernel, in order."""
     found: list[str] = []
     fsync, rename = os.fsync, Path.rename
 

@@ -1,4 +1,4 @@
-"""How long an import's model call may be, and what the query cache keeps."""
+"""Lengths of an import's model calls, and the query cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a tenant's model lies, what is refused about it, and the checksum that names it. Needs no PyTorch."""
+"""Places of a tenant's model, refusals about them, and the checksum that names it. Needs no PyTorch."""
 
 from __future__ import annotations
 

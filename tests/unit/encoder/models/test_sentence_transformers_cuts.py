@@ -70,8 +70,11 @@ def test_an_empty_text_is_the_end_token_alone(backend: SentenceTransformersBacke
 def test_the_fingerprint_changes_with_what_makes_a_document(qwen3: Path, tmp_path: Path) -> None:
     base = load(qwen3).fingerprint
     changes: list[dict[str, Any]] = [
-        {"document_prompt": "passage: "}, {"max_tokens": 64}, {"dimensions": 32}, {"dtype": "bfloat16"},
-    ]  # fmt: skip
+        {"document_prompt": "passage: "},
+        {"max_tokens": 64},
+        {"dimensions": 32},
+        {"dtype": "bfloat16"},
+    ]
     found = [load(qwen3, **change).fingerprint for change in changes]
     found.append(load(tiny_qwen3(tmp_path / qwen3.name, seed=2)).fingerprint)
     assert len({base, *found}) == len(found) + 1
@@ -84,7 +87,11 @@ def test_the_fingerprint_stays_with_what_does_not(qwen3: Path, tmp_path: Path) -
     moved = copy_model(qwen3, tmp_path / qwen3.name)
     (moved / "README.md").write_text("new words")
     same = [
-        load(qwen3, query_instruction="Find the help page"), load(qwen3, query_prompt="q"), load(moved),
-        load(qwen3, max_query_tokens=64), load(qwen3, batch_tokens=64), load(qwen3, attention="eager"),
-    ]  # fmt: skip
+        load(qwen3, query_instruction="Find the help page"),
+        load(qwen3, query_prompt="q"),
+        load(moved),
+        load(qwen3, max_query_tokens=64),
+        load(qwen3, batch_tokens=64),
+        load(qwen3, attention="eager"),
+    ]
     assert {one.fingerprint for one in same} == {base}

@@ -1,4 +1,4 @@
-"""Which texts share a call of the model."""
+"""Groups of texts that share a call of the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can't start is refused with the way out: GPUs that are not there, and models that do not load.
+"""Refusals with the way out: GPUs that are not there, and models that do not load.
 
 The parts of CUDA that need a GPU are stubs here: they show what is asked of PyTorch, not that a GPU does it.
 """

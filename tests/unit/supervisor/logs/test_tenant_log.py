@@ -44,7 +44,7 @@ def test_a_restart_on_a_later_day_rotates_too(tmp_path: Path):
 
 
 async def test_logs_of_tenants_that_write_nothing_are_kept_thirty_days_too(tmp_path: Path):
-    """Of stopped, parked and removed ones. The tenant that wrote may go on at any time."""
+    """Logs of stopped, parked and removed tenants are swept; the one that wrote may go on at any time."""
     clock, paths = Clock(), Paths.under(tmp_path)
     path, sweep = paths.tenant("quiet").encoder_log, LogSweep(paths, now=clock)
     log = TenantLog(path, now=clock)

@@ -1,4 +1,4 @@
-"""What the daemon itself writes, on a disk that is full: told, kept for later, and nothing ends."""
+"""Writes of the daemon itself on a full disk: told, kept for later, and nothing ends."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def db(disk: SmallDisk) -> Iterator[StateDb]:
 
 
 def fill(disk: SmallDisk, db: StateDb) -> None:
-    """Until even state.db's log, which has some pages of its own, takes nothing more."""
+    """Fills the disk until even state.db's log, which has some pages of its own, takes nothing more."""
     disk.fill()
     while db.catch_up():
         db.keep("INSERT INTO usage VALUES (?, ?, 0, 0, 0, 0, 0)", (f"filling {id(object())} " + "x" * 3000, "day"))

@@ -1,4 +1,4 @@
-"""What the daemon remembers of a tenant that has gone, and what a later one of its name learns of that: nothing."""
+"""Memories of a tenant that has gone, of which a later one of its name learns nothing."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def test_ended_operations_are_bounded(db: StateDb, monkeypatch: pytest.Mon
 
 
 def flip_bits(raw: bytes) -> bytes:
-    """In the header of every page but the first, so that whichever is read is hit."""
+    """Damages the header of every page but the first, so that whichever is read is hit."""
     flipped = bytearray(raw)
     for page in range(1, len(raw) // PAGE):
         flipped[page * PAGE] ^= 0xFF
