@@ -33,7 +33,10 @@ def create_app(manager: Manager) -> Front:
         authenticator=Authenticator(manager, user_base),
         sign_ins=SignIns(user_base, Lockout(manager.state_db.connection)),
         audit=audit,
-        metrics=Metrics(lambda: (tenant.state.value for tenant in manager.tenants.values()), lambda: figures(manager)),
+        metrics=Metrics(
+            lambda: (tenant.state.value for tenant in manager.tenants.values()),
+            lambda: figures(manager.tenants.values(), manager.metering.totals),
+        ),
         streams=Streams(),
     )
     _audit_files(manager, user_base, audit)

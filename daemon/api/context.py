@@ -83,7 +83,7 @@ CallDep = Annotated[Call, Depends(_call)]
 
 
 def _tenant(services: ServicesDep, call: CallDep) -> Tenant:
-    return services.manager.get(call.tenant)
+    return services.manager.tenants.named(call.tenant)
 
 
 TenantDep = Annotated[Tenant, Depends(_tenant)]

@@ -32,13 +32,13 @@ from daemon.supervisor.tenants.tenant import Tenant
 _MAX_TMP_MB = 256
 _NOT_MODELS = ("/", "/etc", "/root", "/home", "/var", "/dev", "/run")
 
-Place = Callable[[Tenant, TenantConfig], Awaitable[Placement]]
+PlaceOnGpu = Callable[[Tenant, TenantConfig], Awaitable[Placement]]
 
 
 class Launcher:
     """Prepares starts and keeps the listeners. In `isolation: process` encoders run as the daemon's own user."""
 
-    def __init__(self, paths: Paths, config: DaemonConfig, db: StateDb, place: Place) -> None:
+    def __init__(self, paths: Paths, config: DaemonConfig, db: StateDb, place: PlaceOnGpu) -> None:
         """`place` gives a tenant its GPU, or the CPU; it raises StartRefused."""
         self._paths = paths
         self._config = config
@@ -144,10 +144,10 @@ class Launcher:
 
     # --- listeners -----------------------------------------------------------------------------------
 
-    def release(self, tenant: Tenant) -> None:
-        """What a tenant that rests does not need: its listener, so that dialling it fails at once."""
-        self.close_listener(tenant.name)
-        self._cgroups.remove(tenant.name)
+    def release(self, name: str) -> None:
+        """Give back what a tenant at rest does not need: its listener and its cgroup."""
+        self.close_listener(name)
+        self._cgroups.remove(name)
 
     def catch_up(self) -> None:
         """What could not be given back at once."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -13,8 +13,8 @@ from daemon.core.encoder_protocol.counters import COUNTERS, TIMINGS, Timing
 from daemon.core.encoder_protocol.histogram import BOUNDS_S
 from daemon.core.process_memory import resident_mb
 from daemon.core.units import MIB
-from daemon.supervisor.manager import Manager
 from daemon.supervisor.tenants.metering import Totals
+from daemon.supervisor.tenants.tenant import Tenant
 
 _PREFIX = "vecward_tenant_"
 
@@ -30,16 +30,16 @@ class TenantFigures:
     totals: Totals | None
 
 
-def figures(manager: Manager) -> Iterator[TenantFigures]:
-    for tenant in manager.tenants.values():
+def figures(tenants: Iterable[Tenant], totals: Mapping[str, Totals]) -> Iterator[TenantFigures]:
+    for tenant in tenants:
         pid = tenant.process.pid if tenant.process is not None else None
         memory = resident_mb(pid) if pid is not None else None
         yield TenantFigures(
             tenant.name,
-            tenant.restarts,
-            tenant.deadline_kills,
+            tenant.facts.restarts,
+            tenant.facts.deadline_kills,
             None if memory is None else memory * MIB,
-            manager.metering.totals.get(tenant.name),
+            totals.get(tenant.name),
         )
 
 

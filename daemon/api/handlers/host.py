@@ -24,7 +24,7 @@ async def info(services: ServicesDep, call: CallDep) -> Info:
     return Info(
         version=version(),
         isolation=services.manager.config.isolation,
-        isolation_words=services.manager.isolation_words(),
+        isolation_words=services.manager.launcher.isolation_words(),
         admin=admin,
         caller=sorted(caller.principals),
         paths=_paths(services) if admin else {},

@@ -157,7 +157,7 @@ def _iso(day: date | None) -> str | None:
 
 
 async def gpus(services: ServicesDep) -> GpuList:
-    return await services.manager.gpus()
+    return await services.manager.gpu.listing()
 
 
 async def metrics(services: ServicesDep) -> Response:

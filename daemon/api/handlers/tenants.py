@@ -15,6 +15,7 @@ from daemon.core.errors import Invalid
 from daemon.core.roles import Role
 from daemon.core.wire import OperationAnswer, Rates, TenantPage, TenantView, parse, shorten
 from daemon.supervisor.states import State
+from daemon.supervisor.tenants import view as views
 from daemon.supervisor.tenants.tenant import Tenant
 
 MAX_PAGE = 1000
@@ -28,9 +29,9 @@ _HIDDEN_AS_NONE = ("reason", "pid", "uptime_s", "device", "isolation", "memory_m
 _OPERATIONAL: dict[str, Any] = dict.fromkeys(_HIDDEN_AS_NONE) | {"restarts": 0, "warnings": {}, "rates": Rates()}
 
 
-def view_for(services: ApiServices, tenant: Tenant, role: Role) -> TenantView:
+def view_for(tenant: Tenant, role: Role) -> TenantView:
     """Return the tenant as someone of this role sees it."""
-    view = services.manager.view(tenant)
+    view = views.view(tenant)
     if not role.at_least(Role.TENANT_ADMIN):
         return view.model_copy(update={**_OPERATIONAL, "role": role.value})
     return view.model_copy(update={"role": role.value})
@@ -39,7 +40,7 @@ def view_for(services: ApiServices, tenant: Tenant, role: Role) -> TenantView:
 def _view(services: ApiServices, call: Call, tenant: Tenant) -> TenantView:
     role = services.access.role_on(call.known_caller, tenant)
     assert role is not None, "an authorised caller has a role"
-    return view_for(services, tenant, role)
+    return view_for(tenant, role)
 
 
 # --- list and view --------------------------------------------------------------------------------
@@ -59,11 +60,11 @@ async def list_tenants(
     roles = {name: own for name, own in visible.items() if own.at_least(role)}
     tenants = [services.manager.tenants[name] for name in roles]
     wanted = [tenant for tenant in tenants if _fits(tenant, q, state)]
-    ordered = _ordered(services, wanted, sort, roles)
+    ordered = _ordered(wanted, sort, roles)
     rest = ordered[_position_after(ordered, after, sort) :]
     page = rest[:limit]
     return TenantPage(
-        tenants=[view_for(services, tenant, roles[tenant.name]) for tenant in page],
+        tenants=[view_for(tenant, roles[tenant.name]) for tenant in page],
         next=page[-1].name if len(rest) > limit else None,
         total=len(ordered),
     )
@@ -79,17 +80,17 @@ def _fits(tenant: Tenant, q: str | None, state: State | None) -> bool:
     return any(q.casefold() in text.casefold() for text in texts)
 
 
-def _ordered(services: ApiServices, tenants: list[Tenant], sort: Sort, roles: dict[str, Role]) -> list[Tenant]:
+def _ordered(tenants: list[Tenant], sort: Sort, roles: dict[str, Role]) -> list[Tenant]:
     by_name = sorted(tenants, key=lambda tenant: tenant.name)
-    return sorted(by_name, key=_sort_key(services, sort.removeprefix("-"), roles), reverse=sort.startswith("-"))
+    return sorted(by_name, key=_sort_key(sort.removeprefix("-"), roles), reverse=sort.startswith("-"))
 
 
-def _sort_key(services: ApiServices, key: str, roles: dict[str, Role]) -> Callable[[Tenant], tuple[bool, str | float]]:
+def _sort_key(key: str, roles: dict[str, Role]) -> Callable[[Tenant], tuple[bool, str | float]]:
     if key == "name":
         return lambda tenant: (True, tenant.name)
 
     def of_view(tenant: Tenant) -> tuple[bool, str | float]:
-        value = getattr(view_for(services, tenant, roles[tenant.name]), key)  # what is hidden must not sort
+        value = getattr(view_for(tenant, roles[tenant.name]), key)  # what is hidden must not sort
         return (value is not None, value if value is not None else 0)
 
     return of_view
@@ -128,11 +129,11 @@ async def put_tenant(
 ) -> TenantView:
     name = check_name(call.tenant)
     response.status_code = 200 if name in services.manager.tenants else 201
-    return _view(services, call, await services.manager.put(name, await request.body(), adopt, offline))
+    return _view(services, call, await services.manager.provisioning.put(name, await request.body(), adopt, offline))
 
 
 async def plan_tenant(services: ServicesDep, call: CallDep, request: Request) -> Plan:
-    return await services.manager.plan(check_name(call.tenant), await request.body())
+    return await services.manager.provisioning.plan(check_name(call.tenant), await request.body())
 
 
 async def delete_tenant(services: ServicesDep, call: CallDep, purge: Annotated[str | None, Query()] = None) -> None:
@@ -145,31 +146,31 @@ async def delete_tenant(services: ServicesDep, call: CallDep, purge: Annotated[s
             value=shorten(purge, 40),
             allowed=shorten(name, 40),
         )
-    await services.manager.delete(name, purge is not None)
+    await services.manager.provisioning.delete(name, purge is not None)
 
 
 # --- start and stop -------------------------------------------------------------------------------
 
 
 async def start(services: ServicesDep, call: CallDep) -> OperationAnswer:
-    return OperationAnswer(operation=await services.manager.start(call.tenant))
+    return OperationAnswer(operation=await services.manager.commands.start(call.tenant))
 
 
 async def stop(services: ServicesDep, call: CallDep) -> OperationAnswer:
-    return OperationAnswer(operation=await services.manager.stop(call.tenant))
+    return OperationAnswer(operation=await services.manager.commands.stop(call.tenant))
 
 
 async def restart(services: ServicesDep, call: CallDep) -> OperationAnswer:
-    return OperationAnswer(operation=await services.manager.restart(call.tenant))
+    return OperationAnswer(operation=await services.manager.commands.restart(call.tenant))
 
 
 async def park(services: ServicesDep, call: CallDep) -> OperationAnswer:
-    return OperationAnswer(operation=await services.manager.park(call.tenant))
+    return OperationAnswer(operation=await services.manager.commands.park(call.tenant))
 
 
-async def bench(services: ServicesDep, call: CallDep, request: Request) -> OperationAnswer:
+async def bench(services: ServicesDep, tenant: TenantDep, request: Request) -> OperationAnswer:
     asked = parse(BenchRequest, await request.body() or b"{}")
-    return OperationAnswer(operation=services.manager.bench(call.tenant, asked))
+    return OperationAnswer(operation=services.manager.benching.begin(tenant, asked))
 
 
 HANDLERS = (list_tenants, tenant, put_tenant, delete_tenant, start, stop, restart, park, bench, plan_tenant)

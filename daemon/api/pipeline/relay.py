@@ -21,6 +21,7 @@ from daemon.core.http.response import ConnectionLost, Headers, Response
 from daemon.core.units import MIB
 from daemon.supervisor.process.encoder_process import EncoderProcess
 from daemon.supervisor.tenants.tenant import Tenant
+from daemon.supervisor.tenants.wait_ready import wait_ready
 
 MAX_SENDS = 3
 _WHOLE_BYTES = 256 * 1024  # an answer up to this size is taken whole first, so that it can be asked for again
@@ -60,7 +61,7 @@ async def relay(
     finally:
         body.close()
         if route.rated:
-            tenant.rates.record((time.monotonic() - began) * 1000, error=status >= 500)
+            tenant.traffic.rates.record((time.monotonic() - began) * 1000, error=status >= 500)
 
 
 def _limit(route: Route, tenant: Tenant) -> int | None:
@@ -95,7 +96,7 @@ class _Request:
         config = self.tenant.config
         deadline = time.monotonic() + (config.search.wait_s if config else 0.0)
         for attempt in range(1, MAX_SENDS + 1):
-            process = await self.tenant.wait_ready(deadline, self.route.words)
+            process = await wait_ready(self.tenant, deadline, self.route.words)
             sent = time.monotonic()
             try:
                 return await self._send_once()
@@ -107,11 +108,11 @@ class _Request:
 
     async def _send_once(self) -> Response:
         tenant = self.tenant
-        calls = tenant.calls  # a new process has new ones
+        calls = tenant.traffic.calls  # a new process has new ones
         number = calls.begin() if self.route.outstanding else None
         try:
             body = self.body.to_send(calls.moved)
-            response = await tenant.pool.send(self.scope["method"], self._target(), self.headers, body)
+            response = await tenant.traffic.pool.send(self.scope["method"], self._target(), self.headers, body)
             length = response.header(b"content-length")
             if not response.complete and length is not None and int(length) <= _WHOLE_BYTES:
                 await response.wait_complete()

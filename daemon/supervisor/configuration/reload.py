@@ -1,6 +1,6 @@
-"""tenants.d as it changes: SIGHUP, or a file that was written, applies what is new, each tenant alone.
+"""tenants.d as it changes: on SIGHUP, or when a file was written, what is new is applied to each tenant alone.
 
-A file that became bad keeps its running tenant on the old configuration, and says so in the tenant's warnings.
+A file that became bad leaves its tenant running on the old configuration, with a warning that says so.
 """
 
 from __future__ import annotations
@@ -8,45 +8,46 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from daemon.core.config.effects import needs_restart
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.config.tenant_file import TenantFile
-from daemon.supervisor.records.events import EventName
-from daemon.supervisor.states import Goal, Trigger
-
-if TYPE_CHECKING:
-    from daemon.supervisor.manager import Manager
-    from daemon.supervisor.tenants.tenant import Tenant
+from daemon.core.config.tenant_files import TenantFolder
+from daemon.supervisor.configuration.in_force import put_in_force
+from daemon.supervisor.jobs.reembed import ReEmbedding
+from daemon.supervisor.records.events import EventLog, EventName
+from daemon.supervisor.states import Trigger
+from daemon.supervisor.tenants.registry import Registry
+from daemon.supervisor.tenants.tenant import Tenant
+from daemon.supervisor.tenants.warnings import WarningKey
 
 LOOK_EVERY_S = 1.0
-WARNING = "config"
 
 log = logging.getLogger(__name__)
 
-
-Told = Callable[[str, str, str, str], None]  # tenant, what was done to its file, outcome, what changed
+OnFile = Callable[[str, str, str, str], None]  # tenant, what was done to its file, outcome, what changed
 
 
 class Reload:
-    """`on_file` is told of each file that was created, changed or removed past the API: it is audited there."""
+    """The watch of tenants.d; `on_file` is called for each file that came, changed or went past the API."""
 
-    def __init__(self, manager: Manager) -> None:
-        self._manager = manager
-        self.on_file: Told = lambda tenant, done, outcome, detail: None  # noqa: ARG005
+    def __init__(self, folder: TenantFolder, tenants: Registry, events: EventLog, reembedding: ReEmbedding) -> None:
+        self._folder = folder
+        self._tenants = tenants
+        self._events = events
+        self._reembedding = reembedding
+        self.on_file: OnFile = lambda tenant, done, outcome, detail: None  # noqa: ARG005
         self._asked = asyncio.Event()
 
     def ask(self) -> None:
-        """Reads everything again soon (SIGHUP)."""
+        """Read everything again soon (SIGHUP)."""
         self._asked.set()
 
     async def run(self) -> None:
-        folder = self._manager.folder
         while True:
             asked = await self._asked_within(LOOK_EVERY_S)
-            if asked or await asyncio.to_thread(folder.changed):
-                await self.apply(await asyncio.to_thread(folder.read, everything=asked))
+            if asked or await asyncio.to_thread(self._folder.changed):
+                await self._apply(await asyncio.to_thread(self._folder.read, everything=asked))
 
     async def _asked_within(self, seconds: float) -> bool:
         try:
@@ -57,79 +58,74 @@ class Reload:
         self._asked.clear()
         return True
 
-    async def apply(self, files: Mapping[str, TenantFile]) -> None:
-        manager = self._manager
-        files = manager.settled(files)
-        for name in [name for name in manager.tenants if name not in files]:
-            if (manager.tenants_dir / f"{name}.yaml").exists():  # created by PUT since the folder was read
-                continue
-            await manager.drop(manager.tenants[name])
-            manager.events.emit(EventName.TENANT_DELETED, name, purged=False)
-            self.on_file(name, "removed", "done", "")
+    async def _apply(self, files: Mapping[str, TenantFile]) -> None:
+        files = self._tenants.settled(files)
+        for name in [name for name in self._tenants if name not in files]:
+            await self._drop_unless_back(name)
         for name, file in files.items():
-            tenant = manager.tenants.get(name)
+            tenant = self._tenants.get(name)
             if tenant is None:
-                manager.add(file)
-                manager.events.emit(EventName.TENANT_CREATED, name)
-                self.on_file(name, "created", *_outcome(None, file))
+                self._add(file)
                 continue
             before = tenant.config
             if self.change(tenant, file):
                 self.on_file(name, "changed", *_outcome(before, file))
 
-    def change(self, tenant: Tenant, file: TenantFile, *, offline: bool = False) -> bool:
-        """Applies a changed file to a known tenant; what runs well goes on where the file is bad.
+    async def _drop_unless_back(self, name: str) -> None:
+        """Drop a tenant without a file, unless PUT has created the file since the folder was read."""
+        if (self._folder.path / f"{name}.yaml").exists():
+            return
+        await self._tenants.drop(self._tenants[name])
+        self._events.emit(EventName.TENANT_DELETED, name, purged=False)
+        self.on_file(name, "removed", "done", "")
 
-        One with another model is applied when its vectors are there, or at once if `offline`. False: there was nothing
-        new in it.
+    def _add(self, file: TenantFile) -> None:
+        self._tenants.add(file)
+        self._events.emit(EventName.TENANT_CREATED, file.name)
+        self.on_file(file.name, "created", *_outcome(None, file))
+
+    # --- a known tenant ------------------------------------------------------------------------------
+
+    def change(self, tenant: Tenant, file: TenantFile, *, offline: bool = False) -> bool:
+        """Apply a changed file to a known tenant; where the file is bad, a running encoder goes on.
+
+        A file with another model is applied when its vectors are there, or at once if `offline`. False where nothing in
+        it was new.
         """
         if file.error is not None:
             return self._refuse(tenant, file)
-        mended = tenant.warnings.pop(WARNING, None) is not None
-        reembedding = self._manager.reembedding
+        mended = tenant.warnings.clear(WarningKey.CONFIG)
         if offline:
-            reembedding.forget(tenant)
-        elif reembedding.is_pending(tenant, file):
+            self._reembedding.forget(tenant)
+        elif self._reembedding.is_pending(tenant, file):
             return mended
-        elif reembedding.take_over(tenant, file):
+        elif self._reembedding.take_over(tenant, file):
             return True
-        return self.switch(tenant, file) or mended
-
-    def switch(self, tenant: Tenant, file: TenantFile) -> bool:
-        """Puts a good file in force. False: it was already."""
-        before, tenant.file = tenant.file, file
-        if before.config == file.config:
-            return False
-        self._manager.events.emit(EventName.TENANT_CHANGED, tenant.name)
-        restart = before.config is None or (file.config is not None and needs_restart(before.config, file.config))
-        if tenant.goal is Goal.UP and restart:
-            tenant.tell(Trigger.RESTART if before.config is not None else Trigger.START, "its file changed")
-        return True
+        return put_in_force(self._events, tenant, file) or mended
 
     def _refuse(self, tenant: Tenant, file: TenantFile) -> bool:
         assert file.error is not None
         reason = file.error.message
-        warning = f"runs on its old configuration: {reason}"
         if tenant.config is None:
-            before, tenant.file = tenant.file, file
-            tenant.tell(Trigger.REFUSED, reason)
+            before = tenant.put_in_force(file)
+            tenant.post(Trigger.REFUSED, reason)
             return before.error is None or before.error.message != reason
-        if tenant.warnings.get(WARNING) == warning:
+        words = f"runs on its old configuration: {reason}"
+        if tenant.warnings.get(WarningKey.CONFIG) == words:
             return False
-        tenant.warnings[WARNING] = warning
+        tenant.warnings.warn(WarningKey.CONFIG, words)
         log.warning("config-refused", extra={"tenant": tenant.name, "reason": reason})
-        self._manager.events.emit(EventName.CONFIG_REFUSED, tenant.name, reason=reason)
+        self._events.emit(EventName.CONFIG_REFUSED, tenant.name, reason=reason)
         return True
 
 
 def _outcome(before: TenantConfig | None, file: TenantFile) -> tuple[str, str]:
-    """For the audit log: done, and which fields changed; or the refusal's kind and words."""
+    """Return outcome and detail for the audit log: "done" and the changed fields, or the refusal's kind and words."""
     if file.error is not None:
         return file.error.kind, file.error.message
     if before is None or file.config is None:
         return "done", ""
-    old, new = before.model_dump(), file.config.model_dump()
-    return "done", ", ".join(_changed(old, new))
+    return "done", ", ".join(_changed(before.model_dump(), file.config.model_dump()))
 
 
 def _changed(old: dict[str, Any], new: dict[str, Any], at: str = "") -> Iterator[str]:

@@ -24,8 +24,9 @@ from daemon.supervisor.disk.usage import ANY, Usage
 from daemon.supervisor.process.encoder_process import EncoderProcess
 from daemon.supervisor.records.events import EventLog, EventName
 from daemon.supervisor.states import Trigger
+from daemon.supervisor.tenants.check_warnings import CheckWarnings
 from daemon.supervisor.tenants.tenant import Tenant
-from daemon.supervisor.tenants.warnings import Notices
+from daemon.supervisor.tenants.warnings import WarningKey
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,6 @@ _STEP_MB, _STEP_FILES = 256.0, 2000.0
 _STEP_SHARE = 16  # … or this part of a small file system
 _FILES_SHARE = 100  # free files are few below this part; a file system without a table of files never has few
 _LEAST_GROWN_MB = 1.0  # less is no tenant's fault
-DISK = "disk"  # the warning's key
 
 Measure = Callable[[Tenant, Bound], Awaitable[Usage]]
 
@@ -110,7 +110,7 @@ class DiskWatch:
         """Take `end_jobs`, which ends a tenant's job processes, and `every_s`, the period of the health check."""
         self._tenants = tenants
         self._events = events
-        self._notices = Notices(events)
+        self._warnings = CheckWarnings(events)
         self._measure = measure
         self._end_jobs = end_jobs
         self._floor_mb = floor_mb
@@ -176,11 +176,11 @@ class DiskWatch:
                 usage = await self._measure(tenant, bound or ANY)
         except (VecwardError, OSError) as error:
             words = f"disk: the size of its folder can't be measured ({error}); see the daemon's log"
-            self._notices.tell(tenant, "disk-count", words, EventName.DISK)
+            self._warnings.update(tenant, WarningKey.DISK_COUNT, words, EventName.DISK)
             return
         finally:
             self._past.setdefault(tenant.name, _Past()).seen = process
-        self._notices.end(tenant, "disk-count")
+        self._warnings.clear(tenant, WarningKey.DISK_COUNT)
         self._past[tenant.name].take(now, usage.megabytes)
         if bound is not None and usage.passes(bound) and tenant.process is process:
             await self._end(tenant, usage, bound)
@@ -190,7 +190,7 @@ class DiskWatch:
         figures = {"value_mb": usage.megabytes, "files": usage.files, "limit_mb": _limit(tenant)}
         self._events.emit(EventName.LIMIT_CROSSED, tenant.name, reason=reason, limit="disk_mb", **figures)
         log.warning("disk-limit-crossed", extra={"tenant": tenant.name, "reason": reason})
-        tenant.tell(Trigger.REFUSED, reason, tenant.process)
+        tenant.post(Trigger.REFUSED, reason, tenant.process)
         await self._end_jobs(tenant)
 
     # --- all of them ---------------------------------------------------------------------------------
@@ -202,12 +202,14 @@ class DiskWatch:
         culprit = grew if state.low and grown_mb > _LEAST_GROWN_MB else None
         for tenant in tenants:
             if tenant is not culprit:
-                self._notices.end(tenant, DISK)
+                self._warnings.clear(tenant, WarningKey.DISK)
         about = {"free_mb": state.free.megabytes, "free_files": state.free.files, "floor_mb": self._floor_mb}
         words = f"disk: {state.free.words}, below the floor of {self._floor_mb:,} MB (health.disk_floor_mb)"
         if culprit is not None:
             grown = f"this tenant grew most, by {grown_mb:,.0f} MB within the hour; limits.disk_mb would bound it"
-            self._notices.tell(culprit, DISK, f"{words}; {grown}", EventName.DISK, **about, grown_mb=grown_mb)
+            self._warnings.update(
+                culprit, WarningKey.DISK, f"{words}; {grown}", EventName.DISK, **about, grown_mb=grown_mb
+            )
         elif state.low and not was_low:
             self._events.emit(EventName.DISK, None, reason=f"{words}; no tenant grew", **about)
             log.warning("disk-low", extra={"reason": words})

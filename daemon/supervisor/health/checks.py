@@ -17,13 +17,14 @@ from daemon.core import logs
 from daemon.supervisor.gpu.gpus import Gpus
 from daemon.supervisor.gpu.nvml import NoGpu, NvmlTrouble
 from daemon.supervisor.health import canary
-from daemon.supervisor.health.idle import Parking
+from daemon.supervisor.health.idle import IdleWatch
 from daemon.supervisor.health.memory import GpuReading, MemoryChecks
 from daemon.supervisor.process.encoder_process import EncoderProcess
 from daemon.supervisor.records.events import EventLog, EventName
 from daemon.supervisor.states import State
+from daemon.supervisor.tenants.check_warnings import CheckWarnings
 from daemon.supervisor.tenants.tenant import Tenant
-from daemon.supervisor.tenants.warnings import Notices
+from daemon.supervisor.tenants.warnings import WarningKey
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +43,9 @@ class Health:
         self._tenants = tenants
         self._gpus = gpus
         self._every_s = every_s
-        self._notices = Notices(events)
-        self._memory = MemoryChecks(self._notices, encoders)
-        self._parking = Parking(tenants)
+        self._warnings = CheckWarnings(events)
+        self._memory = MemoryChecks(self._warnings, encoders)
+        self._idle = IdleWatch(tenants)
         self._scheduler = AsyncIOScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
@@ -53,7 +54,7 @@ class Health:
         for name in ("apscheduler.scheduler", "apscheduler.executors.default"):
             logging.getLogger(name).setLevel(logging.WARNING)  # at info it tells each run
         self._scheduler.add_job(self.look, "interval", seconds=self._every_s, jitter=self._every_s / 10)
-        self._scheduler.add_job(self._parking.look, "interval", seconds=PARK_LOOK_S)
+        self._scheduler.add_job(self._idle.look, "interval", seconds=PARK_LOOK_S)
         self._scheduler.start()
 
     def close(self) -> None:
@@ -67,8 +68,8 @@ class Health:
         tenants = list(self._tenants())
         self._memory.keep({tenant.name for tenant in tenants})
         for tenant in tenants:
-            if tenant.state in _RESTING and (tenant.warnings or tenant.gpu_memory_mb is not None):
-                self._notices.forget(tenant)
+            if tenant.state in _RESTING and (tenant.warnings or tenant.facts.gpu_memory_mb is not None):
+                self._warnings.clear_all(tenant)
         ready = [tenant for tenant in tenants if tenant.state is State.READY]
         reading = await self._read_gpus(ready)
         slots = asyncio.Semaphore(AT_ONCE)
@@ -81,7 +82,7 @@ class Health:
 
     async def _read_gpus(self, ready: Sequence[Tenant]) -> GpuReading:
         """Nobody asks NVML where no ready tenant is on a GPU."""
-        if not any(tenant.placement and tenant.placement.uuid for tenant in ready):
+        if not any(tenant.facts.placement and tenant.facts.placement.uuid for tenant in ready):
             return GpuReading()
         try:
             return GpuReading(await self._gpus.devices())
@@ -98,9 +99,10 @@ class Health:
                 await self._canary(tenant, tenant.process)
         except Exception as error:  # a bug in one check must end neither the round nor the scheduler
             log.exception("health-check-failed")
-            tenant.warnings["health"] = f"the health check itself failed ({type(error).__name__}); see the daemon's log"
+            words = f"the health check itself failed ({type(error).__name__}); see the daemon's log"
+            tenant.warnings.warn(WarningKey.HEALTH, words)
         else:
-            tenant.warnings.pop("health", None)
+            tenant.warnings.clear(WarningKey.HEALTH)
 
     async def _canary(self, tenant: Tenant, process: EncoderProcess) -> None:
         assert tenant.config is not None
@@ -109,12 +111,9 @@ class Health:
         def moved() -> bool:
             return tenant.process is not process or process.progress.read().counter != before
 
-        tenant.daemons_own += 1
-        try:
-            found = await canary.look(tenant.pool, moved, tenant.config.search.deadline_s + GRACE_S)
-        finally:
-            tenant.daemons_own -= 1
+        with tenant.traffic.daemons_own_request():
+            found = await canary.look(tenant.traffic.pool, moved, tenant.config.search.deadline_s + GRACE_S)
         if found is None or tenant.process is not process or tenant.state is not State.READY:
             return  # its end is the run loop's affair
-        self._notices.tell(tenant, "canary", found.canary, EventName.CANARY_FAILED)
-        self._notices.tell(tenant, "index", found.index, EventName.INDEX_DIFFERS)
+        self._warnings.update(tenant, WarningKey.CANARY, found.canary, EventName.CANARY_FAILED)
+        self._warnings.update(tenant, WarningKey.INDEX, found.index, EventName.INDEX_DIFFERS)

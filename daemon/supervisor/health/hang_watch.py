@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 
+from daemon.supervisor.process.hang import Deadlines, verdict
 from daemon.supervisor.tenants.tenant import Tenant
 
 LOOK_EVERY_S = 0.1
@@ -20,4 +22,17 @@ class HangWatch:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             for tenant in list(self._live()):
-                tenant.look_for_hang()
+                look_at(tenant)
+
+
+def look_at(tenant: Tenant) -> None:
+    """Kill the tenant's encoder if it makes no progress."""
+    process, calls = tenant.process, tenant.traffic.calls
+    if process is None or process.hung or tenant.config is None:
+        return
+    reading = process.progress.read()
+    calls.saw(reading.counter)
+    search = tenant.config.search
+    why = verdict(reading, calls, Deadlines(search.deadline_s, search.chunk_deadline_s), time.monotonic())
+    if why is not None:
+        tenant.encoder.kill_hung(process, reading.started_ns / 1e9, why)

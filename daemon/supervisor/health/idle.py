@@ -11,7 +11,7 @@ from daemon.supervisor.states import State, Trigger
 from daemon.supervisor.tenants.tenant import Tenant
 
 
-class Parking:
+class IdleWatch:
     def __init__(self, tenants: Callable[[], Collection[Tenant]]) -> None:
         self._tenants = tenants
         self._revisions: dict[EncoderProcess, int | None] = {}
@@ -24,19 +24,19 @@ class Parking:
             if after is None or tenant.state is not State.READY or tenant.process is None:
                 continue
             process = tenant.process
-            seen[process] = tenant.told.revision
+            seen[process] = tenant.facts.report.revision
             now = time.monotonic()
             if self._in_use(tenant, process):
-                tenant.used_at = now
-            elif now - max(tenant.used_at, process.ready_at or now) > after:
-                tenant.tell(Trigger.PARK, f"idle for {after:g} s (limits.park_after_s)")
+                tenant.traffic.touch()
+            elif now - max(tenant.traffic.used_at, process.ready_at or now) > after:
+                tenant.post(Trigger.PARK, f"idle for {after:g} s (limits.park_after_s)")
         self._revisions = seen
 
     def _in_use(self, tenant: Tenant, process: EncoderProcess) -> bool:
         """A request that waits for its answer, a stream being read, or an import that goes on by itself; not what
         the daemon asks."""
-        if tenant.calls.oldest_first or tenant.pool.busy > tenant.daemons_own:
+        if tenant.traffic.has_callers:
             return True
-        moved = self._revisions.get(process, tenant.told.revision) != tenant.told.revision
+        moved = self._revisions.get(process, tenant.facts.report.revision) != tenant.facts.report.revision
         reading = process.progress.read()
         return moved or reading.kind is CallKind.IMPORT or reading.work_moved_ns is not None

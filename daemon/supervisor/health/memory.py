@@ -12,8 +12,9 @@ from daemon.supervisor.gpu.nvml import Device
 from daemon.supervisor.process.encoder_process import EncoderProcess
 from daemon.supervisor.records.events import EventName
 from daemon.supervisor.states import Trigger
+from daemon.supervisor.tenants.check_warnings import CheckWarnings
 from daemon.supervisor.tenants.tenant import Tenant
-from daemon.supervisor.tenants.warnings import Notices
+from daemon.supervisor.tenants.warnings import WarningKey
 
 RESTART_PAUSE_S = 300.0
 
@@ -34,9 +35,9 @@ class _Past:
 
 
 class MemoryChecks:
-    def __init__(self, notices: Notices, encoders: Callable[[], Collection[int]]) -> None:
+    def __init__(self, warnings: CheckWarnings, encoders: Callable[[], Collection[int]]) -> None:
         """`encoders` answers the pids of this daemon's encoders: any other on a tenant's GPU is foreign."""
-        self._notices = notices
+        self._warnings = warnings
         self._encoders = encoders
         self._past: dict[str, _Past] = {}
 
@@ -46,24 +47,26 @@ class MemoryChecks:
             return
         limits = tenant.config.limits
         used_mb = resident_mb(process.pid)
-        tenant.gpu_memory_mb = self._gpu_memory(tenant, process.pid, reading)
+        gpu_memory_mb = self._gpu_memory(tenant, process.pid, reading)
+        tenant.facts.show_gpu_memory(gpu_memory_mb)
         over = [
             words
             for words in (
-                self._limit(tenant, "memory_mb", "memory", used_mb, limits.memory_mb),
-                self._limit(tenant, "gpu_memory_mb", "GPU memory", tenant.gpu_memory_mb, limits.gpu_memory_mb),
+                self._limit(tenant, WarningKey.MEMORY, "memory", used_mb, limits.memory_mb),
+                self._limit(tenant, WarningKey.GPU_MEMORY, "GPU memory", gpu_memory_mb, limits.gpu_memory_mb),
             )
             if words
         ]
         self._restart(tenant, process, over)
 
-    def _limit(self, tenant: Tenant, key: str, what: str, value: float | None, allowed: int | None) -> str | None:
+    def _limit(
+        self, tenant: Tenant, key: WarningKey, what: str, value: float | None, allowed: int | None
+    ) -> str | None:
         """Words when the limit is crossed."""
         over = value is not None and allowed is not None and value > allowed
         words = f"{what}: {value:.0f} MB, over the limit of {allowed} MB (limits.{key})" if over else None
-        self._notices.tell(
-            tenant, key, words, EventName.LIMIT_CROSSED, limit=key, value_mb=value, limit_mb=allowed
-        )  # fmt: skip
+        about = {"limit": key.value, "value_mb": value, "limit_mb": allowed}
+        self._warnings.update(tenant, key, words, EventName.LIMIT_CROSSED, **about)
         return words
 
     # --- restart -------------------------------------------------------------------------------------
@@ -82,12 +85,12 @@ class MemoryChecks:
         now = time.monotonic()
         if past.restarted_at is None or (past.seen_below and now - past.restarted_at > RESTART_PAUSE_S):
             past.restarted_at = now
-            tenant.tell(Trigger.RESTART, "; ".join(over))
+            tenant.post(Trigger.RESTART, "; ".join(over))
             return
-        for key in ("memory_mb", "gpu_memory_mb"):
-            if key in tenant.warnings:
+        for key in (WarningKey.MEMORY, WarningKey.GPU_MEMORY):
+            if (words := tenant.warnings.get(key)) is not None:
                 since = now - past.restarted_at
-                tenant.warnings[key] += f"; a restart {since:.0f} s ago did not help: raise the limit"
+                tenant.warnings.warn(key, f"{words}; a restart {since:.0f} s ago did not help: raise the limit")
 
     def keep(self, names: Collection[str]) -> None:
         """Forgets tenants that are no more."""
@@ -98,16 +101,16 @@ class MemoryChecks:
 
     def _gpu_memory(self, tenant: Tenant, pid: int, reading: GpuReading) -> float | None:
         """MiB that the encoder has on its GPU; None: not on a GPU, or not told."""
-        uuid = tenant.placement.uuid if tenant.placement else None
+        uuid = tenant.facts.placement.uuid if tenant.facts.placement else None
         if uuid is None:
             return None
         device = next((each for each in reading.devices if each.uuid == uuid), None)
         trouble = reading.trouble or ("it has gone from this host" if device is None else device.problem)
-        self._notices.tell(tenant, "gpu", f"GPU: {trouble}" if trouble else None, EventName.GPU)
+        self._warnings.update(tenant, WarningKey.GPU, f"GPU: {trouble}" if trouble else None, EventName.GPU)
         if device is None or trouble:
             return None
         ours = set(self._encoders())
         foreign = "; ".join(users.words(user) for user in device.users if user.pid not in ours)
-        self._notices.tell(tenant, "gpu-foreign", f"GPU: {foreign}" if foreign else None, EventName.GPU)
+        self._warnings.update(tenant, WarningKey.GPU_FOREIGN, f"GPU: {foreign}" if foreign else None, EventName.GPU)
         used = [user.memory_mb for user in device.users if user.pid == pid]
         return None if None in used else sum(each or 0.0 for each in used)

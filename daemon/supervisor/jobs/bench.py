@@ -10,7 +10,7 @@ from daemon.core.encoder_protocol.bench import Bench, BenchAbout, BenchRequest, 
 from daemon.core.errors import Conflict, InternalError, StartRefused
 from daemon.core.wire import Operation, OperationState
 from daemon.supervisor.gpu.placement import Placement
-from daemon.supervisor.launcher import Launcher, Place
+from daemon.supervisor.launcher import Launcher, PlaceOnGpu
 from daemon.supervisor.process.job_process import JobLaunch, JobProcess, running
 from daemon.supervisor.records.operations import Handle, Operations
 from daemon.supervisor.states import HAS_PROCESS, State
@@ -23,7 +23,7 @@ _RESTING = frozenset({State.STOPPED, State.FAILED})
 
 class Benching:
     def __init__(
-        self, operations: Operations, launcher: Launcher, place: Place, release: Callable[[Tenant], None],
+        self, operations: Operations, launcher: Launcher, place: PlaceOnGpu, release: Callable[[Tenant], None],
         tenants: Mapping[str, Tenant],
     ) -> None:  # fmt: skip
         """`place` gives the tenant its GPU where its own encoder does not hold it, `release` takes it back."""
@@ -86,7 +86,7 @@ class Benching:
 
     async def _placement(self, tenant: Tenant, config: TenantConfig) -> Placement:
         if tenant.state in HAS_PROCESS:
-            return tenant.placement or Placement()
+            return tenant.facts.placement or Placement()
         return await self._place(tenant, config)
 
     async def _measure(self, launch: JobLaunch, asked: BenchRequest, handle: Handle) -> Bench:
@@ -120,5 +120,5 @@ class Benching:
 
 def _gpu_held(tenant: Tenant) -> str | None:
     """The GPU on which its own encoder is, in words."""
-    placement = tenant.placement if tenant.state in HAS_PROCESS else None
+    placement = tenant.facts.placement if tenant.state in HAS_PROCESS else None
     return placement.words if placement is not None and placement.uuid is not None else None

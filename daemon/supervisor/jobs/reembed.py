@@ -25,9 +25,9 @@ from daemon.supervisor.process.job_process import JobProcess, running
 from daemon.supervisor.records.operations import Handle, Operations
 from daemon.supervisor.states import HAS_PROCESS, State
 from daemon.supervisor.tenants.tenant import Tenant
+from daemon.supervisor.tenants.warnings import WarningKey
 
 MODULE = "daemon.encoder.jobs.reembed"
-WARNING = "re-embedding"
 _CGROUP = "reembed"
 
 Switch = Callable[[Tenant, TenantFile], object]
@@ -58,7 +58,7 @@ class ReEmbedding:
     def concerns(self, tenant: Tenant, config: TenantConfig) -> bool:
         """Whether there are answers to keep up: it is ready, has entries, and their vectors may have to change."""
         before = tenant.config
-        return before is not None and tenant.state is State.READY and bool(tenant.told.entries) and (
+        return before is not None and tenant.state is State.READY and bool(tenant.facts.report.entries) and (
             may_reembed(before, config)
         )  # fmt: skip
 
@@ -74,15 +74,16 @@ class ReEmbedding:
             return False
         operation = self._operations.begin("re-embed", tenant.name, lambda handle: self._run(tenant, file, handle))
         self._pending[tenant.name] = Pending(file, operation.id)
-        tenant.warnings[WARNING] = (
-            f"answers with its old model while its {tenant.told.entries} entries are encoded for its changed file: "
-            f"operation {operation.id}"
+        tenant.warnings.warn(
+            WarningKey.RE_EMBEDDING,
+            f"answers with its old model while its {tenant.facts.report.entries} entries are encoded for its changed "
+            f"file: operation {operation.id}",
         )
         return True
 
     def forget(self, tenant: Tenant) -> None:
         """Its file changed again, or it goes: what runs for the old one ends."""
-        tenant.warnings.pop(WARNING, None)
+        tenant.warnings.clear(WarningKey.RE_EMBEDDING)
         pending = self._pending.pop(tenant.name, None)
         if pending is not None:
             self._operations.cancel_soon(pending.operation)
@@ -106,7 +107,7 @@ class ReEmbedding:
             raise
         if self._is_still(tenant, file):
             del self._pending[tenant.name]
-            tenant.warnings.pop(WARNING, None)
+            tenant.warnings.clear(WarningKey.RE_EMBEDDING)
             self._switch(tenant, file)
         return done.model_dump(mode="json", exclude={"type"})
 
@@ -116,9 +117,10 @@ class ReEmbedding:
 
     def _stays(self, tenant: Tenant, file: TenantFile, why: str) -> None:
         if self._is_still(tenant, file):
-            tenant.warnings[WARNING] = (
+            tenant.warnings.warn(
+                WarningKey.RE_EMBEDDING,
                 f"runs on its old configuration: {why}; its file is applied by vecward tenant create {tenant.name} "
-                "FILE --offline, which answers nothing until all entries are encoded, or by a stop and a start"
+                "FILE --offline, which answers nothing until all entries are encoded, or by a stop and a start",
             )
 
     # --- the process ---------------------------------------------------------------------------------
@@ -172,7 +174,7 @@ def obstacle(tenant: Tenant, config: TenantConfig, loaded: Loaded) -> str | None
     return (
         _no_room(config, loaded)
         or _too_much("memory_mb", config.limits.memory_mb, resident_mb(pid) if pid else None, loaded.memory_mb)
-        or _too_much("gpu_memory_mb", config.limits.gpu_memory_mb, tenant.gpu_memory_mb, loaded.gpu_memory_mb)
+        or _too_much("gpu_memory_mb", config.limits.gpu_memory_mb, tenant.facts.gpu_memory_mb, loaded.gpu_memory_mb)
     )
 
 
@@ -199,5 +201,5 @@ def _too_much(name: str, limit: int | None, ours: float | None, theirs: float | 
 
 def _placement(tenant: Tenant, config: TenantConfig) -> Placement:
     """Beside its encoder where that is; another GPU that the new file names is taken at the switch."""
-    held = tenant.placement if tenant.state in HAS_PROCESS else None
+    held = tenant.facts.placement if tenant.state in HAS_PROCESS else None
     return held if held is not None and config.encoder.can_use_gpu else Placement()

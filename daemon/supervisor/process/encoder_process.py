@@ -97,7 +97,8 @@ class EncoderProcess:
         self.pid: int | None = None  # the encoder's own, as the host sees it
         self.started = time.monotonic()
         self.ready_at: float | None = None
-        self.hung_call_started: float | None = None  # monotonic; set when it was found hung
+        self.hung_call_started: float | None = None  # monotonic seconds; set when it was found hung
+        self.hung_because: str | None = None
         self.refusal: Refused | None = None
         self.start_problem: str | None = None
         self.ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
@@ -329,6 +330,10 @@ class EncoderProcess:
     async def _ended_within(self, seconds: float) -> bool:
         await asyncio.wait([self.ended], timeout=seconds)
         return self.ended.done()
+
+    def mark_hung(self, call_started: float, because: str) -> None:
+        """Note that it was found hung; `call_started` in monotonic seconds, 0 where it is in no call."""
+        self.hung_call_started, self.hung_because = call_started, because
 
     @property
     def hung(self) -> bool:

@@ -88,23 +88,21 @@ class Metering:
         async with self._turns[tenant.name]:
             if self._asked_at.get(tenant.name, 0.0) < came:
                 self._asked_at[tenant.name] = time.monotonic()
-                await self._ask(tenant)
+                with tenant.traffic.daemons_own_request():
+                    await self._ask(tenant)
 
     async def _ask(self, tenant: Tenant) -> None:
         process = tenant.process
         if process is None:
             return
-        tenant.daemons_own += 1
         try:
             async with asyncio.timeout(_ASK_S):
-                response = await tenant.pool.send("GET", "/internal/usage", [], b"")
+                response = await tenant.traffic.pool.send("GET", "/internal/usage", [], b"")
                 said = json.loads(await response.read_at_most(_MAX_ANSWER_BYTES))
             if tenant.process is process and response.status == 200 and isinstance(said, dict):
                 self._add(tenant.name, process, said)
         except (TimeoutError, OSError, ConnectionLost, ValueError, TypeError, RecursionError) as error:
             log.info("usage-not-told", extra={"tenant": tenant.name, "reason": str(error) or type(error).__name__})
-        finally:
-            tenant.daemons_own -= 1
 
     def forget(self, tenant: str) -> None:
         """The tenant is no more, or will be another one of its name."""

@@ -1,34 +1,36 @@
-"""What all tenants share, given to each by the manager."""
+"""The services that all tenants share, made by the manager."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from daemon.core.encoder_protocol.control import FromEncoder
 from daemon.supervisor.process.encoder_process import EncoderProcess, Ended, Launch
 from daemon.supervisor.records.events import EventLog
 from daemon.supervisor.records.state_db import StateDb
-from daemon.supervisor.tenants.start_slots import Turns
+from daemon.supervisor.tenants.start_slots import StartSlots
 
-if TYPE_CHECKING:
-    from daemon.supervisor.tenants.tenant import Tenant
-
-Spawn = Callable[
-    [Launch, Callable[[EncoderProcess, FromEncoder], None], Callable[[EncoderProcess, Ended], None]], EncoderProcess
-]
+OnMessage = Callable[[EncoderProcess, FromEncoder], None]
+OnEnd = Callable[[EncoderProcess, Ended], None]
+Spawn = Callable[[Launch, OnMessage, OnEnd], EncoderProcess]
 
 
 @dataclass(frozen=True)
-class Services:
-    """`launch` prepares a start and may take a while (GPU, sandbox); `release` gives back what a tenant that rests
-    does not need; `before_stop` has a last look at a ready encoder, for a bounded time."""
+class TenantServices:
+    """Services by tenant name.
+
+    Attributes:
+        launch: prepares a start (GPU, sandbox), which may take a while.
+        release: gives back what a tenant at rest does not need.
+        before_stop: asks a ready encoder for its last figures, within a bounded time.
+    """
 
     db: StateDb
     events: EventLog
-    launch: Callable[[Tenant], Awaitable[Launch]]
-    release: Callable[[Tenant], None]
-    before_stop: Callable[[Tenant], Awaitable[None]] | None = None
-    turns: Turns = field(default_factory=Turns)
+    launch: Callable[[str], Awaitable[Launch]]
+    release: Callable[[str], None]
+    before_stop: Callable[[str], Awaitable[None]] | None = None
+    isolation: str = "process"
+    slots: StartSlots = field(default_factory=StartSlots)
     spawn: Spawn = EncoderProcess

@@ -1,6 +1,6 @@
-"""Whose encoder may start now: a daemon with a thousand tenants must not start a thousand models at once.
+"""Slots for starts: a daemon with a thousand tenants must not start a thousand models at once.
 
-A turn is held until the start is over, `HOLD_S` at most: one slow start (a large model, a base that is encoded
+A slot is held until the start is over, `HOLD_S` at most, so that one slow start (a large model, a base that is encoded
 anew) does not keep the others waiting.
 """
 
@@ -14,19 +14,19 @@ from itertools import count
 
 HOLD_S = 5.0
 
-Urgency = Callable[[], int]  # lower goes first; asked each time a turn is free
+Urgency = Callable[[], int]  # lower goes first; asked each time a slot is free
 
 
 def at_once() -> int:
-    """Twice the processors, four at least."""
+    """Return how many starts may run at once: twice the processors, four at least."""
     return max(4, 2 * (os.cpu_count() or 1))
 
 
 @dataclass(eq=False)
-class Turn:
-    """Held from `take` on; `release` may be called more than once."""
+class Slot:
+    """A slot that is held from `take` on; `release` may be called more than once."""
 
-    _turns: Turns
+    _slots: StartSlots
     _timer: asyncio.TimerHandle | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -36,10 +36,12 @@ class Turn:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-            self._turns._released()
+            self._slots._released()
 
 
-class Turns:
+class StartSlots:
+    """All slots of this daemon, and the starts that wait for one."""
+
     def __init__(self, limit: int | None = None) -> None:
         self._free = limit or at_once()
         self._waiting: dict[int, tuple[Urgency, asyncio.Future[None]]] = {}
@@ -49,11 +51,11 @@ class Turns:
     def free(self) -> bool:
         return self._free > 0
 
-    async def take(self, urgency: Urgency) -> Turn:
-        """Waits for a turn; of those that wait, the most urgent is next, then the one that has waited longest."""
+    async def take(self, urgency: Urgency) -> Slot:
+        """Wait for a slot; of those that wait, the most urgent is next, then the one that has waited longest."""
         if self._free > 0:
             self._free -= 1
-            return Turn(self)
+            return Slot(self)
         number = next(self._numbers)
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[number] = (urgency, granted)
@@ -64,7 +66,7 @@ class Turns:
             if granted.done() and not granted.cancelled():
                 self._released()
             raise
-        return Turn(self)
+        return Slot(self)
 
     def _released(self) -> None:
         self._free += 1

@@ -1,215 +1,179 @@
-"""One tenant under supervision: its run loop, the only writer of its state.
+"""One tenant under supervision: its configuration, its encoder, and the run loop that alone changes its state.
 
-Whatever happens — a command, a message from the encoder, the end of its process, a timer — is put into the
-inbox; the loop takes one happening after the other, asks `states.step` what follows, and carries it out.
+A command, a message from the encoder, the end of its process, a timer: each posts a trigger to the inbox. The loop
+takes one after the other, asks `states.step` what follows, and carries it out (daemon/README.md, "Tenant states").
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from daemon.core import logs
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.config.tenant_file import TenantFile
-from daemon.core.encoder_protocol.control import SELF_REFUSED_EXIT, Changed, FromEncoder, Ready, Refused, Warming
-from daemon.core.http.pool import Pool
 from daemon.core.paths import TenantPaths
-from daemon.core.wire import Crash, Progress
-from daemon.supervisor.gpu.placement import Placement
 from daemon.supervisor.logs.tenant_log import TenantLog
-from daemon.supervisor.process.encoder_process import EncoderProcess, Ended, Launch
-from daemon.supervisor.process.hang import Calls, Deadlines, verdict
+from daemon.supervisor.process.encoder_process import EncoderProcess
 from daemon.supervisor.records.events import EventName
 from daemon.supervisor.states import COMING_UP, ENDINGS, Goal, State, Trigger, step
 from daemon.supervisor.tenants.backoff import HEALTHY_S, Crashes
-from daemon.supervisor.tenants.report import Told
-from daemon.supervisor.tenants.request_rates import RateWindow
-from daemon.supervisor.tenants.services import Services
-from daemon.supervisor.tenants.start import STOP_GRACE_S, Starting
-from daemon.supervisor.tenants.wait_ready import Waiting
+from daemon.supervisor.tenants.encoder import Encoder
+from daemon.supervisor.tenants.facts import Facts
+from daemon.supervisor.tenants.inbox import Inbox, Posted
+from daemon.supervisor.tenants.services import TenantServices
+from daemon.supervisor.tenants.timer import Timer
+from daemon.supervisor.tenants.traffic import Traffic
+from daemon.supervisor.tenants.warnings import Warnings
 
 log = logging.getLogger(__name__)
 
-KILL_WAIT_S = 20.0  # a process that is still there so long after SIGKILL won't end
+_UPWARDS = frozenset({Trigger.START, Trigger.RESTART, Trigger.PARK})
+_AT_REST = frozenset({State.STOPPED, State.FAILED})
+_WITHOUT_ENCODER = frozenset({State.STOPPED, State.FAILED, State.PARKED, State.BACKOFF})
 
 
 class Tenant:
-    def __init__(self, file: TenantFile, paths: TenantPaths, services: Services, rests: str | None = None) -> None:
-        """`rests`: why it begins parked, though it is to be up."""
+    """A tenant of this daemon; other rooms read it, and change it by `want`, `post` and the methods of its parts."""
+
+    def __init__(
+        self, file: TenantFile, paths: TenantPaths, services: TenantServices, rests: str | None = None
+    ) -> None:
+        """Make a tenant that `run` sets off; `rests` says why it begins parked though its goal is to be up."""
         self.name = file.name
         self.file = file
         self.paths = paths
+        self.log = TenantLog(paths.encoder_log)
         self.state = State.STOPPED
         self.goal = services.db.goal(file.name)
         self.reason: str | None = None
-        self.restarts = 0
-        self.deadline_kills = 0
-        self.crash: Crash | None = None  # the last one, until an encoder is healthy
-        self.told = Told()
-        self.process: EncoderProcess | None = None
-        self.log = TenantLog(paths.encoder_log)
-        self.pool = Pool(paths.socket)
-        self.calls = Calls.none()
-        self.used_at = time.monotonic()
-        self.daemons_own = 0  # requests of the daemon itself that run now: health, metering
-        self.warnings: dict[str, str] = {}
-        self.isolation = ""
-        self.placement: Placement | None = None  # where its encoder runs, as of the last start
-        self.gpu_memory_mb: float | None = None  # as the last health check found it
-        self.rates = RateWindow()
-        self.waiting = Waiting()
-        self.parked = services.db.parked(file.name)  # when it was last up; None: it never was
+        self.facts = Facts(services.isolation)
+        self.warnings = Warnings()
+        self.traffic = Traffic(paths.socket)
         self._services = services
         self._rests = rests
-        self._inbox: asyncio.Queue[tuple[Trigger, str | None, EncoderProcess | None]] = asyncio.Queue()
-        self._changed = asyncio.Event()
+        self._parked = services.db.parked(file.name)  # when it was last up; None: it never was
+        self._inbox = Inbox()
+        self._timer = Timer()
         self._crashes = Crashes()
-        self._timers: list[asyncio.TimerHandle] = []
-        self._taking = False
         self._stop_for = Trigger.ENDED_FOR_STOP
-        self._started: EncoderProcess | None = None  # what the present start made; what another says is not heard
-        self._starting = Starting(self, services, self._spawn)
-        self._ladder: asyncio.Task[None] | None = None
-        self._closing = False
-
-    # --- what others ask -----------------------------------------------------------------------------
+        self.encoder = Encoder(self, services, self.facts, self.traffic, self.log, self._timer)
 
     @property
     def config(self) -> TenantConfig | None:
+        """Return the configuration in force; None where the file is not valid."""
         return self.file.config
+
+    @property
+    def process(self) -> EncoderProcess | None:
+        return self.encoder.process
+
+    @property
+    def serving(self) -> EncoderProcess | None:
+        """Return the encoder that may be asked now."""
+        process = self.process
+        return process if self.state is State.READY and process is not None and not process.hung else None
 
     @property
     def coming_up(self) -> bool:
         return self.state in COMING_UP
 
     @property
-    def serving(self) -> EncoderProcess | None:
-        """The encoder that may be asked now."""
-        process = self.process
-        return process if self.state is State.READY and process is not None and not process.hung else None
+    def rests_until_asked(self) -> bool:
+        """Tell whether the next request starts it: it is parked, or about to be."""
+        is_parking = self.state is State.STOPPING and self._stop_for is Trigger.ENDED_FOR_PARK
+        return self.state is State.PARKED or is_parking
 
-    def tell(self, happening: Trigger, reason: str | None = None, source: EncoderProcess | None = None) -> None:
-        """Puts a happening into the inbox; `source` is the process that it happened to."""
-        self._inbox.put_nowait((happening, reason, source))
+    @property
+    def urgency(self) -> int:
+        """Return the rank of its start: first where requests wait, then what was up when it was last seen."""
+        if self.traffic.waiting:
+            return 0
+        return 2 if self._parked is None else 1
 
-    def want(self, goal: Goal, happening: Trigger | None = None) -> None:
-        """Sets and keeps the goal, and sets off for it."""
+    # --- commands ------------------------------------------------------------------------------------
+
+    def put_in_force(self, file: TenantFile) -> TenantFile:
+        """Replace its file, and return the one before; the encoder notices nothing of that."""
+        before, self.file = self.file, file
+        return before
+
+    def post(self, trigger: Trigger, reason: str | None = None, source: EncoderProcess | None = None) -> None:
+        """Put a trigger into the inbox; `source` is the process that it comes from."""
+        self._inbox.post(Posted(trigger, reason, source))
+
+    def want(self, goal: Goal, trigger: Trigger | None = None) -> None:
+        """Set and keep the goal, and set off for it."""
         self.goal = goal
         self._services.db.set_goal(self.name, goal)
-        self.tell(happening or (Trigger.START if goal is Goal.UP else Trigger.STOP))
+        self.post(trigger or (Trigger.START if goal is Goal.UP else Trigger.STOP))
+
+    def explain(self, reason: str) -> None:
+        """Show a reason while the state stays."""
+        self.reason = reason
+
+    # --- waiting for a change ------------------------------------------------------------------------
+
+    def announce(self) -> None:
+        """Wake everybody who waits for a change."""
+        self._inbox.announce()
 
     async def until_taken(self) -> None:
-        """Waits until the run loop has taken everything told so far."""
-        while not self._inbox.empty() or self._taking:
-            await self._changed.wait()
+        """Wait until the run loop has taken everything posted so far."""
+        await self._inbox.until_taken()
 
     async def next_change(self) -> None:
-        """Waits until the state, or the progress of a start, changes."""
-        await self._changed.wait()
+        """Wait until the state, or the progress of a start, changes."""
+        await self._inbox.next_change()
 
     async def until(self, reached: Callable[[Tenant], bool]) -> None:
-        """Waits for a state change that makes `reached` true."""
+        """Wait for a change that makes `reached` true."""
         while not reached(self):
-            await self._changed.wait()
-
-    async def wait_ready(self, deadline: float, doing: str) -> EncoderProcess:
-        """The ready encoder, as soon as there is one; wakes a parked tenant.
-
-        Args:
-            deadline: monotonic seconds; a parked tenant may take `wake_wait_s` from now instead.
-            doing: for the message, such as "search".
-
-        Raises:
-            TenantStopped, TenantFailed, TenantStarting (the deadline passed), QueueFull.
-        """
-        self.used_at = time.monotonic()
-        process = self.serving
-        if process is not None:
-            return process
-        if self.state is State.PARKED or self._is_parking():
-            assert self.config is not None
-            deadline = max(deadline, self.used_at + self.config.search.wake_wait_s)
-        return await self.waiting.ready(self, deadline, doing)
-
-    def _is_parking(self) -> bool:
-        return self.state is State.STOPPING and self._stop_for is Trigger.ENDED_FOR_PARK
-
-    def show_progress(self, progress: Progress) -> None:
-        """Of a start."""
-        self.told.progress = progress
-        self._announce()
-
-    def look_for_hang(self) -> None:
-        """Kills an encoder that makes no progress; called by the hang watch."""
-        process = self.process
-        if process is None or process.hung or self.config is None:
-            return
-        reading = process.progress.read()
-        self.calls.saw(reading.counter)
-        search = self.config.search
-        now = time.monotonic()
-        why = verdict(reading, self.calls, Deadlines(search.deadline_s, search.chunk_deadline_s), now)
-        if why is not None:
-            self._kill_hung(process, reading.started_ns / 1e9, why)
-
-    def _kill_hung(self, process: EncoderProcess, call_started: float, why: str) -> None:
-        """`call_started`: monotonic seconds, 0 where it was in no call."""
-        process.hung_call_started = call_started
-        self.deadline_kills += 1
-        self.reason = f"hung: {why}"
-        self._services.events.emit(EventName.TENANT_HUNG, self.name, reason=why, pid=process.pid)
-        log.warning("tenant-hung", extra={"tenant": self.name, "reason": why, "pid": process.pid})
-        self._kill(process)
-        self._drop_connections()
+            await self.next_change()
 
     # --- the run loop --------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Until cancelled. A bug here is told in `reason` and leaves the other tenants alone."""
+        """Run until cancelled; a bug here is shown in `reason` and leaves the other tenants alone."""
         logs.tenant.set(self.name)
         if self.file.error is not None:
-            self.tell(Trigger.REFUSED, self.file.error.message)
+            self.post(Trigger.REFUSED, self.file.error.message)
         elif self.goal is Goal.UP:
-            self.tell(Trigger.PARK if self._rests else Trigger.START, self._rests)
+            self.post(Trigger.PARK if self._rests else Trigger.START, self._rests)
         while True:
-            happening, reason, source = await self._inbox.get()
-            self._taking = True
-            try:
-                self._take(happening, reason, source)
-            except Exception as error:  # the one broad guard: a bug in this loop must not end the others
-                log.exception("tenant-run-loop")
-                self._enter(State.FAILED, f"internal error: {type(error).__name__}; see the daemon's log")
-            finally:
-                self._taking = False
-                self._announce()
+            async with self._inbox.next() as posted:
+                self._take_guarded(posted)
 
-    def _take(self, happening: Trigger, reason: str | None, source: EncoderProcess | None) -> None:
-        if self._is_stale(happening, source):
+    def _take_guarded(self, posted: Posted) -> None:
+        try:
+            self._take(posted)
+        except Exception as error:  # the one broad guard: a bug in this loop must not end the others
+            log.exception("tenant-run-loop")
+            self._enter(State.FAILED, f"internal error: {type(error).__name__}; see the daemon's log")
+
+    def _take(self, posted: Posted) -> None:
+        if self._is_stale(posted):
             return
-        if happening in ENDINGS:  # what it ends for may have changed since it was told
-            happening = Trigger.ENDED_FOR_STOP if self.goal is Goal.DOWN else self._stop_for
-        following = step(self.state, happening)
+        trigger = posted.trigger
+        if trigger in ENDINGS:  # what it ends for may have changed since it was posted
+            trigger = Trigger.ENDED_FOR_STOP if self.goal is Goal.DOWN else self._stop_for
+        following = step(self.state, trigger)
         if following is None:
             return
-        self._set_off(happening)
-        self._enter(following, reason)
+        self._leave(trigger)
+        self._enter(following, posted.reason)
         if following is State.STARTING:
-            self._started = None
-            self._starting.begin()
+            self.encoder.start()
 
-    def _is_stale(self, happening: Trigger, source: EncoderProcess | None) -> bool:
-        """It came too late: from a process of an earlier start, or upwards after somebody asked for a stop."""
-        if source is not None and source is not self._started:
+    def _is_stale(self, posted: Posted) -> bool:
+        """Tell whether it comes too late: from an earlier start, or upwards after somebody asked for a stop."""
+        if posted.source is not None and self.encoder.is_of_the_past(posted.source):
             return True
-        return self.goal is Goal.DOWN and happening in (Trigger.START, Trigger.RESTART, Trigger.PARK)
+        return self.goal is Goal.DOWN and posted.trigger in _UPWARDS
 
-    def _set_off(self, happening: Trigger) -> None:
-        """What leaves with the old state."""
-        self._clear_timers()
+    def _leave(self, trigger: Trigger) -> None:
+        """End what belongs to the present state, and note where a stop leads."""
+        self._timer.clear()
         ends = {
             Trigger.STOP: Trigger.ENDED_FOR_STOP,
             Trigger.PARK: Trigger.ENDED_FOR_PARK,
@@ -217,183 +181,55 @@ class Tenant:
         }
         if self.state is State.STOPPING:
             ends[Trigger.START] = Trigger.ENDED_FOR_RESTART
-        if happening in ends:
-            self._stop_for = ends[happening]
+        if trigger in ends:
+            self._stop_for = ends[trigger]
 
     def _enter(self, state: State, reason: str | None) -> None:
         before, self.state, self.reason = self.state, state, reason
-        self._set_in(state, before)
+        self._begin(state, before)
         if state not in (State.STARTING, State.WARMING):
-            self._starting.release_turn()
-        if state in (State.STOPPED, State.FAILED, State.PARKED, State.BACKOFF):
-            self._drop_connections()
-        if state in (State.STOPPED, State.FAILED):
-            self._services.release(self)
+            self.encoder.end_of_start()
+        if state in _WITHOUT_ENCODER:
+            self.traffic.drop()
+        if state in _AT_REST:
+            self._services.release(self.name)
         if state is not before:
             self._services.events.emit(EventName.TENANT_STATE, self.name, state=state, before=before, reason=reason)
             log.info("tenant-state", extra={"state": state.value, "before": before.value, "reason": reason})
-        self._announce()
+        self.announce()
 
-    def _set_in(self, state: State, before: State) -> None:
-        """What comes with the new state."""
+    def _begin(self, state: State, before: State) -> None:
+        """Begin what belongs to the new state."""
         if state is State.BACKOFF:
             delay = self._crashes.delay_after(ready=before is State.READY)
-            self._timer(delay, lambda: self.tell(Trigger.BACKOFF_OVER, self.reason))
+            self._timer.set(delay, lambda: self.post(Trigger.BACKOFF_OVER, self.reason))
         elif state is State.STOPPING and before is not State.STOPPING:
-            self._ladder = asyncio.create_task(self._stop_process(before), name=f"stop {self.name}")
+            self.encoder.stop(was_ready=before is State.READY)
         elif state is State.WARMING:
-            self._move_start_timer()
+            self.encoder.extend_start()
         elif state is State.READY:
-            self._timer(HEALTHY_S, self._is_healthy)
+            self._timer.set(HEALTHY_S, self.become_healthy)
             self._remember_parked(False)
             self._services.db.set_gpu(self.name, self.file.gpu)
         elif state is State.PARKED:
             self._remember_parked(True)
         elif state is State.FAILED:
-            self._starting.give_up()
-            if self.process is not None:
-                self.process.kill()
+            self.encoder.give_up()
 
     def _remember_parked(self, parked: bool) -> None:
-        """For the next daemon: what was parked comes back parked."""
-        if parked is not self.parked:
+        """Keep it for the next daemon: what was parked comes back parked."""
+        if parked is not self._parked:
             self._services.db.set_parked(self.name, parked)
-            self.parked = parked
+            self._parked = parked
 
-    def _announce(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    def _timer(self, seconds: float, then: Callable[[], None]) -> None:
-        self._timers.append(asyncio.get_running_loop().call_later(seconds, then))
-
-    def _clear_timers(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
-
-    def _is_healthy(self) -> None:
+    def become_healthy(self) -> None:
+        """Forget the crashes: the encoder has been ready for HEALTHY_S."""
         self._crashes.forget()
-        self.crash = None
-
-    def _drop_connections(self) -> None:
-        """Whoever waits for an answer from a dead encoder learns it now."""
-        self.pool.drop()
-
-    # --- start ---------------------------------------------------------------------------------------
-
-    def _spawn(self, launch: Launch) -> None:
-        self.process = self._started = self._services.spawn(launch, self._on_message, self._on_end)
-        self.told = Told()
-        self.calls = Calls.none()
-        self._move_start_timer()
-
-    def _move_start_timer(self) -> None:
-        """Progress (re-embedding a large base) extends the time a start may take."""
-        self._clear_timers()
-        assert self.config is not None
-        self._timer(self.config.limits.start_s, self._start_takes_too_long)
-
-    def _start_takes_too_long(self) -> None:
-        process = self.process
-        if process is not None and self.state in (State.STARTING, State.WARMING):
-            assert self.config is not None
-            limit = self.config.limits.start_s
-            why = f"not ready after {limit:g} s (limits.start_s)"
-            self._services.events.emit(EventName.TENANT_HUNG, self.name, reason=why, pid=process.pid)
-            process.start_problem = why
-            self._kill(process)
-
-    def _on_message(self, process: EncoderProcess, message: FromEncoder) -> None:
-        if process is not self._started:
-            return
-        if isinstance(message, Warming):
-            self._on_warming(process, message)
-        elif isinstance(message, Ready):
-            process.ready_at = time.monotonic()
-            self.told = Told(
-                message.entries,
-                message.revision,
-                message.fingerprint,
-                message.dimension,
-                message.device,
-                message.query_ms,
-            )
-            self.tell(Trigger.BECAME_READY, source=process)
-        elif isinstance(message, Changed):
-            self.told.entries, self.told.revision = message.entries, message.revision
-        elif isinstance(message, Refused):
-            self._services.events.emit(EventName.TENANT_REFUSED, self.name, kind=message.kind, reason=message.reason)
-            self.tell(Trigger.REFUSED, message.reason, process)
-
-    def _on_warming(self, process: EncoderProcess, message: Warming) -> None:
-        self.show_progress(Progress(done=message.done, total=message.total, unit=message.step))
-        if self.state is State.STARTING:
-            self.tell(Trigger.SAID_HELLO, source=process)
-        elif self.state is State.WARMING:
-            self._move_start_timer()
-
-    # --- end -----------------------------------------------------------------------------------------
-
-    def _on_end(self, process: EncoderProcess, ended: Ended) -> None:
-        if process is not self.process:
-            return
-        self.process = None
-        self.told = Told(entries=self.told.entries, revision=self.told.revision)
-        self._drop_connections()
-        if process is not self._started or self._closing or self.state in (State.STOPPING, State.FAILED):
-            return  # a predecessor's end, or one that is waited for
-        if process.refusal is not None or ended.exit_code == SELF_REFUSED_EXIT:
-            refusal = process.refusal
-            reason = refusal.reason if refusal else "the encoder refused to start; see its log"
-            self.tell(Trigger.REFUSED, reason, process)
-        else:
-            self._on_crash(process, ended)
-
-    def _on_crash(self, process: EncoderProcess, ended: Ended) -> None:
-        self.restarts += 1
-        cause = (self.reason or "hung") if process.hung else process.start_problem or f"the encoder {ended.words}"
-        self.crash = Crash(
-            at=datetime.now(UTC), reason=cause, exit_code=ended.exit_code, signal=ended.signal_name,
-            last_lines=self.log.recent(),
-        )  # fmt: skip
-        told = self.crash.model_dump(exclude={"at"})
-        self._services.events.emit(EventName.TENANT_CRASHED, self.name, pid=process.pid, **told)
-        self.tell(Trigger.CRASHED, cause, process)
-
-    def _kill(self, process: EncoderProcess) -> None:
-        process.kill()
-        asyncio.get_running_loop().call_later(KILL_WAIT_S, self._check_killed, process)
-
-    def _check_killed(self, process: EncoderProcess) -> None:
-        if not process.ended.done():
-            self.tell(Trigger.WONT_DIE, self._wont_die(process), process)
-
-    async def _stop_process(self, before: State) -> None:
-        """The one that tells how a stop ended."""
-        await self._starting.cancel()
-        if before is State.READY and self._services.before_stop is not None:
-            await self._services.before_stop(self)
-        process = self.process
-        if process is None or await process.stop(STOP_GRACE_S):
-            self.tell(Trigger.ENDED_FOR_STOP)
-        else:
-            self.tell(Trigger.WONT_DIE, self._wont_die(process))
-
-    def _wont_die(self, process: EncoderProcess) -> str:
-        held = f"; the GPU does not release pid {process.pid}" if self.told.device not in (None, "cpu") else ""
-        return f"cannot end the encoder, pid {process.pid}, even by SIGKILL{held}"
+        self.facts.crash = None
 
     async def close(self) -> None:
-        """The daemon's end, or the tenant's: stops the encoder, keeps the goal."""
-        self._closing = True
-        self._clear_timers()
-        await self._starting.cancel()
-        if self._ladder is not None and not self._ladder.done():
-            self._ladder.cancel()
-            await asyncio.wait([self._ladder])
-        self._starting.release_turn()
-        if self.process is not None and not await self.process.stop(STOP_GRACE_S):
-            log.error("encoder-wont-die", extra={"tenant": self.name, "pid": self.process.pid})
-        await self.pool.close()
+        """Stop the encoder and keep the goal: the daemon ends, or the tenant is removed."""
+        self._timer.clear()
+        await self.encoder.close()
+        await self.traffic.close()
         self.log.close()

@@ -49,7 +49,7 @@ def isolation_words(isolation: str, lacking: Sequence[str], disk: str) -> dict[s
 
 
 def view(tenant: Tenant) -> TenantView:
-    config, process, told = tenant.config, tenant.process, tenant.told
+    config, process, facts, report = tenant.config, tenant.process, tenant.facts, tenant.facts.report
     running = process is not None and tenant.state is State.READY
     return TenantView(
         name=tenant.name,
@@ -59,22 +59,22 @@ def view(tenant: Tenant) -> TenantView:
         reason=tenant.reason,
         pid=process.pid if process else None,
         uptime_s=time.monotonic() - process.ready_at if running and process and process.ready_at else None,
-        restarts=tenant.restarts,
-        device=tenant.placement.words if tenant.placement and tenant.placement.uuid else told.device,
-        isolation=tenant.isolation or None,
+        restarts=facts.restarts,
+        device=facts.placement.words if facts.placement and facts.placement.uuid else report.device,
+        isolation=facts.isolation,
         memory_mb=resident_mb(process.pid) if process and process.pid else None,
-        gpu_memory_mb=tenant.gpu_memory_mb if running else None,
-        entries=told.entries,
-        revision=told.revision,
-        fingerprint=told.fingerprint,
-        dimension=told.dimension,
+        gpu_memory_mb=facts.gpu_memory_mb if running else None,
+        entries=report.entries,
+        revision=report.revision,
+        fingerprint=report.fingerprint,
+        dimension=report.dimension,
         threshold=config.threshold if config else None,
         k=config.search.k if config else 5,
         min_chars=config.knowledge.min_chars if config else 5,
         backend=config.encoder.backend if config else None,
-        progress=told.progress if tenant.coming_up else None,
+        progress=report.progress if tenant.coming_up else None,
         examples=config.search.examples if config else [],
-        warnings=dict(tenant.warnings),
-        crash=tenant.crash,
-        rates=tenant.rates.rates(),
+        warnings=tenant.warnings.shown(),
+        crash=facts.crash,
+        rates=tenant.traffic.rates.rates(),
     )

@@ -1,41 +1,46 @@
-"""What a health check finds: an event when it begins, a warning at the tenant while it lasts."""
+"""The warnings shown at a tenant: each has a key, which the console has words for, and words with the figures."""
 
 from __future__ import annotations
 
-import logging
-from typing import Any
-
-from daemon.supervisor.records.events import EventLog, EventName
-from daemon.supervisor.tenants.tenant import Tenant
-
-log = logging.getLogger(__name__)
-
-LIMITS = ("memory_mb", "gpu_memory_mb")
-KEYS = (*LIMITS, "gpu", "gpu-foreign", "canary", "index", "health", "disk", "disk-count")
+from enum import StrEnum
 
 
-class Notices:
-    """`tenant.warnings` maps one of KEYS to words; only health and the disk watch write these keys."""
+class WarningKey(StrEnum):
+    MEMORY = "memory_mb"
+    GPU_MEMORY = "gpu_memory_mb"
+    GPU = "gpu"
+    GPU_FOREIGN = "gpu-foreign"
+    CANARY = "canary"
+    INDEX = "index"
+    HEALTH = "health"
+    DISK = "disk"
+    DISK_COUNT = "disk-count"
+    CONFIG = "config"
+    RE_EMBEDDING = "re-embedding"
 
-    def __init__(self, events: EventLog) -> None:
-        self._events = events
 
-    def tell(self, tenant: Tenant, key: str, words: str | None, event: EventName, **data: Any) -> None:
-        """`words` None: it is over, or never was."""
-        if words is None:
-            self.end(tenant, key, **data)
-            return
-        if key not in tenant.warnings:
-            self._events.emit(event, tenant.name, reason=words, **data)
-            log.warning(event.value, extra={"reason": words, **data})
-        tenant.warnings[key] = words
+class Warnings:
+    """Warnings of one tenant, by key."""
 
-    def end(self, tenant: Tenant, key: str, **data: Any) -> None:
-        if tenant.warnings.pop(key, None) is not None and key in LIMITS:
-            self._events.emit(EventName.LIMIT_CLEARED, tenant.name, **{"limit": key, **data})
+    def __init__(self) -> None:
+        self._words: dict[WarningKey, str] = {}
 
-    def forget(self, tenant: Tenant) -> None:
-        """Who rests has no process that could be in a bad way."""
-        tenant.gpu_memory_mb = None
-        for key in KEYS:
-            self.end(tenant, key)
+    def warn(self, key: WarningKey, words: str) -> bool:
+        """Show the words; True when nothing was shown under this key before."""
+        is_new = key not in self._words
+        self._words[key] = words
+        return is_new
+
+    def clear(self, key: WarningKey) -> bool:
+        """Show nothing under this key any more; True when something was."""
+        return self._words.pop(key, None) is not None
+
+    def get(self, key: WarningKey) -> str | None:
+        return self._words.get(key)
+
+    def shown(self) -> dict[str, str]:
+        """Return what is shown, in the order in which it began."""
+        return {key.value: words for key, words in self._words.items()}
+
+    def __bool__(self) -> bool:
+        return bool(self._words)

@@ -17,6 +17,7 @@ from daemon.core.wire import NewEntry, UsageDay
 from daemon.supervisor.records.state_db import StateDb
 from daemon.supervisor.tenants import metering
 from daemon.supervisor.tenants.metering import Metering
+from daemon.supervisor.tenants.traffic import Traffic
 from tests.conftest import StartDaemon
 from tests.support.daemons import RunningDaemon, fake_tenant, wait_for
 
@@ -127,11 +128,15 @@ async def test_many_who_ask_do_not_queue_up_behind_a_silent_encoder(tmp_path: An
             await asyncio.sleep(0)  # the others come meanwhile
             raise OSError("no answer")
 
-    tenant: Any = SimpleNamespace(name="acme", process=object(), pool=Silent(), daemons_own=0)
+    traffic: Any = Traffic(tmp_path / "encoder.sock")
+    traffic.pool = Silent()
+    traffic.pool.busy = 0
+    tenant: Any = SimpleNamespace(name="acme", process=object(), traffic=traffic)
     found = Metering(StateDb(tmp_path / "state.db"), lambda: [tenant])
     await asyncio.gather(*(found.collect(["acme"]) for _ in range(50)))
-    assert tenant.pool.asked == 2  # the second one for all who came during the first
-    assert tenant.daemons_own == 0
+    assert traffic.pool.asked == 2  # the second one for all who came during the first
+    traffic.pool.busy = 1
+    assert traffic.has_callers, "none of the daemon's own requests is counted any more"
 
 
 def test_usage_is_asked_for_more_often_than_once_a_minute():

@@ -13,10 +13,8 @@ import console
 from console.messages import LANGUAGES, MESSAGES, PARTS, words
 from daemon.core.errors import all_kinds
 from daemon.core.wire import OperationState
-from daemon.supervisor.configuration import reload
-from daemon.supervisor.jobs import reembed
 from daemon.supervisor.states import State
-from daemon.supervisor.tenants import warnings
+from daemon.supervisor.tenants.warnings import WarningKey
 
 SOURCES = sorted(Path(console.__file__).parent.rglob("*.py"))
 
@@ -74,7 +72,7 @@ def test_no_message_is_missing() -> None:
         ("state", [state.value for state in State]),
         ("operation", [state.value for state in OperationState]),
         ("isolation", ["strict", "process"]),
-        ("warning", ["query-cut", "texts-cut", *warnings.KEYS, reload.WARNING, reembed.WARNING]),
+        ("warning", ["query-cut", "texts-cut", *(key.value for key in WarningKey)]),
         ("change", ["add", "set", "edit", "delete", "forget", "import", "seed", "restore", "undo"]),
         ("refused", ["duplicate", "too-short", "too-long"]),
         ("status", ["start", "stop", "restart"]),

@@ -18,8 +18,9 @@ from daemon.supervisor.health.checks import Health
 from daemon.supervisor.records.events import EventLog
 from daemon.supervisor.records.state_db import StateDb
 from daemon.supervisor.states import State
-from daemon.supervisor.tenants.services import Services
+from daemon.supervisor.tenants.services import TenantServices
 from daemon.supervisor.tenants.tenant import Tenant
+from daemon.supervisor.tenants.warnings import WarningKey
 
 
 @pytest.fixture
@@ -44,9 +45,9 @@ class _Process:
 def tenant(name: str, tmp_path: Path, events: EventLog) -> Tenant:
     config = TenantConfig.model_validate({"encoder": {"backend": "fake"}})
     paths = Paths.under(tmp_path).tenant(name)
-    services: Any = Services(db=StateDb(tmp_path / f"{name}.db"), events=events, launch=None, release=None)  # type: ignore[arg-type]
+    services: Any = TenantServices(db=StateDb(tmp_path / f"{name}.db"), events=events, launch=None, release=None)  # type: ignore[arg-type]
     made = Tenant(TenantFile(name, tmp_path / f"{name}.yaml", config), paths, services)
-    made.state, made.process = State.READY, _Process()  # type: ignore[assignment]
+    made.state, made.encoder.process = State.READY, _Process()  # type: ignore[assignment]
     return made
 
 
@@ -63,7 +64,10 @@ async def test_a_bug_in_a_check_is_told_and_ends_nothing(
             await rounds.acquire()
     health.close()
     for each in tenants.values():
-        assert each.warnings["health"] == "the health check itself failed (RuntimeError); see the daemon's log"
+        assert (
+            each.warnings.get(WarningKey.HEALTH)
+            == "the health check itself failed (RuntimeError); see the daemon's log"
+        )
 
 
 async def test_a_thousand_resting_tenants_cost_a_round_nothing(tmp_path: Path, events: EventLog):

@@ -1,4 +1,4 @@
-"""The run loop itself under random sequences of happenings: a real Tenant, a scripted encoder process."""
+"""The run loop itself under random sequences of triggers: a real Tenant, a scripted encoder process."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from daemon.supervisor.process.encoder_process import Ended
 from daemon.supervisor.records.events import EventLog
 from daemon.supervisor.records.state_db import StateDb
 from daemon.supervisor.states import Goal, State, Trigger
-from daemon.supervisor.tenants import tenant as tenant_module
-from daemon.supervisor.tenants.services import Services
-from daemon.supervisor.tenants.start_slots import Turns
+from daemon.supervisor.tenants import encoder as encoder_module
+from daemon.supervisor.tenants.backoff import HEALTHY_S
+from daemon.supervisor.tenants.services import TenantServices
+from daemon.supervisor.tenants.start_slots import StartSlots
 from daemon.supervisor.tenants.tenant import Tenant
 
 READY = Ready(entries=1, revision=1, fingerprint="f", dimension=2, device="cpu", query_ms=1.0)
@@ -39,7 +40,7 @@ class ScriptedProcess:
     def __init__(self, launch: Any, on_message: Callable[..., None], on_end: Callable[..., None]) -> None:
         self.pid = 4711
         self.ready_at: float | None = None
-        self.hung_call_started: float | None = None
+        self.hung_because: str | None = None
         self.refusal: Refused | None = None
         self.start_problem: str | None = None
         self.ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
@@ -53,7 +54,10 @@ class ScriptedProcess:
 
     @property
     def hung(self) -> bool:
-        return self.hung_call_started is not None
+        return self.hung_because is not None
+
+    def mark_hung(self, call_started: float, because: str) -> None:
+        self.hung_because = because
 
     def say(self, message: Any) -> None:
         self.refusal = message if isinstance(message, Refused) else None
@@ -86,12 +90,12 @@ class World:
         self.launch_refuses = False
         config = TenantConfig.model_validate({"encoder": {"backend": "fake"}})
         db = StateDb(folder / "state.db")
-        services = Services(
+        services = TenantServices(
             db,
             EventLog(db),
             self._launch,
             lambda _: None,
-            turns=Turns(1),
+            slots=StartSlots(1),
             spawn=self._spawn,  # type: ignore[arg-type]
         )
         self.tenant = Tenant(
@@ -100,7 +104,7 @@ class World:
         self.db = db
         self._loop = asyncio.create_task(self.tenant.run())
 
-    async def _launch(self, _: Tenant) -> Any:
+    async def _launch(self, _: str) -> Any:
         await self.gpu_is_free.wait()
         if self.launch_refuses:
             raise StartRefused("cannot start: no GPU is free")
@@ -132,11 +136,11 @@ class World:
 def backoff_is_over(tenant: Tenant) -> None:
     """What its timer would do."""
     if tenant.state is State.BACKOFF:
-        tenant.tell(Trigger.BACKOFF_OVER, tenant.reason)
+        tenant.post(Trigger.BACKOFF_OVER, tenant.reason)
 
 
 class RunLoop(RuleBasedStateMachine):
-    """Happenings come one by one or in bursts: `settle` decides when the run loop gets its turn."""
+    """Triggers come one by one or in bursts: `settle` decides when the run loop gets its turn."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -181,10 +185,10 @@ class RunLoop(RuleBasedStateMachine):
     def restart(self) -> None:
         self.act(lambda: self.tenant.want(Goal.UP, Trigger.RESTART))
 
-    @rule(happening=st.sampled_from([Trigger.PARK, Trigger.RESTART, Trigger.START]))
-    def told_without_a_goal(self, happening: Trigger) -> None:
+    @rule(trigger=st.sampled_from([Trigger.PARK, Trigger.RESTART, Trigger.START]))
+    def posted_without_a_goal(self, trigger: Trigger) -> None:
         """The idle watch parks, the memory check restarts, a waiting request wakes."""
-        self.act(lambda: self.tenant.tell(happening, "by itself"))
+        self.act(lambda: self.tenant.post(trigger, "by itself"))
 
     @rule()
     def time_passes(self) -> None:
@@ -192,7 +196,7 @@ class RunLoop(RuleBasedStateMachine):
 
     @rule()
     def start_takes_too_long(self) -> None:
-        self.act(self.tenant._start_takes_too_long)
+        self.act(self.tenant.encoder.start_takes_too_long)
 
     # --- what the encoder and the host do ---
 
@@ -211,7 +215,7 @@ class RunLoop(RuleBasedStateMachine):
     @precondition(lambda self: self.world.process is not None and self.world.process.said_ready)
     @rule()
     def encoder_hangs(self) -> None:
-        self.act(lambda: self.tenant.process and self.tenant._kill_hung(self.tenant.process, 1.0, "no progress"))
+        self.act(lambda: self.tenant.process and self.tenant.encoder.kill_hung(self.tenant.process, 1.0, "no progress"))
 
     @precondition(lambda self: self.world.process is not None)
     @rule(stubborn=st.booleans())
@@ -295,7 +299,7 @@ class RunLoop(RuleBasedStateMachine):
 @pytest.fixture(autouse=True)
 def timers_are_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     """A killed process is looked after at once; no other timer fires while the test runs."""
-    monkeypatch.setattr(tenant_module, "KILL_WAIT_S", 0.0)
+    monkeypatch.setattr(encoder_module, "KILL_WAIT_S", 0.0)
 
 
 class TestRunLoop(RunLoop.TestCase):  # type: ignore[misc, name-defined]
@@ -333,7 +337,7 @@ async def test_silence_after_the_first_word_ends_with_start_s(tmp_path: Path) ->
     world.process.say(Warming(step="x"))
     await world.settle()
     assert world.tenant.state is State.WARMING
-    assert len(world.tenant._timers) == 1
+    assert 0 < delay_of(world.tenant) <= world.tenant.file.config.limits.start_s
     await world.close()
 
 
@@ -343,24 +347,25 @@ async def test_a_crash_is_shown_until_an_encoder_has_run_well_for_a_while(tmp_pa
     assert world.process is not None
     world.process.end(KILLED)
     await world.settle()
-    assert world.tenant.crash is not None
-    assert world.tenant.crash.signal == "SIGKILL"
+    assert world.tenant.facts.crash is not None
+    assert world.tenant.facts.crash.signal == "SIGKILL"
     backoff_is_over(world.tenant)
     await world.settle()
     world.process.say(Warming(step="x"))
     world.process.say(READY)
     await world.settle()
     assert world.tenant.state is State.READY
-    assert world.tenant.crash is not None
-    world.tenant._is_healthy()
-    assert world.tenant.crash is None
-    assert delay_of(world.tenant) == pytest.approx(tenant_module.HEALTHY_S, abs=1)
+    assert world.tenant.facts.crash is not None
+    world.tenant.become_healthy()
+    assert world.tenant.facts.crash is None
+    assert delay_of(world.tenant) == pytest.approx(HEALTHY_S, abs=1)
     await world.close()
 
 
 def delay_of(tenant: Tenant) -> float:
-    [timer] = tenant._timers
-    return timer.when() - asyncio.get_running_loop().time()
+    due_at = tenant._timer.due_at
+    assert due_at is not None
+    return due_at - asyncio.get_running_loop().time()
 
 
 async def test_a_kill_that_meets_a_start_after_many_others_waits_for_half_a_second(tmp_path: Path) -> None:
