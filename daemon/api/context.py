@@ -10,11 +10,11 @@ from fastapi import Depends, Request
 from daemon.api.accounting.audit import AuditLog
 from daemon.api.accounting.metrics import Metrics
 from daemon.api.connections.streams import Streams
+from daemon.api.matching import Match
 from daemon.api.rights.access import Access, Caller
 from daemon.api.rights.authenticate import Authenticator
 from daemon.api.rights.connection import Connection
 from daemon.api.rights.sign_in import SignIns
-from daemon.api.routes import Match
 from daemon.core.errors import VecwardError
 from daemon.supervisor.manager import Manager
 from daemon.supervisor.tenants.tenant import Tenant

@@ -82,7 +82,7 @@ def _make(app: FastAPI) -> dict[str, Any]:
     schemas.update(_schemas())
     for route in ROUTES:
         methods = paths.setdefault(route.path, {})
-        if route.by is By.RELAYED:
+        if route.by is By.ENCODER:
             methods[route.method.lower()] = _relayed(route)
         _complete(methods[route.method.lower()], route)
     return made

@@ -1,4 +1,4 @@
-"""The FastAPI application behind the front: the OWN rows of the route table, each with the handler of its name."""
+"""The FastAPI application behind the front: the rows that the daemon answers, each with the handler of its name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ HANDLERS: dict[str, Callable[..., Any]] = {
 
 
 def create_handlers_app(services: ApiServices) -> FastAPI:
-    """Give each OWN row of the route table its handler.
+    """Give each row that the daemon answers its handler.
 
     FastAPI's pages of documentation are left out, since they load scripts from other hosts; /openapi.json is a row of
     the table.
@@ -52,7 +52,7 @@ def create_handlers_app(services: ApiServices) -> FastAPI:
     )
     app.state.services = services
     for route in ROUTES:
-        if route.by is By.OWN:
+        if route.by is By.DAEMON:
             _add(app, route)
     problems.install(app)
     return app

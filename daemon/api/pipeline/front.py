@@ -14,12 +14,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from daemon.api.connections.bodies import ClientGone, bounded
 from daemon.api.context import CALL_KEY, ApiServices, Call
+from daemon.api.matching import match
 from daemon.api.pipeline import bookkeeping
 from daemon.api.pipeline.problems import REQUEST_ID, of_bug, problem_response
 from daemon.api.pipeline.relay import relay
 from daemon.api.rights.authenticate import address_of
 from daemon.api.rights.connection import SCOPE_KEY
-from daemon.api.routes import By, match
+from daemon.api.routes import By
 from daemon.core.errors import DiskFull, Forbidden, MethodNotAllowed, NotFound, Unavailable, VecwardError
 from daemon.core.http.response import ConnectionLost
 from daemon.core.roles import Role
@@ -100,7 +101,7 @@ class Front:
     async def _answer(self, call: Call, scope: Scope, receive: Receive, reply: _Reply) -> None:
         assert call.match is not None
         route = call.match.route
-        if route.by is By.RELAYED:
+        if route.by is By.ENCODER:
             tenant = self._services.manager.tenants[call.tenant]
             actor = call.known_caller.actor
             await relay(scope, receive, reply, tenant=tenant, route=route, actor=actor, request_id=call.request_id)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from daemon.api.matching import Match
 from daemon.api.rights.connection import SocketKind
 from daemon.api.rights.identity import HasConfig, HasTenants, Identity
-from daemon.api.routes import Match
 from daemon.core.errors import Forbidden, UnknownTenant
 from daemon.core.http.sockets import Peer
 from daemon.core.roles import Role

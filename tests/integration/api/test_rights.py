@@ -86,7 +86,7 @@ def test_the_encoder_knows_every_relayed_row(host: RunningDaemon) -> None:
     as_user(host, "chief", "POST", "/v1/tenants/globex/start")
     missing = []
     for route in ROUTES:
-        if route.by is By.RELAYED:
+        if route.by is By.ENCODER:
             path = route.path.replace("{tenant}", "globex").replace("{operation}", "0").replace("{entry}", "1")
             kind = as_user(host, "chief", route.method, path, {}).kind
             if kind in ("not-found", "method-not-allowed", "internal"):

@@ -8,11 +8,12 @@ import pytest
 from fastapi.routing import APIRoute
 
 from daemon.api.handlers.app import HANDLERS, create_handlers_app
-from daemon.api.routes import ROUTES, By, Matcher, Route, match
+from daemon.api.matching import Matcher, match
+from daemon.api.routes import ROUTES, By, Route
 from daemon.core.errors import MethodNotAllowed, NotFound
 from daemon.core.roles import Role
 
-OWN = [route for route in ROUTES if route.by is By.OWN]
+BY_DAEMON = [route for route in ROUTES if route.by is By.DAEMON]
 
 
 @pytest.fixture
@@ -24,14 +25,14 @@ def fastapi_routes() -> dict[tuple[str, str], APIRoute]:
 
 
 def test_every_fastapi_route_is_in_the_table_and_vice_versa(fastapi_routes: dict[tuple[str, str], APIRoute]) -> None:
-    assert set(fastapi_routes) == {(route.method, route.path) for route in OWN}
+    assert set(fastapi_routes) == {(route.method, route.path) for route in BY_DAEMON}
 
 
 def test_every_handler_has_a_row() -> None:
-    assert set(HANDLERS) == {route.name for route in OWN}
+    assert set(HANDLERS) == {route.name for route in BY_DAEMON}
 
 
-@pytest.mark.parametrize("route", OWN, ids=lambda route: route.name)
+@pytest.mark.parametrize("route", BY_DAEMON, ids=lambda route: route.name)
 def test_query_parameters_of_own_routes_are_fastapis(
     route: Route, fastapi_routes: dict[tuple[str, str], APIRoute]
 ) -> None:
@@ -66,7 +67,7 @@ def test_a_tenants_path_takes_a_role_on_it(route: Route) -> None:
     if "{tenant}" in route.path:
         assert route.role.at_least(Role.SEARCHER)
     else:
-        assert route.by is By.OWN
+        assert route.by is By.DAEMON
 
 
 def test_only_the_sign_in_is_open_to_nobody() -> None:
@@ -76,7 +77,7 @@ def test_only_the_sign_in_is_open_to_nobody() -> None:
 def test_only_relayed_requests_that_end_soon_count_for_hangs() -> None:
     for route in ROUTES:
         if route.outstanding:
-            assert route.by is By.RELAYED
+            assert route.by is By.ENCODER
             assert not route.stream
 
 
@@ -86,8 +87,8 @@ def test_words_come_before_parameters() -> None:
 
 
 def test_operations_are_told_apart_by_their_id() -> None:
-    assert match("GET", "/v1/tenants/acme/operations/d-1").route.by is By.OWN
-    assert match("GET", "/v1/tenants/acme/operations/e-1").route.by is By.RELAYED
+    assert match("GET", "/v1/tenants/acme/operations/d-1").route.by is By.DAEMON
+    assert match("GET", "/v1/tenants/acme/operations/e-1").route.by is By.ENCODER
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daemon.api.accounting.metrics import Metrics
 from daemon.api.accounting.tenant_metrics import TenantFigures
-from daemon.api.routes import match
+from daemon.api.matching import match
 from daemon.core.encoder_protocol.histogram import BOUNDS_S, BUCKETS, Histogram
 from daemon.supervisor.tenants.metering import Totals
 

@@ -7,9 +7,10 @@ from dataclasses import FrozenInstanceError, dataclass, field
 
 import pytest
 
+from daemon.api.matching import Match, match
 from daemon.api.rights.access import Access, Caller
 from daemon.api.rights.identity import Identity
-from daemon.api.routes import By, Match, Route, match
+from daemon.api.routes import By, Route
 from daemon.core.config.daemon_config import DaemonConfig
 from daemon.core.config.tenant_config import AccessConfig, EncoderConfig, TenantConfig
 from daemon.core.errors import Forbidden, UnknownTenant
@@ -144,7 +145,7 @@ def test_a_role_on_a_path_without_tenant_means_on_at_least_one(access: Access) -
 
 def on_no_tenant(role: Role) -> Match:
     """A call that names no tenant and takes a role."""
-    return Match(Route("look", "GET", "/v1/look", role, By.OWN, "Look."), None, {})
+    return Match(Route("look", "GET", "/v1/look", role, By.DAEMON, "Look."), None, {})
 
 
 HIGHEST = {

@@ -24,7 +24,7 @@ def test_each_row_has_a_handler_and_each_handler_a_row() -> None:
 
 
 def test_the_api_relays_each_row() -> None:
-    relayed = {route.name: (route.method, route.path) for route in ROUTES if route.by is By.RELAYED}
+    relayed = {route.name: (route.method, route.path) for route in ROUTES if route.by is By.ENCODER}
     assert relayed == {name: (row.method, row.path) for name, row in ENCODER_ROUTES.items()}
 
 
