@@ -76,9 +76,10 @@ def used_mb(host: RunningDaemon) -> float:
 
 def processes_of(name: str) -> list[psutil.Process]:
     return [
-        process for process in psutil.process_iter(["cmdline"])
+        process
+        for process in psutil.process_iter(["cmdline"])
         if any(part.endswith(f"/{name}") for part in process.info["cmdline"] or [])
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -1,4 +1,4 @@
-"""What a hostile encoder, in its sandbox, tells the daemon: forged pids, floods, malformed messages."""
+"""Words of a hostile encoder, in its sandbox, to the daemon: forged pids, floods, malformed messages."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _STAY = "\ntime.sleep(60)\n"
 
 @dataclass
 class Heard:
-    """What came of an evil encoder."""
+    """The messages, the steps and the end of an evil encoder."""
 
     process: EncoderProcess
     messages: list[FromEncoder] = field(default_factory=list)
@@ -79,10 +79,15 @@ async def evil(code: str, *, sandboxed: bool = True) -> AsyncIterator[Heard]:
         prefix = Sandbox(UID, home.data, home.accounts).prefix(filter_fd) if sandboxed else []
         with sockets.bind(root / "s", 0o600) as listener:
             launch = Launch(
-                tenant="evil", data=home.data, config_json=b"{}", listener=listener, log=TenantLog(root / "log" / "l"),
+                tenant="evil",
+                data=home.data,
+                config_json=b"{}",
+                listener=listener,
+                log=TenantLog(root / "log" / "l"),
                 prefix=[*prefix, sys.executable, "-I", "-c", _PREFACE + code],
-                environment={"PATH": "/usr/bin:/bin"}, pass_fds=() if filter_fd is None else (filter_fd,),
-            )  # fmt: skip
+                environment={"PATH": "/usr/bin:/bin"},
+                pass_fds=() if filter_fd is None else (filter_fd,),
+            )
             heard: list[Heard] = []
             running = EncoderProcess(
                 launch,
@@ -135,7 +140,7 @@ async def test_a_sandboxed_encoder_cannot_forge_its_pid() -> None:
 
 @needs_root
 async def test_a_forged_pid_is_not_believed() -> None:
-    """As root without a sandbox the kernel lets it pass: the daemon itself must see through it."""
+    """Forged pids of root's pass the kernel where there is no sandbox: the daemon itself must see through them."""
     code = _FORGE + f"forge({os.getpid()})\nforge(1)\nsay(os.getpid())" + _STAY
     async with evil(code, sandboxed=False) as heard:
         await heard.until(lambda: len(heard.messages) == 3)
@@ -164,9 +169,15 @@ say("parent")
 @needs_root
 @pytest.mark.parametrize(
     "packet",
-    ["b'not json'", "b'[' * 16000", 'b\'{"type":"warming","step":"\' + b"x" * 100 + b\'"}\'', "b'x' * 100000",
-     'b\'{"type":"ready","entries":"\\xff"}\'', "bytes(range(256))"],
-)  # fmt: skip
+    [
+        "b'not json'",
+        "b'[' * 16000",
+        'b\'{"type":"warming","step":"\' + b"x" * 100 + b\'"}\'',
+        "b'x' * 100000",
+        'b\'{"type":"ready","entries":"\\xff"}\'',
+        "bytes(range(256))",
+    ],
+)
 async def test_malformed_messages_end_the_encoder(packet: str, caplog: pytest.LogCaptureFixture) -> None:
     code = f"packet = {packet}\nwhile True:\n    control.send(packet)\n"
     with caplog.at_level(logging.WARNING):

@@ -44,9 +44,12 @@ def vecward(
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "daemon.cli", "--root", str(daemon.root), "model", *map(str, arguments), "--json"],
-        cwd=CHECKOUT, capture_output=True, text=True, timeout=200,
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=200,
         env={**os.environ, "PYTHONPATH": str(CHECKOUT), "HF_ENDPOINT": url},
-    )  # fmt: skip
+    )
 
 
 def model_in(folder: Path) -> Path:

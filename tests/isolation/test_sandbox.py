@@ -1,4 +1,4 @@
-"""What a sandbox shows, what the filter refuses, and what is refused before anything starts."""
+"""The sandbox: its view, the calls that the filter refuses, and hosts that are refused before a start."""
 
 from __future__ import annotations
 
@@ -127,9 +127,20 @@ def inside(tmp_path: Path) -> Sandbox:
 @needs_root
 def test_the_view_of_the_file_system(inside: Sandbox) -> None:
     assert set(as_tenant(inside, ["ls", "/"]).split()) <= {
-        "bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "tmp", "usr",
+        "bin",
+        "dev",
+        "etc",
+        "lib",
+        "lib32",
+        "lib64",
+        "libx32",
+        "proc",
+        "sbin",
+        "sys",
+        "tmp",
+        "usr",
         *(path.parts[1] for path in sandbox.python_folders()),
-    }  # fmt: skip
+    }
     assert set(as_tenant(inside, ["ls", "/etc"]).split()) <= {"alternatives", "group", "ld.so.cache", "passwd"}
     writable = as_tenant(inside, ["sh", "-c", "find / -xdev -writable -not -type l 2>/dev/null; true"]).split()
     assert [path for path in writable if not path.startswith("/proc/")] == ["/tmp"]  # noqa: S108
@@ -179,8 +190,14 @@ def test_call_numbers_are_the_kernels(column: int) -> None:
     if not _HEADERS[column].exists():
         pytest.skip(f"{_HEADERS[column]} is not here: the package linux-libc-dev has it")
     found = dict(re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", _HEADERS[column].read_text()))
-    named = {**seccomp.REFUSED, **seccomp.ABSENT, "clone": seccomp.CLONE, "ioctl": seccomp.IOCTL,
-             "socket": seccomp.SOCKET, "socketpair": seccomp.SOCKETPAIR}  # fmt: skip
+    named = {
+        **seccomp.REFUSED,
+        **seccomp.ABSENT,
+        "clone": seccomp.CLONE,
+        "ioctl": seccomp.IOCTL,
+        "socket": seccomp.SOCKET,
+        "socketpair": seccomp.SOCKETPAIR,
+    }
     wrong = {name: pair[column] for name, pair in named.items() if str(pair[column] or "") != found.get(name, "")}
     assert wrong == {}
 
@@ -247,8 +264,11 @@ def test_a_delegated_cgroup_gets_a_leaf_and_a_cgroup_a_tenant(tmp_path: Path) ->
     assert made == base / "tenant-acme"
     written = {path.name: path.read_text() for path in made.iterdir()}
     assert written == {
-        "pids.max": "300", "memory.max": str(100 << 20), "memory.oom.group": "1", "cpu.max": "150000 100000",
-    }  # fmt: skip
+        "pids.max": "300",
+        "memory.max": str(100 << 20),
+        "memory.oom.group": "1",
+        "cpu.max": "150000 100000",
+    }
     own.write_text("0::/system.slice/vecward.service/daemon\n")
     assert Cgroups.discover(tmp_path / "cgroup", own).base == base  # a daemon that was started again from its leaf
 

@@ -1,8 +1,8 @@
 """The control channel between daemon and encoder: one JSON object a packet (SOCK_SEQPACKET).
 
-The encoder says `Warming`, then `Ready` or `Refused`; after that `Changed` whenever entries or revision
-move. The daemon says `Stop`. The kernel adds the sender's pid (SCM_CREDENTIALS); what the packet itself
-says is a tenant's word and is bounded and checked like any other input.
+The encoder says `Warming`, then `Ready` or `Refused`; after that `Changed` whenever entries or revision change. The
+daemon says `Stop`. The kernel adds the sender's pid (SCM_CREDENTIALS); the packet itself is a tenant's word, bounded
+and checked like any other input.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class _Message(BaseModel):
 
 
 class Warming(_Message):
-    """Sent first, and whenever there is progress; also tells the kernel-checked pid."""
+    """The start goes on: sent first, which tells the pid, and whenever there is progress."""
 
     type: Literal["warming"] = "warming"
     step: Annotated[str, Field(max_length=64)]
@@ -31,6 +31,8 @@ class Warming(_Message):
 
 
 class Ready(_Message):
+    """The encoder answers; `query_ms` is the time that its first query took."""
+
     type: Literal["ready"] = "ready"
     entries: int
     revision: int
@@ -41,13 +43,15 @@ class Ready(_Message):
 
 
 class Changed(_Message):
+    """The knowledge base has changed."""
+
     type: Literal["changed"] = "changed"
     entries: int
     revision: int
 
 
 class Refused(_Message):
-    """This start can't succeed; `reason` is for a person and says the way out."""
+    """The start can't succeed; `reason` is for a person and says the way out."""
 
     type: Literal["refused"] = "refused"
     kind: Annotated[str, Field(max_length=64)]
@@ -55,6 +59,8 @@ class Refused(_Message):
 
 
 class Stop(_Message):
+    """The encoder is to finish what it does and end."""
+
     type: Literal["stop"] = "stop"
 
 

@@ -71,7 +71,7 @@ TIMINGS = (QUEUE, ENCODE, SEARCH)
 
 
 class Counts:
-    """What one encoder has counted since its start; written by one thread."""
+    """The counts of one encoder since its start; written by one thread."""
 
     def __init__(self) -> None:
         self._numbers: dict[Counter, float] = dict.fromkeys(COUNTERS, 0)

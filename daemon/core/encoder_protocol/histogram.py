@@ -1,4 +1,4 @@
-"""Times counted in buckets: by the encoder, which knows them, and added up by the daemon, which shows them."""
+"""Times counted in buckets: counted by the encoder, added up and shown by the daemon."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BUCKETS = len(BOUNDS_S) + 1
 
 
 class Histogram:
-    """`counts[i]` times fell into bucket i alone (not into all up to it); `sum_s` is their sum in seconds."""
+    """Times by bucket: `counts[i]` fell into bucket i alone, not into all up to it; `sum_s` is their sum in seconds."""
 
     __slots__ = ("counts", "sum_s")
 
@@ -19,5 +19,6 @@ class Histogram:
         self.sum_s = 0.0
 
     def observe(self, seconds: float) -> None:
+        """Count one time."""
         self.counts[bisect_left(BOUNDS_S, seconds)] += 1
         self.sum_s += seconds

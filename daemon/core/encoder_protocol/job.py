@@ -27,7 +27,7 @@ GO = b"go\n"
 
 
 class Step(Answer):
-    """How far the job is."""
+    """The progress of the job."""
 
     type: Literal["step"] = "step"
     done: Annotated[int, Field(ge=0)]

@@ -1,10 +1,10 @@
 """The 128 bytes that an encoder and the daemon share (daemon/README.md, "Deadline and progress").
 
-Three groups of four words. The worker thread's: the call it is in. That of work beside it (commits, reads of the
-base), which takes seconds where a base is large, and is no hang. The event loop's: it beats while there is such work or
-a long call, so that a process that stands still is told from one that works. One reader (the daemon). Each word
-is aligned, and written in one piece on the platforms vecward runs on; each group begins with a sequence lock, which
-catches a read between two of its words.
+The encoder writes three groups of four words, and the daemon reads them. One group is the worker thread's: the call
+that it is in. One is of work beside it (commits, reads of the base), which takes seconds where a base is large, and is
+no hang. One is the event loop's: it beats while there is such work or a long call, which tells a process that works
+from one that stands still. Each word is aligned, and written in one piece on the platforms vecward runs on; each group
+begins with a sequence lock, which catches a read between two of its words.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Group = tuple[int, int, int]
 
 
 class CallKind(IntEnum):
-    """What the worker is doing. IDLE: nothing; the model is free."""
+    """The call that the worker thread is in. IDLE: none; the model is free."""
 
     IDLE = 0
     SEARCH = 1
@@ -40,9 +40,12 @@ class CallKind(IntEnum):
 
 @dataclass(frozen=True)
 class Reading:
-    """`counter` moves at each beginning and end of a call or of work beside it; the times are CLOCK_MONOTONIC's, the
-    host's. `work_moved_ns`: when the work beside the worker last moved; None: there is none. `beat_ns`: when the event
-    loop last ran, of those that say so; None: there is nothing that it would beat for."""
+    """The page at one moment; times are CLOCK_MONOTONIC's, which is the host's.
+
+    `counter` moves at each beginning and end of a call or of work beside it. `work_moved_ns` is the time at which the
+    work beside the worker last moved; None: there is none. `beat_ns` is the last time at which the event loop ran;
+    None: there is nothing that it would beat for.
+    """
 
     counter: int
     kind: CallKind
@@ -52,8 +55,10 @@ class Reading:
 
 
 def create() -> int:
-    """A memfd for one encoder; the descriptor is the caller's. Its size is sealed: who reads a page that an encoder
-    has cut off ends by SIGBUS, and the reader is the daemon."""
+    """Make a page for one encoder, as a memfd; the descriptor is the caller's.
+
+    Its size is sealed: a reader of a page that an encoder has cut off ends by SIGBUS, and the reader is the daemon.
+    """
     fd = os.memfd_create("vecward-progress", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(fd, PAGE_BYTES)
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
@@ -61,7 +66,7 @@ def create() -> int:
 
 
 class _Writer:
-    """One group; one thread at a time."""
+    """The writer of one group; one thread at a time."""
 
     def __init__(self, page: mmap.mmap, at: int) -> None:
         self._page = page
@@ -69,15 +74,18 @@ class _Writer:
         self._moves = 0
 
     def write(self, first: int, second: int) -> None:
-        """Each write moves the group's counter by one."""
+        """Write both words; each write moves the group's counter by one."""
         self._moves += 1
         _GROUP.pack_into(self._page, self._at, 2 * self._moves - 1, self._moves, first, second)
         _GROUP.pack_into(self._page, self._at, 2 * self._moves, self._moves, first, second)
 
 
 class ProgressWriter:
-    """`begin(kind)` and `end()` around every model call are the worker's; `beat` is the event loop's; `work` and
-    `moved` are for any thread."""
+    """The encoder's side.
+
+    The worker thread calls `begin` and `end` around each model call, the event loop calls `beat`; `work` and `moved`
+    are for any thread.
+    """
 
     def __init__(self, fd: int) -> None:
         page = mmap.mmap(fd, PAGE_BYTES)
@@ -88,12 +96,12 @@ class ProgressWriter:
 
     @property
     def long(self) -> bool:
-        """Whether something goes on that may take longer than a search."""
+        """True while something goes on that may take longer than a search."""
         return self._working > 0 or self._kind is CallKind.IMPORT
 
     @contextmanager
     def work(self) -> Iterator[None]:
-        """Around what may take long beside the worker's calls."""
+        """Count a piece of work that may take long beside the worker's calls."""
         self._work(1)
         try:
             yield
@@ -101,7 +109,7 @@ class ProgressWriter:
             self._work(-1)
 
     def moved(self) -> None:
-        """Says that work which runs goes on."""
+        """Say that work which runs goes on."""
         self._work(0)
 
     def _work(self, change: int) -> None:
@@ -110,26 +118,32 @@ class ProgressWriter:
             self._works.write(self._working, time.monotonic_ns())
 
     def begin(self, kind: CallKind) -> None:
+        """Say that a model call begins."""
         self._kind = kind
         self._calls.write(kind, time.monotonic_ns())
 
     def end(self) -> None:
+        """Say that the model call has ended."""
         self._kind = CallKind.IDLE
         self._calls.write(CallKind.IDLE, 0)
 
     def beat(self, *, again: bool) -> None:
-        """`again`: another one follows; else the event loop may be silent from now on."""
+        """Say that the event loop runs.
+
+        `again`: another beat follows; else the event loop may be silent from now on.
+        """
         self._beats.write(again, time.monotonic_ns())
 
 
 class ProgressReader:
-    """The daemon's side. The page is a tenant's: what it says is clamped, never trusted."""
+    """The daemon's side; the page is a tenant's, so what it says is clamped, never trusted."""
 
     def __init__(self, fd: int) -> None:
         self._page = mmap.mmap(fd, PAGE_BYTES, prot=mmap.PROT_READ)
         self._last = Reading(0, CallKind.IDLE, 0)
 
     def read(self) -> Reading:
+        """The page now; while it is being written, as it was read last."""
         call, work, beat = self._group(_CALL_AT), self._group(_WORK_AT), self._group(_BEAT_AT)
         if call is None or work is None or beat is None:
             return self._last
@@ -141,7 +155,7 @@ class ProgressReader:
         return self._last
 
     def _group(self, at: int) -> Group | None:
-        """Without its sequence; None while it is being written."""
+        """The words of a group behind its sequence; None while it is being written."""
         sequence, *words = _GROUP.unpack_from(self._page, at)
         if sequence % 2 or _GROUP.unpack_from(self._page, at)[0] != sequence:
             return None

@@ -27,7 +27,7 @@ class Recovered(Answer):
 
 
 class Salvaged(Answer):
-    """What is readable follows as the bytes of a backup."""
+    """The entries that are readable; they follow as the bytes of a backup."""
 
     type: Literal["salvaged"] = "salvaged"
     entries: int

@@ -1,4 +1,4 @@
-"""`python -m daemon.encoder.jobs.fetch`: brings a tenant's model, from a hub or from a folder, checked and whole.
+"""`python -m daemon.encoder.jobs.fetch`: a tenant's model, brought from a hub or from a folder, checked and whole.
 
 Everything is written below the tenant's models/: first into models/.fetching, where an interrupted download goes on
 the next time, then moved to its place in one step, with a manifest of checksums.
@@ -59,19 +59,14 @@ class Wanted:
 def fetch(wanted: Wanted) -> Fetched | Unchanged:
     """Bring the model to its place, unless it is there. Raises VecwardError, OSError."""
     config = wanted.config.encoder
-    if config.model is None or config.model.startswith("/"):
-        raise Invalid(
-            f"cannot fetch for {wanted.paths.data.name}: its encoder.model is "
-            f"{'not set' if config.model is None else 'a folder, which is used where it is'}; nothing is to be done",
-            field="encoder.model", value=str(config.model), allowed="an id such as Qwen/Qwen3-Embedding-0.6B",
-        )  # fmt: skip
+    model = _id_of(wanted)
     home = places.fetched(config, wanted.paths)
     workshop = wanted.paths.models / ".fetching"
     with _alone(wanted.paths.models):
-        source = _folder_source(wanted.source) if wanted.source else hub.look(config.model, config.revision, workshop)
+        source = _folder_source(wanted.source) if wanted.source else hub.look(model, config.revision, workshop)
         if wanted.have is not None and wanted.have == source.commit:
             return Unchanged(commit=wanted.have)
-        names = _choose(config.model, source, pickled=config.trust_remote_code)
+        names = _choose(model, source, pickled=config.trust_remote_code)
         if _is_there(home, source, names):
             return _answer(home, changed=False)
         staging = workshop / home.relative_to(wanted.paths.models).as_posix().replace("/", "--")
@@ -81,10 +76,24 @@ def fetch(wanted: Wanted) -> Fetched | Unchanged:
             _copy(wanted.source, staging, names)
         else:
             assert source.commit is not None
-            hub.download(config.model, source.commit, staging, names)
-        _finish(staging, home, source, names, model=config.model, revision=config.revision)
+            hub.download(model, source.commit, staging, names)
+        _finish(staging, home, source, names, model=model, revision=config.revision)
         shutil.rmtree(workshop)
     return _answer(home, changed=True)
+
+
+def _id_of(wanted: Wanted) -> str:
+    """The id of the model on the hub. Raises Invalid where nothing is to be fetched."""
+    model = wanted.config.encoder.model
+    if model is not None and not model.startswith("/"):
+        return model
+    why = "not set" if model is None else "a folder, which is used where it is"
+    raise Invalid(
+        f"cannot fetch for {wanted.paths.data.name}: its encoder.model is {why}; nothing is to be done",
+        field="encoder.model",
+        value=str(model),
+        allowed="an id such as Qwen/Qwen3-Embedding-0.6B",
+    )
 
 
 @contextmanager
@@ -102,8 +111,8 @@ def _alone(models: Path) -> Iterator[None]:
 
 def _folder_source(folder: Path) -> Source:
     if not folder.is_dir():
-        raise Invalid(f"cannot fetch from {folder}: there is no such folder", field="from", value=str(folder),
-                      allowed="a folder that holds a model")  # fmt: skip
+        message = f"cannot fetch from {folder}: there is no such folder"
+        raise Invalid(message, field="from", value=str(folder), allowed="a folder that holds a model")
     try:
         known = manifest.read(folder)
         sizes = {name: (folder / name).stat().st_size for name in manifest.files_below(folder)}
@@ -117,15 +126,17 @@ def _folder_source(folder: Path) -> Source:
 def _choose(model: str, source: Source, *, pickled: bool) -> list[str]:
     names = manifest.wanted(source.sizes, pickled=pickled)
     if "config.json" not in names and "modules.json" not in names:
-        raise Invalid(f"cannot fetch {model}: there is no config.json and no modules.json: this is no model",
-                      field="encoder.model", value=model, allowed="a model of sentence-transformers")  # fmt: skip
+        message = f"cannot fetch {model}: there is no config.json and no modules.json: this is no model"
+        raise Invalid(message, field="encoder.model", value=model, allowed="a model of sentence-transformers")
     weights = manifest.has_safe_weights(names) or any(Path(name).suffix in manifest.PICKLED for name in names)
     if not weights:
         raise Invalid(
             f"cannot fetch {model}: it has no weights in the safetensors format; take a model that has, or, if you "
             "trust whoever made it, set encoder.trust_remote_code: true to read pickled weights",
-            field="encoder.model", value=model, allowed="a model with safetensors",
-        )  # fmt: skip
+            field="encoder.model",
+            value=model,
+            allowed="a model with safetensors",
+        )
     return names
 
 
@@ -175,7 +186,7 @@ def _unreadable(folder: Path) -> Forbidden:
 
 
 def _finish(staging: Path, home: Path, source: Source, names: list[str], *, model: str, revision: str | None) -> None:
-    """Checks each file, writes the manifest and moves the whole to its place."""
+    """Check each file, write the manifest and move the whole to its place."""
     files = {name: _checked(staging, name, source) for name in names}
     for extra in set(manifest.files_below(staging)) - set(names):
         (staging / extra).unlink()

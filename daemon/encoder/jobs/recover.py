@@ -86,8 +86,9 @@ def send_salvage(data: Path, tenant: str, out: BinaryIO) -> None:
 
 
 def is_sound(path: Path) -> bool:
-    """Reads all of it, and writes nothing. Missing without a trace is sound: there is nothing to recover.
+    """Read all of a base; True where nothing in it is damaged. Nothing is written.
 
+    A base that is missing without a trace is sound: there is nothing to recover.
     Raises StartRefused for a base that a newer vecward has written.
     """
     if not path.exists():

@@ -52,9 +52,12 @@ def _run(paths: TenantPaths, config: TenantConfig, go: threading.Event | None) -
     knowledge = None
     if paths.knowledge_db.exists():
         knowledge = Knowledge.open(
-            paths.knowledge_db, min_chars=config.knowledge.min_chars, history_days=config.knowledge.history_days,
-            disk_mb=config.limits.disk_mb, beside=True,
-        )  # fmt: skip
+            paths.knowledge_db,
+            min_chars=config.knowledge.min_chars,
+            history_days=config.knowledge.history_days,
+            disk_mb=config.limits.disk_mb,
+            beside=True,
+        )
     tell(_loaded(backend, knowledge))
     if go is None or knowledge is None:
         return
@@ -65,9 +68,15 @@ def _run(paths: TenantPaths, config: TenantConfig, go: threading.Event | None) -
 
 def _loaded(backend: Backend, knowledge: Knowledge | None) -> Loaded:
     about = Loaded(
-        fingerprint=backend.fingerprint, dimension=backend.dimension, device=backend.device, entries=0, missing=0,
-        derivable=0, memory_mb=resident_mb() or 0, gpu_memory_mb=_gpu_memory_mb(),
-    )  # fmt: skip
+        fingerprint=backend.fingerprint,
+        dimension=backend.dimension,
+        device=backend.device,
+        entries=0,
+        missing=0,
+        derivable=0,
+        memory_mb=resident_mb() or 0,
+        gpu_memory_mb=_gpu_memory_mb(),
+    )
     return about if knowledge is None else about.model_copy(update=_about_base(backend, knowledge))
 
 
@@ -79,15 +88,20 @@ def _about_base(backend: Backend, knowledge: Knowledge) -> dict[str, Any]:
     new = knowledge.vectors.count_without(backend.fingerprint)
     derivable = derive.count(knowledge, backend.fingerprint)
     return {
-        "entries": knowledge.reads.total, "missing": new - derivable, "derivable": derivable, "texts_per_s": rate,
-        "memory_mb": resident_mb() or 0, "gpu_memory_mb": _gpu_memory_mb(),
-        "disk_mb": mib(disk_bytes(new, backend.dimension), 2), "room_mb": mib(knowledge.database.room(), 2),
+        "entries": knowledge.reads.total,
+        "missing": new - derivable,
+        "derivable": derivable,
+        "texts_per_s": rate,
+        "memory_mb": resident_mb() or 0,
+        "gpu_memory_mb": _gpu_memory_mb(),
+        "disk_mb": mib(disk_bytes(new, backend.dimension), 2),
+        "room_mb": mib(knowledge.database.room(), 2),
         "old_mb": mib(knowledge.vectors.bytes_of_others(backend.fingerprint), 2),
-    }  # fmt: skip
+    }
 
 
 def _rate(backend: Backend, knowledge: Knowledge) -> float | None:
-    """Texts a second, of the tenant's own that have no vector yet; None where all have one."""
+    """Texts a second, measured on the tenant's own that have no vector yet; None where all have one."""
     from daemon.encoder.encoding.missing import calls
 
     texts = sorted((text for _, text in knowledge.vectors.without(backend.fingerprint, 0, _SAMPLE)), key=len)

@@ -124,7 +124,7 @@ class Gpus:
         raise _refused(wanted, f"this host has no such GPU; it has {there}")
 
     async def _choose(self, wanted: Wanted, devices: list[Device]) -> Placement:
-        """For `auto`, take the GPU that the tenant has, else a free one, else one that may be shared.
+        """Take, for `auto`, the GPU that the tenant has, else a free one, else one that may be shared.
 
         A GPU that another tenant's file names is never taken.
         """
@@ -277,5 +277,8 @@ def _refused(wanted: Wanted, reason: str, device: Device | None = None, **detail
         where = device.words
     return StartRefused(
         f"cannot start {wanted.tenant} on {where}: {reason}",
-        tenant=wanted.tenant, device=wanted.device, reason=reason, **details,
-    )  # fmt: skip
+        tenant=wanted.tenant,
+        device=wanted.device,
+        reason=reason,
+        **details,
+    )

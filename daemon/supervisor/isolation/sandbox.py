@@ -66,22 +66,24 @@ class Sandbox:
     def prefix(self, seccomp_fd: int | None) -> list[str]:
         """The command line in front of a command that is to run in here, which must inherit `seccomp_fd`."""
         return [
-            *_enter_cgroup(self.cgroup), _tool("bwrap"), *_namespaces(self.network), *_read_only_system(),
-            *self._made(), *self._python(), *self._own(), "--chdir", "/",
+            *_enter_cgroup(self.cgroup),
+            *(_tool("bwrap"), *_namespaces(self.network), *_read_only_system()),
+            *(*self._made(), *self._python(), *self._own(), "--chdir", "/"),
             *(("--seccomp", str(seccomp_fd)) if seccomp_fd is not None else ()),
-            *_flags("--cap-add", ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", *self.keep]), "--",
-            _tool("prlimit"), *_rlimits(self.limits), "--", *self._become(), "--",
-        ]  # fmt: skip
+            *_flags("--cap-add", ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", *self.keep]),
+            *("--", _tool("prlimit"), *_rlimits(self.limits)),
+            *("--", *self._become(), "--"),
+        ]
 
     def _made(self) -> list[str]:
         """Arguments for /proc, /dev, /tmp and /etc, with nothing of the host's."""
         return [
-            "--proc", "/proc", "--dev", "/dev", *_tmpfs(_SHM, self.limits.shm_mb), *_tmpfs(_TMP, self.limits.tmp_mb),
-            *_folder("/etc"),
-            "--ro-bind", str(self.accounts / "passwd"), "/etc/passwd",
-            "--ro-bind", str(self.accounts / "group"), "/etc/group",
+            *("--proc", "/proc", "--dev", "/dev"),
+            *(*_tmpfs(_SHM, self.limits.shm_mb), *_tmpfs(_TMP, self.limits.tmp_mb), *_folder("/etc")),
+            *("--ro-bind", str(self.accounts / "passwd"), "/etc/passwd"),
+            *("--ro-bind", str(self.accounts / "group"), "/etc/group"),
             *(part for path in self._system_files() for part in ("--ro-bind-try", path, path)),
-        ]  # fmt: skip
+        ]
 
     def _system_files(self) -> tuple[str, ...]:
         return (*_SYSTEM_FILES, *_NETWORK_FILES) if self.network else _SYSTEM_FILES
@@ -103,9 +105,10 @@ class Sandbox:
         kept = ",".join(f"+{name.removeprefix('CAP_').lower()}" for name in self.keep)
         bounding = f"-all,{kept}" if kept else "-all"
         return [
-            _tool("setpriv"), "--reuid", str(self.uid), "--regid", str(self.uid), "--clear-groups", "--no-new-privs",
-            "--pdeathsig", "KILL", "--inh-caps", bounding, "--ambient-caps", bounding, "--bounding-set", bounding,
-        ]  # fmt: skip
+            *(_tool("setpriv"), "--reuid", str(self.uid), "--regid", str(self.uid), "--clear-groups", "--no-new-privs"),
+            *("--pdeathsig", "KILL"),
+            *("--inh-caps", bounding, "--ambient-caps", bounding, "--bounding-set", bounding),
+        ]
 
 
 def check_host(own: Iterable[Path]) -> None:
@@ -179,9 +182,10 @@ def _tool(name: str) -> str:
 def _namespaces(network: bool) -> list[str]:
     # Never --as-pid-1: an encoder that is pid 1 outlives a killed bubblewrap.
     return [
-        "--unshare-pid", "--unshare-ipc", "--unshare-uts", *(() if network else ("--unshare-net",)),
-        "--unshare-cgroup-try", "--hostname", "vecward", "--die-with-parent", "--new-session",
-    ]  # fmt: skip
+        *("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
+        *(() if network else ("--unshare-net",)),
+        *("--hostname", "vecward", "--die-with-parent", "--new-session"),
+    ]
 
 
 def _read_only_system() -> Iterator[str]:

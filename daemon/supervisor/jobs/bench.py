@@ -22,11 +22,17 @@ _RESTING = frozenset({State.STOPPED, State.FAILED})
 
 
 class Benching:
+    """The one bench that may run on this host."""
+
     def __init__(
-        self, operations: Operations, launcher: Launcher, place: PlaceOnGpu, release: Callable[[Tenant], None],
+        self,
+        operations: Operations,
+        launcher: Launcher,
+        place: PlaceOnGpu,
+        release: Callable[[Tenant], None],
         tenants: Mapping[str, Tenant],
-    ) -> None:  # fmt: skip
-        """`place` gives the tenant its GPU where its own encoder does not hold it, `release` takes it back."""
+    ) -> None:
+        """Take `place`, which gives a tenant its GPU where its own encoder does not hold it, and `release`."""
         self._operations = operations
         self._launcher = launcher
         self._place = place
@@ -56,7 +62,7 @@ class Benching:
             )
         operation = self._operations.begin(
             "bench", tenant.name, lambda handle: self._run(tenant, config, asked, handle)
-        )  # fmt: skip
+        )
         self._operation = operation.id
         return operation
 
@@ -67,7 +73,7 @@ class Benching:
         return operation.tenant if operation.state is OperationState.RUNNING else None
 
     async def stop(self, tenant: Tenant) -> None:
-        """Ends its bench: the tenant goes."""
+        """End the bench of a tenant that goes."""
         if self._benched() == tenant.name and self._operation is not None:
             await self._operations.cancel(self._operation)
 
@@ -90,7 +96,7 @@ class Benching:
         return await self._place(tenant, config)
 
     async def _measure(self, launch: JobLaunch, asked: BenchRequest, handle: Handle) -> Bench:
-        """Raises what the process itself says, InternalError."""
+        """Run the job process and collect its figures. Raises the error that it tells, InternalError."""
         about: BenchAbout | None = None
         rows: list[BenchRow] = []
         async with running(launch, MODULE, ["--asked", asked.model_dump_json()]) as self._job:
@@ -107,7 +113,7 @@ class Benching:
         return Bench(tenant=launch.tenant, about=about, clients=asked.clients, seconds=asked.seconds, rows=rows)
 
     def _notes(self, tenant: Tenant) -> list[str]:
-        """What else ran, and what the figures leave out."""
+        """Remarks for people: what else ran, and what the figures leave out."""
         notes = ["asked on the encoder's own socket: the daemon's relay adds about 0.3 ms to a request"]
         if tenant.state in HAS_PROCESS:
             shared = f", both on {held}" if (held := _gpu_held(tenant)) else ""

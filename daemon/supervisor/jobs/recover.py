@@ -57,7 +57,7 @@ class Recovery:
         return result
 
     async def salvage(self, tenant: Tenant) -> AsyncGenerator[bytes, None]:
-        """What is readable, as a backup; the base stays as it is. Raises before the first chunk, or ends early."""
+        """Send what is readable as a backup; the base stays as it is. Raises before the first chunk, or ends early."""
         self._take(tenant)
         async with self._running(tenant) as job:
             await job.message(salvage)

@@ -42,8 +42,10 @@ class Pending:
 
 
 class ReEmbedding:
+    """Changed files whose vectors are being made, one a tenant."""
+
     def __init__(self, operations: Operations, launcher: Launcher, switch: Switch) -> None:
-        """`switch` puts a file in force, the tenant's vectors being there."""
+        """Take `switch`, which puts a file in force once the tenant's vectors are there."""
         self._operations = operations
         self._launcher = launcher
         self._switch = switch
@@ -51,24 +53,25 @@ class ReEmbedding:
         self._jobs: set[JobProcess] = set()
 
     def pids(self) -> dict[int, str]:
+        """The job processes that run, each with its tenant."""
         return {pid: job.tenant for job in self._jobs for pid in job.pids()}
 
     # --- a changed file ------------------------------------------------------------------------------
 
     def concerns(self, tenant: Tenant, config: TenantConfig) -> bool:
-        """Whether there are answers to keep up: it is ready, has entries, and their vectors may have to change."""
+        """True where there are answers to keep up: the tenant is ready, has entries, and their vectors may change."""
         before = tenant.config
-        return before is not None and tenant.state is State.READY and bool(tenant.facts.report.entries) and (
-            may_reembed(before, config)
-        )  # fmt: skip
+        if before is None or tenant.state is not State.READY or not tenant.facts.report.entries:
+            return False
+        return may_reembed(before, config)
 
     def is_pending(self, tenant: Tenant, file: TenantFile) -> bool:
-        """Whether such a file waits already, or was refused."""
+        """True where such a file waits already, or was refused."""
         pending = self._pending.get(tenant.name)
         return pending is not None and pending.file.config == file.config
 
     def take_over(self, tenant: Tenant, file: TenantFile) -> bool:
-        """Whether this file waits for its vectors now; False: it can be put in force at once."""
+        """Begin to make the vectors for a changed file; False where it can be put in force at once."""
         self.forget(tenant)
         if file.config is None or not self.concerns(tenant, file.config):
             return False
@@ -82,14 +85,14 @@ class ReEmbedding:
         return True
 
     def forget(self, tenant: Tenant) -> None:
-        """Its file changed again, or it goes: what runs for the old one ends."""
+        """End what runs for a file that is out of date: it changed again, or the tenant goes."""
         tenant.warnings.clear(WarningKey.RE_EMBEDDING)
         pending = self._pending.pop(tenant.name, None)
         if pending is not None:
             self._operations.cancel_soon(pending.operation)
 
     def give_way(self, tenant: Tenant) -> None:
-        """It is stopped: there are no answers to keep up, so its file is put in force for the next start."""
+        """Put the file of a tenant that is stopped in force for the next start: there are no answers to keep up."""
         pending = self._pending.get(tenant.name)
         self.forget(tenant)
         if pending is not None:
@@ -126,7 +129,7 @@ class ReEmbedding:
     # --- the process ---------------------------------------------------------------------------------
 
     async def survey(self, tenant: Tenant, config: TenantConfig) -> Loaded:
-        """Loads the model that this configuration means, and lets it go again. Raises StartRefused, InternalError."""
+        """Load the model that a configuration means, and let it go again. Raises StartRefused, InternalError."""
         async with self._running(tenant, config, "--survey") as job:
             async for message in job.messages(messages):
                 if isinstance(message, Loaded):
@@ -134,7 +137,7 @@ class ReEmbedding:
         raise InternalError("cannot tell what the new model is: its process ended; see the tenant's log")
 
     async def check(self, tenant: Tenant, config: TenantConfig) -> None:
-        """Raises Conflict with the figures when both models do not fit the limits."""
+        """Refuse a file where both models do not fit the limits. Raises Conflict with the figures."""
         if self.concerns(tenant, config) and (why := obstacle(tenant, config, await self.survey(tenant, config))):
             raise Conflict(f"cannot change {tenant.name}: {why}")
 
@@ -167,7 +170,7 @@ class ReEmbedding:
 
 
 def obstacle(tenant: Tenant, config: TenantConfig, loaded: Loaded) -> str | None:
-    """Why both models can't be there at once, with the figures; None: they can, or nothing is to be encoded."""
+    """The reason why both models can't be there at once, with the figures; None where they can, or need not."""
     if not loaded.missing and not loaded.derivable:
         return None
     pid = tenant.process.pid if tenant.process else None
@@ -179,7 +182,7 @@ def obstacle(tenant: Tenant, config: TenantConfig, loaded: Loaded) -> str | None
 
 
 def _no_room(config: TenantConfig, loaded: Loaded) -> str | None:
-    """Offline is no way out: the old vectors go only when the new model serves."""
+    """The obstacle on the disk. Offline is no way out: the old vectors go only when the new model serves."""
     if loaded.room_mb is None or loaded.disk_mb <= loaded.room_mb:
         return None
     limit = config.limits.disk_mb
@@ -200,6 +203,9 @@ def _too_much(name: str, limit: int | None, ours: float | None, theirs: float | 
 
 
 def _placement(tenant: Tenant, config: TenantConfig) -> Placement:
-    """Beside its encoder where that is; another GPU that the new file names is taken at the switch."""
+    """The device of the tenant's encoder, for the job process too.
+
+    Another GPU that the new file names is taken at the switch.
+    """
     held = tenant.facts.placement if tenant.state in HAS_PROCESS else None
     return held if held is not None and config.encoder.can_use_gpu else Placement()

@@ -54,15 +54,14 @@ def _first_reason(group: BaseExceptionGroup[Exception]) -> str:
 
 
 def for_measuring(config: TenantConfig) -> TenantConfig:
-    """The same model with the same limits; no answer comes from a cache, no text is refused."""
-    return config.model_copy(update={
-        "encoder": config.encoder.model_copy(update={"query_cache": 0}),
-        "knowledge": config.knowledge.model_copy(update={"min_chars": 1, "seed": None, "history_days": 0}),
-    })  # fmt: skip
+    """A configuration with the same model and limits, where no answer comes from a cache and no text is refused."""
+    encoder = config.encoder.model_copy(update={"query_cache": 0})
+    knowledge = config.knowledge.model_copy(update={"min_chars": 1, "seed": None, "history_days": 0})
+    return config.model_copy(update={"encoder": encoder, "knowledge": knowledge})
 
 
 async def _until_alone(work: Coroutine[Any, Any, None]) -> None:
-    """Runs the work; ends it when the daemon closes the lifeline."""
+    """Run the work, and end it when the lifeline is closed."""
     task = asyncio.create_task(work)
     asyncio.get_running_loop().add_reader(0, lambda: None if os.read(0, 64) else task.cancel())
     await asyncio.wait([task])
@@ -78,10 +77,8 @@ async def _bench(tenant: str, data: Path, config: TenantConfig, asked: BenchRequ
             async with Measured(tenant, folder, config) as encoder:
                 if not number:
                     ready = encoder.ready
-                    tell(BenchAbout(
-                        fingerprint=ready.fingerprint, device=ready.device, dimension=ready.dimension,
-                        own_texts=len(own),
-                    ))  # fmt: skip
+                    model = ready.model_dump(include={"fingerprint", "device", "dimension"})
+                    tell(BenchAbout(**model, own_texts=len(own)))
                 tell(await _row(tenant, encoder, copied.enough(own, count), asked))
 
 
@@ -94,14 +91,21 @@ async def _row(tenant: str, encoder: Measured, texts: list[str], asked: BenchReq
     times = sorted(await search(encoder.socket, tenant, queries, asked.clients, asked.seconds))
     took = time.perf_counter() - began
     return BenchRow(
-        entries=len(texts), start_s=encoder.start_s, embed_s=embed_s, texts_per_s=len(texts) / embed_s,
-        first_query_ms=first[0], alone_p50_ms=median(alone), queries_per_s=len(times) / took,
-        p50_ms=median(times), p99_ms=times[int(0.99 * len(times))], memory_mb=encoder.memory_mb,
-    )  # fmt: skip
+        entries=len(texts),
+        start_s=encoder.start_s,
+        embed_s=embed_s,
+        texts_per_s=len(texts) / embed_s,
+        first_query_ms=first[0],
+        alone_p50_ms=median(alone),
+        queries_per_s=len(times) / took,
+        p50_ms=median(times),
+        p99_ms=times[int(0.99 * len(times))],
+        memory_mb=encoder.memory_mb,
+    )
 
 
 async def _embed(encoder: Measured, tenant: str, texts: Sequence[str]) -> float:
-    """Seconds from the request that adds the entries to its answer: encoded, stored, searchable."""
+    """Add the entries; the seconds until they are encoded, stored and searchable."""
     client = Client(encoder.socket, tenant)
     took = 0.0
     try:
@@ -116,7 +120,7 @@ async def _embed(encoder: Measured, tenant: str, texts: Sequence[str]) -> float:
 
 
 def _parts(texts: Sequence[str]) -> list[list[str]]:
-    """One part, unless a request would become too large."""
+    """The texts in one part, or in several where one request would become too large."""
     parts: list[list[str]] = [[]]
     room = _PART_BYTES
     for text in texts:

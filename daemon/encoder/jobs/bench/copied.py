@@ -1,4 +1,4 @@
-"""The tenant's own texts, read without a trace, and a folder beside its base for the copies."""
+"""Texts of the tenant, read without a trace, and a folder beside its knowledge base for the copies."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from pathlib import Path
 from daemon.core.errors import StartRefused
 from daemon.encoder.knowledge.file import sharing
 
-_NOTHING = ("a sentence for a base that holds none", "没有条目时使用的句子")
+# For a base without entries: one sentence in English, one in Chinese.
+_NOTHING = ("a sentence for a base that holds none", "\u6ca1\u6709\u6761\u76ee\u65f6\u4f7f\u7528\u7684\u53e5\u5b50")
 _QUERY_CHARS = 120
 _LINKED = ("models", "hf-cache")  # where the model may lie: read by the copy as they are
 
 
 def own_texts(base: Path, most: int) -> list[str]:
-    """The newest texts of the tenant's base; read-only: its encoder goes on undisturbed. Raises StartRefused."""
+    """Read the newest texts of the tenant's base, whose encoder goes on undisturbed. Raises StartRefused."""
     if not base.exists():
         return []
     shared = sharing.share(base)
@@ -36,7 +37,7 @@ def own_texts(base: Path, most: int) -> list[str]:
 
 
 def enough(texts: Sequence[str], count: int) -> list[str]:
-    """So many texts, no two alike: where there are fewer, they are repeated with a number behind."""
+    """Make so many texts, no two alike: where there are fewer, they are repeated with a number behind."""
     sources = texts or _NOTHING
     return [_numbered(sources[at % len(sources)], at // len(sources)) for at in range(count)]
 
@@ -66,5 +67,5 @@ def folder(data: Path, number: int) -> Iterator[Path]:
 
 
 def clean(data: Path) -> None:
-    """What a bench that was killed left."""
+    """Remove what a bench that was killed left."""
     shutil.rmtree(data / "bench", ignore_errors=True)

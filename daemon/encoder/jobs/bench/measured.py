@@ -1,4 +1,4 @@
-"""An encoder process under test, spoken to as the daemon would speak to it."""
+"""An encoder process under test, started and stopped as the daemon starts and stops encoders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _END_S = 10.0
 
 
 class Measured:
-    """Use: ``async with Measured(…) as encoder:``; it is ready then, `start_s` after its beginning."""
+    """An encoder, used as ``async with Measured(…) as encoder:``: it is ready then, `start_s` after its beginning."""
 
     def __init__(self, tenant: str, data: Path, config: TenantConfig) -> None:
         self._tenant = tenant
@@ -58,7 +58,7 @@ class Measured:
 
     @property
     def memory_mb(self) -> float | None:
-        """Resident, in MiB, as the kernel says."""
+        """Resident memory in MiB."""
         return resident_mb(self._process.pid)
 
     def _spawn(self) -> None:
@@ -67,8 +67,8 @@ class Measured:
         self._control.setblocking(False)
         memory = os.memfd_create("vecward-config")
         os.write(memory, self._config.model_dump_json().encode())
-        fds = {"listen": listener.fileno(), "control": theirs.fileno(), "progress": progress_page.create(),
-               "config": memory}  # fmt: skip
+        fds = {"listen": listener.fileno(), "control": theirs.fileno(), "config": memory}
+        fds["progress"] = progress_page.create()
         command = [sys.executable, "-m", "daemon.encoder", "--tenant", self._tenant, "--data", str(self._data)]
         for name, fd in fds.items():
             command += [f"--{name}-fd", str(fd)]
@@ -81,7 +81,7 @@ class Measured:
             os.close(memory)
 
     async def _until_ready(self) -> Ready:
-        """Raises StartRefused."""
+        """Wait until the encoder is ready. Raises StartRefused."""
         loop = asyncio.get_running_loop()
         while packet := await loop.sock_recv(self._control, MAX_PACKET_BYTES):
             try:

@@ -27,7 +27,7 @@ MakeGpus = Callable[..., Gpus]
 
 @pytest.fixture(scope="session")
 def _library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    """Loaded by path here; pynvml's own dlopen then finds it by its soname."""
+    """Load the stub by its path; pynvml's own dlopen then finds it by its soname."""
     return ctypes.CDLL(str(build(tmp_path_factory.mktemp("nvml"))))
 
 
@@ -177,9 +177,7 @@ async def test_a_gpu_by_number_and_by_uuid(stub: StubNvml, gpus: MakeGpus):
     uuid = stub.gpus[1].uuid
     by_number = await ours.place(wanted("acme", "cuda:1"))
     assert (by_number.device, by_number.words, by_number.uuid) == (f"cuda:{uuid}", stub.gpus[1].words, uuid)
-    assert by_number.environment == {
-        "CUDA_VISIBLE_DEVICES": uuid, "PYTORCH_CUDA_ALLOC_CONF": "max_split_size_mb:512"
-    }  # fmt: skip
+    assert by_number.environment == {"CUDA_VISIBLE_DEVICES": uuid, "PYTORCH_CUDA_ALLOC_CONF": "max_split_size_mb:512"}
     ours.release("acme")
     assert (await ours.place(wanted("globex", f"cuda:{uuid}"))).uuid == uuid
 
