@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from daemon.core import formats, wire
 from daemon.core.errors import BadRequest, Invalid, TooLong, UnsupportedMediaType
+from daemon.core.units import counted
 from daemon.encoder.knowledge.columns import ALLOWED, Column, quote_cell, unquote_cell
 
 Item = tuple[int, wire.NewEntry] | wire.Refused
@@ -187,7 +188,9 @@ def _header(cells: Sequence[str]) -> tuple[int, dict[int, Column]]:
 
 def _csv_row(line: int, row: Sequence[str], place: int, columns: dict[int, Column]) -> Item:
     if len(row) <= place:
-        return _refused(line, ",".join(row), f"it has {len(row)} cells, the column text is number {place + 1}")
+        return _refused(
+            line, ",".join(row), f"it has {counted(len(row), 'cell')}, the column text is number {place + 1}"
+        )
     if any(cell for i, cell in enumerate(row) if i != place and i not in columns):
         return _refused(line, row[place], "it has more cells than the header names")
     metadata: wire.Metadata = {}

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from daemon.core import wire
 from daemon.core.errors import Invalid, TooLong, TooShort
+from daemon.core.units import counted
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,9 +42,9 @@ def problem(text: str, min_chars: int) -> Invalid | None:
     if "\x00" in text:
         return _invalid("it holds a NUL character; remove it", text.replace("\x00", "␀"))
     if len(text) < min_chars:
-        allowed = f"{min_chars} characters or more"
+        allowed = f"{counted(min_chars, 'character')} or more"
         return TooShort(
-            f"cannot accept an entry of {len(text)} characters: {allowed} are needed (knowledge.min_chars)",
+            f"cannot accept an entry of {counted(len(text), 'character')}: {allowed} are needed (knowledge.min_chars)",
             field="text",
             value=text,
             allowed=allowed,

@@ -7,6 +7,7 @@ from typing import Any
 from daemon.core.config.effects import effect, may_reembed, needs_restart
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.encoder_protocol.reembed import FieldChange, Loaded, Plan
+from daemon.core.units import counted
 from daemon.supervisor.jobs.reembed import ReEmbedding, obstacle
 from daemon.supervisor.states import State
 from daemon.supervisor.tenants.tenant import Tenant
@@ -35,11 +36,11 @@ def _about(tenant: Tenant, config: TenantConfig, loaded: Loaded) -> dict[str, An
     if not new:
         notes.append("the fingerprint stays, or all its vectors are there: nothing is encoded")
     if loaded.derivable:
-        notes.append(f"{loaded.derivable} vectors are cut from longer ones of the same model, not encoded")
+        notes.append(f"{counted(loaded.derivable, 'vector')} cut from longer ones of the same model, not encoded")
     if loaded.old_mb:
-        hours = config.knowledge.old_vectors_hours
+        hours = counted(config.knowledge.old_vectors_hours, "hour")
         notes.append(
-            f"vectors of other models ({loaded.old_mb} MiB) stay for {hours} hours (knowledge.old_vectors_hours), so "
+            f"vectors of other models ({loaded.old_mb} MiB) stay for {hours} (knowledge.old_vectors_hours), so "
             "that a change back encodes nothing, and go then"
         )
     if new and not answers:

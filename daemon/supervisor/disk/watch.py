@@ -64,7 +64,7 @@ class Free:
 
     @property
     def words(self) -> str:
-        files = f" and {self.files:,} files" if self.total_files else ""
+        files = f" and {self.files:,} {'file' if self.files == 1 else 'files'}" if self.total_files else ""
         return f"{self.megabytes:,.0f} MB{files} are free for all tenants"
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from daemon.core.http.pool import Pool
 from daemon.core.http.response import ConnectionLost
+from daemon.core.units import counted
 
 MAX_ANSWER_BYTES = 4096
 LOWEST_COSINE = 0.999
@@ -99,4 +100,5 @@ async def _difference(pool: Pool, first: Told, within_s: float) -> str | None:
     second = await _ask(pool, within_s)
     if second.entries_index == second.entries_base or second.entries_base != first.entries_base:
         return None
-    return f"the index holds {second.entries_index} entries, the base {second.entries_base}; restart the tenant"
+    held = counted(second.entries_index, "entry", "entries")
+    return f"the index holds {held}, the base {second.entries_base}; restart the tenant"

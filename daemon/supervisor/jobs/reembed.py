@@ -19,6 +19,7 @@ from daemon.core.config.tenant_file import TenantFile
 from daemon.core.encoder_protocol.reembed import Done, Loaded, messages
 from daemon.core.errors import Conflict, InternalError, VecwardError
 from daemon.core.process_memory import resident_mb
+from daemon.core.units import counted
 from daemon.supervisor.gpu.placement import Placement
 from daemon.supervisor.launcher import Launcher
 from daemon.supervisor.process.job_process import JobProcess, running
@@ -77,10 +78,11 @@ class ReEmbedding:
             return False
         operation = self._operations.begin("re-embed", tenant.name, lambda handle: self._run(tenant, file, handle))
         self._pending[tenant.name] = Pending(file, operation.id)
+        entries = counted(tenant.facts.report.entries or 0, "entry", "entries")
         tenant.warnings.warn(
             WarningKey.RE_EMBEDDING,
-            f"answers with its old model while its {tenant.facts.report.entries} entries are encoded for its changed "
-            f"file: operation {operation.id}",
+            f"answers with its old model until the vectors that its changed file asks for are there ({entries}): "
+            f"operation {operation.id}",
         )
         return True
 

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 
 from daemon.core.encoder_protocol.progress_page import CallKind, Reading
+from daemon.core.units import counted
 
 # Reading a large body, or a garbage collection, keeps the interpreter's lock for up to a second, and a busy machine
 # makes that longer: a deadline below this is for searches alone.
@@ -76,8 +77,8 @@ def _long_call(reading: Reading, deadlines: Deadlines, now: float) -> str | None
     if reading.kind is CallKind.SEARCH and age > deadlines.call_s:
         return f"a search call has run for {age:.1f} s; the deadline is {deadlines.call_s:g} s"
     if reading.kind in (CallKind.IMPORT, CallKind.OTHER) and age > deadlines.chunk_s:
-        what = "import call" if reading.kind is CallKind.IMPORT else "call of the index"
-        return f"an {what} has run for {age:.1f} s; its limit is {deadlines.chunk_s:g} s"
+        what = "an import call" if reading.kind is CallKind.IMPORT else "a call of the index"
+        return f"{what} has run for {age:.1f} s; its limit is {deadlines.chunk_s:g} s"
     return None
 
 
@@ -88,7 +89,9 @@ def _no_beat(reading: Reading, calls: Calls, deadlines: Deadlines, now: float) -
     silent = now - max(reading.beat_ns / 1e9, calls.oldest)
     if silent <= max(deadlines.call_s, LEAST_SILENCE_S):
         return None
-    return f"its event loop has not run for {silent:.1f} s with {len(calls.oldest_first)} requests outstanding"
+    return (
+        f"its event loop has not run for {silent:.1f} s with {counted(len(calls.oldest_first), 'request')} outstanding"
+    )
 
 
 def _long_work(reading: Reading, _: Calls, deadlines: Deadlines, now: float) -> str | None:
@@ -102,4 +105,4 @@ def _no_progress(reading: Reading, calls: Calls, deadlines: Deadlines, now: floa
     still = now - calls.moved_at
     if reading.kind is CallKind.IMPORT or not calls.oldest_first or still <= deadlines.call_s:
         return None
-    return f"no progress for {still:.1f} s with {len(calls.oldest_first)} requests outstanding"
+    return f"no progress for {still:.1f} s with {counted(len(calls.oldest_first), 'request')} outstanding"
