@@ -25,12 +25,12 @@ def folders(top: Path) -> Iterator[Path]:
 
 
 def things(folder: Path) -> list[str]:
-    """Names that one sees on entering a folder: empty `__init__.py` and `py.typed` say nothing, caches are no part."""
+    """Names to look at on entering a folder: no empty files such as `__init__.py`, no caches, not the page itself."""
     return sorted(path.name for path in folder.iterdir() if _is_seen(path))
 
 
 def _is_seen(path: Path) -> bool:
-    if path.name.startswith(".") or path.name == "__pycache__":
+    if path.name.startswith(".") or path.name in ("__pycache__", "README.md"):
         return False
     return path.is_dir() or path.stat().st_size > 0
 
