@@ -129,8 +129,9 @@ def _button(action: str, tenant: wire.TenantView, language: Language, t: Words) 
     )
 
 
-def host(memory: wire.HostMemory | None, gpus: wire.GpuList | None, t: Words) -> Html | None:
-    """Draw the host's memory and GPUs; None for readers to whom the daemon does not tell them."""
+def host(info: wire.Info, gpus: wire.GpuList | None, t: Words) -> Html | None:
+    """Draw the host's memory, GPUs and bounds; None for readers to whom the daemon does not tell them."""
+    memory = info.memory
     if memory is None and gpus is None:
         return None
     rows = []
@@ -139,7 +140,9 @@ def host(memory: wire.HostMemory | None, gpus: wire.GpuList | None, t: Words) ->
         rows.append(_meter(t("status.host_memory"), free, 1 - memory.available_mb / (memory.total_mb or 1)))
     if gpus is not None:
         rows += [_gpu(one, t) for one in gpus.gpus] or [_no_gpu(gpus.note, t)]
-    return el("section", el("h3", t("status.host")), rows, class_="vw-host")
+    bounds = [t(f"lacking.{key}") for key in info.lacking] + ([t(f"disk.{info.disk}")] if info.disk else [])
+    hint = el("p", " · ".join(bounds), class_="vw-hint") if bounds else None
+    return el("section", el("h3", t("status.host")), rows, hint, class_="vw-host")
 
 
 def _no_gpu(note: str | None, t: Words) -> Html:

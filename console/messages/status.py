@@ -80,6 +80,16 @@ MESSAGES: dict[str, tuple[str, str]] = {
         "仅独立进程，同一 Linux 用户，无沙箱",
     ),
     "isolation.other": ("{isolation}", "{isolation}"),
+    "lacking.cgroups": (
+        "memory and CPU not bounded by cgroups (the daemon's cgroup is not delegated)",
+        "内存与 CPU 不受 cgroup 限制（守护进程的 cgroup 未被委派）",
+    ),
+    "lacking.seccomp": ("no system call filter (none for this processor)", "无系统调用过滤（不支持此处理器）"),
+    "disk.quota": ("disk space bounded by the file system's quotas", "磁盘空间由文件系统配额限制"),
+    "disk.watch": (
+        "disk space watched, since its file system enforces no quotas: a knowledge base past its limit is stopped",
+        "文件系统未启用配额，磁盘空间由守护进程监视：超限的知识库会被停止",
+    ),
     "unit.seconds": ("{n} s", "{n} 秒"),
     "unit.minutes": ("{n} min", "{n} 分钟"),
     "unit.hours": ("{n} h", "{n} 小时"),

@@ -90,7 +90,7 @@ class StatusHandlers:
                 )
         except VecwardError as error:
             return problem(error, self._t)
-        return join(self._cards(tenants, info, filtered=bool(find or state)), host(info.memory, gpus, self._t))
+        return join(self._cards(tenants, info, filtered=bool(find or state)), host(info, gpus, self._t))
 
     def _cards(self, found: wire.TenantPage, info: wire.Info, *, filtered: bool) -> Html:
         if found.tenants:

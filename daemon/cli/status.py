@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from daemon.cli.isolation_words import isolation_words
 from daemon.cli.output import clean, duration, line, note, print_json, table, warn
 from daemon.cli.settings import Json, settings
 
@@ -100,13 +101,6 @@ def _show_crash(crash: Crash) -> None:
     line(f"{'crashed':<12} {crash.at.isoformat(timespec='seconds')}: {clean(crash.reason)}")
     for last in crash.last_lines:
         line(f"    {clean(last)}")
-
-
-def isolation_words(word: str | None, info: Info) -> str | None:
-    """Return the meaning of the isolation in force, in the daemon's English words."""
-    if word is None:
-        return None
-    return info.isolation_words.get("en", word) if word == info.isolation else word
 
 
 def megabytes(value: float | None) -> str | None:

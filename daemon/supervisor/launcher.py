@@ -16,6 +16,7 @@ from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.errors import StartRefused
 from daemon.core.http import sockets
 from daemon.core.paths import Paths, TenantPaths
+from daemon.core.wire import DiskBound, Lacking
 from daemon.supervisor.disk.limit import TenantDisk
 from daemon.supervisor.gpu.placement import Placement
 from daemon.supervisor.isolation import seccomp
@@ -26,7 +27,6 @@ from daemon.supervisor.isolation.sandbox import SOURCE_ROOT, Limits, Sandbox, ch
 from daemon.supervisor.process.encoder_process import Launch
 from daemon.supervisor.process.job_process import JobLaunch
 from daemon.supervisor.records.state_db import StateDb
-from daemon.supervisor.tenants import view
 from daemon.supervisor.tenants.tenant import Tenant
 
 _MAX_TMP_MB = 256
@@ -172,16 +172,22 @@ class Launcher:
             self._listeners[tenant.name] = sockets.bind(tenant.paths.socket, 0o600)
         return self._listeners[tenant.name]
 
-    # --- words ---------------------------------------------------------------------------------------
+    # --- what is in force ----------------------------------------------------------------------------
 
-    def isolation_words(self) -> dict[str, str]:
-        """What the isolation in force is, and what of it this host does not give, by language."""
-        lacking = []
-        if self.strict and self._cgroups.base is None:
-            lacking.append("cgroups")
-        if self.strict and not seccomp.supported():
-            lacking.append("seccomp")
-        return view.isolation_words(self._config.isolation, lacking, "quota" if self.disk.has_quotas() else "watch")
+    def lacking(self) -> list[Lacking]:
+        """Return the parts of strict isolation that this host does not give."""
+        if not self.strict:
+            return []
+        missing: list[Lacking] = []
+        if self._cgroups.base is None:
+            missing.append("cgroups")
+        if not seccomp.supported():
+            missing.append("seccomp")
+        return missing
+
+    def disk_bound(self) -> DiskBound:
+        """Return what holds a tenant to `limits.disk_mb` when its encoder does not."""
+        return "quota" if self.disk.has_quotas() else "watch"
 
 
 async def _to_its_end(work: Callable[[], None]) -> None:

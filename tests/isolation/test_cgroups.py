@@ -164,4 +164,4 @@ def test_an_encoder_that_forks_without_end_is_refused_and_leaves_nothing(host: R
 
 def test_what_is_in_force_is_said(host: RunningDaemon) -> None:
     with host.client() as client:
-        assert "cgroups" not in client.info().isolation_words["en"]
+        assert "cgroups" not in client.info().lacking

@@ -106,7 +106,7 @@ def test_an_encoder_that_fills_the_disk_is_refused_by_the_kernel(root: Path) -> 
             assert found.used_bytes <= bound.megabytes << 20
             assert daemon.tenant(name).state == "ready"
             with daemon.client() as client:
-                assert "disk space bounded by the file system's quotas" in client.info().isolation_words["en"]
+                assert client.info().disk == "quota"
                 client.delete_tenant(name, purge=name)
             assert quotas.quota(root, uid).bound is None
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from daemon.core.config.daemon_config import DaemonConfig
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.errors import StartRefused
 from daemon.core.paths import Paths
@@ -21,7 +20,6 @@ from daemon.supervisor.isolation import sandbox, seccomp
 from daemon.supervisor.isolation.cgroups import CgroupLimits, Cgroups
 from daemon.supervisor.isolation.data_folders import DataFolder, as_tenant
 from daemon.supervisor.isolation.sandbox import Limits, Sandbox, write_accounts
-from daemon.supervisor.tenants import view
 from tests.isolation.conftest import needs_root
 
 _HEADERS = {
@@ -300,14 +298,3 @@ def test_a_process_joins_its_cgroup_before_its_sandbox_is_made(inside: Sandbox, 
     assert (tmp_path / "cgroup.procs").read_text().strip().isdigit()
     missing = Sandbox(inside.uid, inside.data, inside.accounts, cgroup=tmp_path / "gone")
     assert as_tenant(missing, ["echo", "done"], check=False) == ""
-
-
-def test_words_say_what_is_lacking() -> None:
-    assert set(view.ISOLATION_WORDS) == set(view.ISOLATION_WORDS_ZH) == {"strict", "process"}
-    assert set(view.LACKING_WORDS) == set(view.LACKING_WORDS_ZH)
-    assert set(view.DISK_WORDS) == set(view.DISK_WORDS_ZH)
-    words = view.isolation_words("strict", ["cgroups", "seccomp"], "quota")
-    assert "not bounded by cgroups" in words["en"]
-    assert "bounded by the file system's quotas" in words["en"]
-    assert "cgroup" in words["zh"]
-    assert DaemonConfig().isolation in view.ISOLATION_WORDS

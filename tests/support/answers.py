@@ -53,7 +53,8 @@ INFO: dict[str, Any] = {
     "admin": True,
     "caller": ["uid:0"],
     "tenants": 1,
-    "isolation_words": {"en": "own process only", "zh": "仅独立进程"},
+    "lacking": [],
+    "disk": "watch",
 }
 EVENT: dict[str, Any] = {"id": 1, "at": AT, "name": "tenant-ready", "tenant": "acme", "data": {"entries": 12}}
 LOG_LINE: dict[str, Any] = {"at": AT, "level": "info", "event": "encoder-ready", "tenant": "acme", "entries": 12}

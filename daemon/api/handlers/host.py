@@ -24,7 +24,8 @@ async def info(services: ServicesDep, call: CallDep) -> Info:
     return Info(
         version=version(),
         isolation=services.manager.config.isolation,
-        isolation_words=services.manager.launcher.isolation_words(),
+        lacking=services.manager.launcher.lacking(),
+        disk=services.manager.launcher.disk_bound(),
         admin=admin,
         caller=sorted(caller.principals),
         paths=_paths(services) if admin else {},

@@ -30,12 +30,21 @@ class HostMemory(Answer):
     available_mb: float
 
 
+Lacking = Literal["cgroups", "seccomp"]
+DiskBound = Literal["quota", "watch"]
+
+
 class Info(Answer):
-    """The daemon about itself; paths and figures of the host are for admins alone."""
+    """The daemon about itself; paths and figures of the host are for admins alone.
+
+    `lacking` names the parts of strict isolation that this host does not give, and `disk` what holds a tenant to
+    `limits.disk_mb` when its encoder does not; clients have the words.
+    """
 
     version: str
     isolation: str
-    isolation_words: dict[str, str] = {}
+    lacking: list[Lacking] = []
+    disk: DiskBound | None = None
     admin: bool
     caller: list[str]
     paths: dict[str, str] = {}

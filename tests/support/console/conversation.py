@@ -19,8 +19,8 @@ TEXTS = ["the printer is upstairs", "lunch is at noon", "the door code changes m
 # Fields in which no two daemons are alike: times, what the model makes, what the host has, and words.
 _TIMES = {"at", "created_at", "updated_at", "timing", "uptime_s"}
 _MODELS = {"score", "fingerprint", "dimension", "threshold", "backend", "device", "memory_mb", "pid"}
-_HOSTS = {"version", "caller", "paths", "memory", "isolation", "tenants", "restarts", "rates"}
-_WORDS = {"title", "reason", "warnings", "isolation_words"}
+_HOSTS = {"version", "caller", "paths", "memory", "isolation", "lacking", "disk", "tenants", "restarts", "rates"}
+_WORDS = {"title", "reason", "warnings"}
 _DETAILS = {"details", "progress"}
 _OWN = _TIMES | _MODELS | _HOSTS | _WORDS | _DETAILS
 

@@ -12,6 +12,7 @@ import typer
 
 from daemon.api.routes import ROUTES
 from daemon.cli.app import app
+from daemon.cli.isolation_words import DISK, ISOLATION
 from tests.support import answers
 from tests.support.api_stub import Canned, Stub, problem
 from tests.support.cli import Vecward
@@ -23,7 +24,8 @@ STATUS = """\
 tenant  state  uptime  restarts  entries  device  isolation  memory  reason
 acme    ready  61.0 s         2       12  cpu     process    120 MB  –
 """
-ONE = """\
+OWN_PROCESS = f"{ISOLATION['process']}; {DISK['watch']}"
+ONE = f"""\
 tenant       acme
 title        Sales / 销售部
 state        ready (goal: up)
@@ -32,7 +34,7 @@ uptime       61.0 s
 restarts     2
 entries      12
 device       cpu
-isolation    own process only
+isolation    {OWN_PROCESS}
 memory       120 MB
 """
 VECTOR = """\
@@ -78,7 +80,7 @@ class Case:
 
 DONE = answers.operation("done")
 CASES = {
-    "status": Case("status", (), "GET /v1/tenants", answers.TENANTS, STATUS, "isolation process: own process only"),
+    "status": Case("status", (), "GET /v1/tenants", answers.TENANTS, STATUS, f"isolation process: {OWN_PROCESS}"),
     "status of one": Case("status", ("acme",), f"GET {T}", answers.TENANT, ONE),
     "search": Case(
         "search",

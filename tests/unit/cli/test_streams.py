@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from daemon.cli.isolation_words import DISK, ISOLATION
 from tests.support import answers
 from tests.support.api_stub import Asked, Canned, Stub
 from tests.support.cli import Vecward
@@ -24,7 +25,8 @@ def test_status_shows_every_page_and_what_the_isolation_means(stub: Stub, root: 
     stub.answers["GET /v1/tenants"] = page
     ended = vecward("--root", root, "status")
     assert [line.split()[0] for line in ended.out.splitlines()] == ["tenant", "acme", "globex"]
-    assert ended.err.splitlines() == ["vecward: isolation process: own process only", "vecward: globex: hot"]
+    own_process = f"{ISOLATION['process']}; {DISK['watch']}"
+    assert ended.err.splitlines() == [f"vecward: isolation process: {own_process}", "vecward: globex: hot"]
     joined = vecward("--root", root, "status", "--json").json
     assert [tenant["name"] for tenant in joined["tenants"]] == ["acme", "globex"]
     assert joined["next"] is None

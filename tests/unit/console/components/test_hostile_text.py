@@ -54,6 +54,11 @@ def _change() -> wire.Change:
     return wire.Change(revision=7, at=NOW, actor=HOSTILE, kind=HOSTILE, added=3)
 
 
+def _info() -> wire.Info:
+    memory = wire.HostMemory(total_mb=10, available_mb=5)
+    return wire.Info(version=HOSTILE, isolation=HOSTILE, admin=True, caller=[HOSTILE], memory=memory, disk="watch")
+
+
 def _gpus() -> wire.GpuList:
     process = wire.GpuProcess(pid=1)
     gpu = wire.Gpu(
@@ -107,7 +112,7 @@ def _pieces(language: Language) -> list[Html | None]:
         status_cards.tenant_cards([_tenant()], language, t),
         history.history(wire.HistoryPage(changes=[_change()]), HOSTILE, t),
         audit_lines.audit_lines(wire.AuditPage(lines=[{"at": HOSTILE, "tenant": HOSTILE, HOSTILE: HOSTILE}]), t),
-        status_cards.host(wire.HostMemory(total_mb=10, available_mb=5), _gpus(), t),
+        status_cards.host(_info(), _gpus(), t),
         vector.vector(vector_view(wire.Vector(dimension=2, norm=1, fingerprint=HOSTILE, values=[0.1])), t),
     ]
 

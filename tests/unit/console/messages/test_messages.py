@@ -6,13 +6,14 @@ import ast
 import string
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import console
 from console.messages import LANGUAGES, MESSAGES, PARTS, words
 from daemon.core.errors import all_kinds
-from daemon.core.wire import OperationState
+from daemon.core.wire import DiskBound, Lacking, OperationState
 from daemon.supervisor.states import State
 from daemon.supervisor.tenants.warnings import WarningKey
 
@@ -72,6 +73,8 @@ def test_no_message_is_missing() -> None:
         ("state", [state.value for state in State]),
         ("operation", [state.value for state in OperationState]),
         ("isolation", ["strict", "process"]),
+        ("lacking", list(get_args(Lacking))),
+        ("disk", list(get_args(DiskBound))),
         ("warning", ["query-cut", "texts-cut", *(key.value for key in WarningKey)]),
         ("change", ["add", "set", "edit", "delete", "forget", "import", "seed", "restore", "undo"]),
         ("refused", ["duplicate", "too-short", "too-long"]),
