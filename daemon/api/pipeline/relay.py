@@ -143,10 +143,10 @@ class _Request:
         if not self.route.mutating and self._was_hung(process, sent):
             raise EncoderHung(HUNG, tenant=self.tenant.name)
         if attempt == MAX_SENDS or time.monotonic() > deadline:
-            times = "time" if attempt == 1 else "times"
+            over = "over this request" if attempt == 1 else f"each of the {attempt} times that this request was sent"
             raise EncoderLost(
-                f"cannot {self.route.words}: this request was sent {attempt} {times}, and each time the encoder of "
-                f"{self.tenant.name} ended ({error}); see its log (vecward logs {self.tenant.name})",
+                f"cannot {self.route.words}: the encoder of {self.tenant.name} ended {over} ({error}); see its log "
+                f"(vecward logs {self.tenant.name})",
                 tenant=self.tenant.name,
             )
 
