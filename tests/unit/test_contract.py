@@ -18,6 +18,7 @@ from daemon.core.http.problems import STATUS
 from daemon.core.wire import OperationState
 from daemon.supervisor.records.events import EventName
 from daemon.supervisor.states import State
+from daemon.supervisor.tenants.warnings import WarningKey
 from tests.support.pages import CONTRACT, citations, quoted, sections
 
 HEADINGS = [
@@ -71,6 +72,12 @@ def test_events(contract: dict[str, str]) -> None:
     words = re.search(r"\*\*Events\*\*:(.*?)\.", contract["HTTP API"], flags=re.DOTALL)
     assert words is not None
     assert quoted(words.group(1)) == {name.value for name in EventName}
+
+
+def test_warnings_of_tenants(contract: dict[str, str]) -> None:
+    words = re.search(r"\*\*Warnings\*\*.*?of a tenant:(.*?)\.\n", contract["HTTP API"], flags=re.DOTALL)
+    assert words is not None
+    assert quoted(words.group(1)) == {key.value for key in WarningKey}
 
 
 def test_defaults_of_the_daemon(contract: dict[str, str]) -> None:
