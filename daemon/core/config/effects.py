@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from daemon.core.config.backends import BACKENDS
 from daemon.core.config.tenant_config import TenantConfig
 
 Effect = Literal["daemon", "restart", "re-embed"]
@@ -36,7 +37,12 @@ def effect(field: str) -> Effect:
     own = DAEMONS_OWN.get(section, set())
     if own is True or (isinstance(own, set) and name in own):
         return "daemon"
-    return "re-embed" if section == "encoder" and name in (*FINGERPRINTED, "fake") else "restart"
+    return "re-embed" if section == "encoder" and name in (*FINGERPRINTED, *_owned()) else "restart"
+
+
+def _owned() -> list[str]:
+    """List the fields that belong to one backend alone; a vector may depend on any of them."""
+    return [name for facts in BACKENDS.values() for name in facts.owns]
 
 
 def _encoders_part(config: TenantConfig) -> dict[str, Any]:

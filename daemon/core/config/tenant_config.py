@@ -10,15 +10,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, GetPydanticSchema, field_validator, model_validator
+from pydantic_core.core_schema import literal_schema
 
+from daemon.core.config.backends import BACKENDS, BackendFacts
 from daemon.core.config.strict_model import ConfigModel, NotAllowed
 from daemon.core.wire import MAX_ENTRY_BYTES, MAX_K
 
 _PRINCIPAL = re.compile(r"uid:[0-9]{1,10}|(linux|group|user):[^\s:/\x00]{1,64}")
 _DEVICE = re.compile(r"auto|cpu|cuda:(\d{1,3}|GPU-[0-9a-f-]{8,40}|MIG-[0-9a-f-]{8,40})")
-
-THRESHOLDS = {"use-multilingual": 0.3, "sentence-transformers": 0.4, "fake": 0.3}
 
 
 def _principal(text: str) -> str:
@@ -47,8 +47,12 @@ class FakeConfig(ConfigModel):
     dimension: Annotated[int, Field(ge=2, le=4096)] = 64
 
 
+# Checked and described like a Literal of the table's names, which a type can't be made of.
+_KNOWN_BACKEND = GetPydanticSchema(lambda _source, _handler: literal_schema(list(BACKENDS)))
+
+
 class EncoderConfig(ConfigModel):
-    backend: Literal["use-multilingual", "sentence-transformers", "fake"]
+    backend: Annotated[str, _KNOWN_BACKEND]
     model: str | None = None
     revision: str | None = None
     device: str = "auto"
@@ -74,20 +78,29 @@ class EncoderConfig(ConfigModel):
 
     @model_validator(mode="after")
     def _fits_backend(self) -> EncoderConfig:
-        if self.backend == "sentence-transformers" and not self.model:
-            raise NotAllowed("encoder.model is missing", "a model id such as Qwen/Qwen3-Embedding-0.6B or a path")
+        facts = self.facts
+        for name, allowed in facts.needs.items():
+            if not getattr(self, name):
+                raise NotAllowed(f"encoder.{name} is missing", allowed)
         if not self.can_use_gpu and self.device not in ("auto", "cpu"):
             raise NotAllowed(f"the backend {self.backend} runs on the CPU only", "device auto or cpu")
         if self.query_prompt is not None and self.query_instruction is not None:
             raise NotAllowed("encoder.query_prompt and encoder.query_instruction exclude each other", "one")
-        if self.fake and self.backend != "fake":
-            raise NotAllowed("encoder.fake needs backend fake", "remove it")
+        for other, theirs in BACKENDS.items():
+            for name in theirs.owns:
+                if other != self.backend and getattr(self, name):
+                    raise NotAllowed(f"encoder.{name} needs backend {other}", "remove it")
         return self
 
     @property
+    def facts(self) -> BackendFacts:
+        """The facts of its backend."""
+        return BACKENDS[self.backend]
+
+    @property
     def can_use_gpu(self) -> bool:
-        """True where it may be given a GPU; the fake computes nothing there, and takes the CPU where it may choose."""
-        return self.backend == "sentence-transformers" or (self.backend == "fake" and self.device != "auto")
+        """True where it may be given a GPU."""
+        return self.facts.can_use_gpu(self.device)
 
 
 class IndexConfig(ConfigModel):
@@ -155,4 +168,4 @@ class TenantConfig(ConfigModel):
     def threshold(self) -> float:
         """The score above which a hit is shown as good: the file's, else the backend's default."""
         chosen = self.search.threshold
-        return THRESHOLDS[self.encoder.backend] if chosen is None else chosen
+        return self.encoder.facts.threshold if chosen is None else chosen

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
+from daemon.core.config.backends import facts_of_fingerprint
 from daemon.encoder.knowledge import Knowledge
 from daemon.encoder.models.backend import unit_rows
 
 _PAGE = 2048
-# As daemon.encoder.models.sentence_transformers writes it; a random or fixed-size model has no such beginnings.
-_PATTERN = re.compile(r"(?P<before>sentence-transformers .*) d(?P<dimension>\d+)(?P<behind> l2)")
 
 
 def source(knowledge: Knowledge, fingerprint: str) -> str | None:
     """Find the stored fingerprint that differs in nothing but a larger dimension, the smallest of them."""
-    wanted = _PATTERN.fullmatch(fingerprint)
-    if wanted is None:
+    facts = facts_of_fingerprint(fingerprint)
+    pattern = None if facts is None else facts.fingerprint
+    wanted = None if pattern is None else pattern.fullmatch(fingerprint)
+    if pattern is None or wanted is None:
         return None
     known: dict[int, str] = {}
-    for other in map(_PATTERN.fullmatch, knowledge.vectors.fingerprints()):
+    for other in map(pattern.fullmatch, knowledge.vectors.fingerprints()):
         if other and (other["before"], other["behind"]) == (wanted["before"], wanted["behind"]):
             known[int(other["dimension"])] = other.string
-    above = [dimension for dimension in known if dimension > int(wanted["dimension"])]
-    return known[min(above)] if above else None
+    larger = [dimension for dimension in known if dimension > int(wanted["dimension"])]
+    return known[min(larger)] if larger else None
 
 
 def count(knowledge: Knowledge, fingerprint: str) -> int:

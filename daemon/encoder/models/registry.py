@@ -1,4 +1,4 @@
-"""From configuration to a loaded model, or a refusal that says the way out; never another device or model."""
+"""The loaders of the backends; what can't be loaded is refused with the way out, never replaced."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def _sentence_transformers(config: EncoderConfig, paths: TenantPaths, limits: Li
     return SentenceTransformersBackend(config, paths, limits)
 
 
+# By the names of `core/config/backends.py`.
 LOADERS: Mapping[str, Loader] = {
     "fake": _fake,
     "use-multilingual": _use_multilingual,
@@ -45,7 +46,7 @@ LOADERS: Mapping[str, Loader] = {
 
 
 def load(config: EncoderConfig, paths: TenantPaths, limits: LimitsConfig = LimitsConfig()) -> Backend:  # noqa: B008  (frozen)
-    """The tenant's model, in memory and ready to encode. Raises StartRefused.
+    """Load the tenant's model, ready to encode. Raises StartRefused.
 
     Each backend's libraries are imported here and not before: a tenant pays for its own model alone.
     """
@@ -54,15 +55,12 @@ def load(config: EncoderConfig, paths: TenantPaths, limits: LimitsConfig = Limit
     except ImportError as error:
         raise StartRefused(
             f"cannot load the backend {config.backend}: the Python package {error.name} is missing; "
-            f"install it with: pip install 'vecward{_extra(config.backend)}'",
-            backend=config.backend, package=error.name,
-        ) from error  # fmt: skip
+            f"install it with: pip install 'vecward{config.facts.extra}'",
+            backend=config.backend,
+            package=error.name,
+        ) from error
     except OSError as error:
         raise StartRefused(
             f"cannot read the model of the backend {config.backend}: {error}; reinstall vecward or fetch it again",
             backend=config.backend,
         ) from error
-
-
-def _extra(backend: str) -> str:
-    return "[torch]" if backend == "sentence-transformers" else ""

@@ -28,7 +28,7 @@ def limit_threads(config: TenantConfig) -> None:
     (OpenBLAS threads wait for each other by spinning), up to a second. Beside PyTorch, which without `limits.cpus`
     takes the processors that there are, numpy searches the index alone: on one thread.
     """
-    with_torch = config.encoder.backend == "sentence-transformers"
+    with_torch = config.encoder.facts.uses_torch
     cpus = None if config.limits.cpus is None else max(1, math.ceil(config.limits.cpus))
     os.environ["OPENBLAS_NUM_THREADS"] = str(1 if with_torch else cpus or 1)
     if cpus is not None or not with_torch:
