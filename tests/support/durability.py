@@ -181,8 +181,6 @@ def check_history(changes: list[Change], revisions: dict[int, str]) -> None:
     kinds = {change.revision: change.kind for change in changes}
     assert sorted(kinds) == list(range(1, len(changes) + 1))
     assert {revision: kinds[revision] for revision in revisions} == revisions
-    brought = [
-        detail["after"] for change in changes if change.kind != "undo"
-        for detail in change.details if detail.get("after") != detail.get("before") and "after" in detail
-    ]  # fmt: skip
+    details = [detail for change in changes if change.kind != "undo" for detail in change.details]
+    brought = [d["after"] for d in details if "after" in d and d["after"] != d.get("before")]
     assert len(brought) == len(set(brought)), "a text came in twice"

@@ -63,7 +63,7 @@ def delete(base: Knowledge, *ids: int, forget: bool = False) -> Committed:
 
 
 def drop_vectors(base: Knowledge, fingerprint: str) -> None:
-    """As if this model had never been used."""
+    """Remove a model's vectors, as if it had never been used."""
     with base.database.write() as db:
         which = "SELECT id FROM fingerprints WHERE fingerprint = ?"
         db.execute(f"DELETE FROM vectors WHERE fingerprint IN ({which})", (fingerprint,))  # noqa: S608

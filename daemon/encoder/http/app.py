@@ -1,4 +1,4 @@
-"""The encoder's ASGI app: from method and path to a handler, and from any exception to a problem document."""
+"""The encoder's ASGI app: it finds a request's handler, and turns any exception into a problem document."""
 
 from __future__ import annotations
 

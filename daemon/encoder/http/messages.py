@@ -1,4 +1,4 @@
-"""Requests and answers of the encoder's small ASGI app: no framework, the hot path is one search."""
+"""Requests and answers of the encoder's small ASGI app, without a framework: a search must be quick."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-Elsewhere = Callable[[Callable[[], Any]], Awaitable[Any]]
+Aside = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 JSON = b"application/json"
 _LARGE_BYTES = 64 * 1024
@@ -51,17 +51,17 @@ class Request:
 
     @property
     def actor(self) -> str:
-        """As the daemon names the caller; it quotes what a header can't hold."""
+        """The caller, as the daemon names it; characters that a header can't hold are quoted there."""
         return unquote(self.header(b"vecward-actor") or "unknown")
 
     @property
     def length(self) -> int | None:
-        """What the caller says that the body has, in bytes."""
+        """The body's length in bytes, as the caller gives it."""
         declared = self.header(b"content-length")
         return None if declared is None else int(declared)
 
     async def body(self) -> bytes:
-        """Raises BodyTooLarge; the rest of such a body is not read."""
+        """Read the body. Raises BodyTooLarge, without reading the rest of such a body."""
         if self._body is None:
             self._body = await self._read()
         return self._body
@@ -85,7 +85,7 @@ class Request:
         return b"".join(parts)
 
     async def chunks(self, at_least: int = 1 << 20) -> AsyncIterator[bytes]:
-        """The body as it comes, in parts of about `at_least` bytes, whatever its size. Raises BadRequest."""
+        """Read the body as it comes, in parts of about `at_least` bytes, whatever its size. Raises BadRequest."""
         parts, size, more = [], 0, True
         while more:
             message = await self._receive()
@@ -98,8 +98,8 @@ class Request:
                 yield b"".join(parts)
                 parts, size = [], 0
 
-    async def json(self, model: type[wire.M], elsewhere: Elsewhere | None = None) -> wire.M:
-        """The body as a request model; a large one is read `elsewhere`, off the event loop.
+    async def json(self, model: type[wire.M], aside: Aside | None = None) -> wire.M:
+        """Parse the body as a request model, a large one on another thread by `aside`.
 
         Raises UnsupportedMediaType, BadRequest, Invalid.
         """
@@ -110,14 +110,14 @@ class Request:
                 allowed="application/json",
             )
         body = await self.body()
-        if elsewhere is None or len(body) <= _LARGE_BYTES:
+        if aside is None or len(body) <= _LARGE_BYTES:
             return wire.parse(model, body)
-        found: wire.M = await elsewhere(lambda: _parse_large(model, body))
+        found: wire.M = await aside(lambda: _parse_large(model, body))
         return found
 
     @property
     def media_type(self) -> str:
-        """Without parameters, in lower case; empty if the header is missing."""
+        """The body's media type without parameters, in lower case; empty if the header is missing."""
         return (self.header(b"content-type") or "").partition(";")[0].strip().lower()
 
     # --- query parameters ---
@@ -157,8 +157,11 @@ class Request:
 
 
 def _parse_large(model: type[wire.M], body: bytes) -> wire.M:
-    """It keeps the interpreter's lock from end to end. Garbage collections, each of which looks at all that was made
-    so far, would make that four times as long: seconds for a million entries."""
+    """Parse without garbage collections, each of which would look at all that was made so far.
+
+    Parsing keeps the interpreter's lock from end to end, and they would make it four times as long: seconds for a
+    million entries.
+    """
     gc.disable()
     try:
         return wire.parse(model, body)
@@ -179,7 +182,7 @@ def _too_large(size: int) -> BodyTooLarge:
 
 
 class Answer:
-    """A whole body, or chunks of one."""
+    """An answer with a whole body, or with chunks of one."""
 
     __slots__ = ("body", "chunks", "headers", "status")
 
@@ -214,7 +217,7 @@ def answer(content: BaseModel | dict[str, Any], status: int = 200) -> Answer:
 
 
 def problem(error: VecwardError, request_id: str | None) -> Answer:
-    """`inf_nan_mode` and `errors`: a refused value is quoted in the details, whatever it is."""
+    """Write a problem document; a refused value is quoted in its details, whatever it is."""
     headers = problems.problem_headers(error)
     media_type = headers.pop("content-type").encode()
     body = to_json(problems.to_problem(error, request_id=request_id), inf_nan_mode="constants", fallback=str)

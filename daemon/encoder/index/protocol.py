@@ -39,7 +39,7 @@ class SnapshotWriter(Protocol):
 
 
 class Index(Protocol):
-    """Used by the model's thread alone."""
+    """Vectors by entry id, for the model's thread alone."""
 
     moment: Moment
 

@@ -17,7 +17,7 @@ from daemon.encoder import models
 from daemon.encoder.jobs.job import begin, end_with_lifeline, tell, telling_problems
 from daemon.encoder.models import CANARIES, manifest, places
 from daemon.encoder.models.manifest import Manifest
-from daemon.encoder.models.places import Place
+from daemon.encoder.models.places import ModelPlace
 
 _ALIKE = 0.999  # one text alone and among others, in the lowest precision
 
@@ -53,7 +53,7 @@ def verify(tenant: TenantConfig, paths: TenantPaths, *, files_only: bool) -> Ver
     return found if files_only or problems else found.model_copy(update=try_out(tenant, paths))
 
 
-def compare(place: Place, known: Manifest, names: list[str]) -> list[str]:
+def compare(place: ModelPlace, known: Manifest, names: list[str]) -> list[str]:
     """Differences between the files and the manifest, in words."""
     problems = [f"{name} is not in the manifest" for name in names if name not in known.files]
     for name, file in sorted(known.files.items()):

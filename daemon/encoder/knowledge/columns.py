@@ -68,12 +68,12 @@ class Column:
 
     @property
     def header(self) -> str:
-        """The suffix is left out where a bare name says the same."""
+        """The column's name in the first line, without the suffix where the bare name says the same."""
         ambiguous = self.key == "text" or Column.parse(self.key).key != self.key
         return f"{self.key}:{self.type}" if self.type != "str" or ambiguous else self.key
 
     def read(self, cell: str) -> wire.Scalar:
-        """Raises ValueError."""
+        """Read a cell's value. Raises ValueError."""
         return PARSERS[self.type](cell)
 
     def write(self, metadata: wire.Metadata) -> str:
@@ -87,7 +87,7 @@ _OF_SQL = {"text": "str", "integer": "int", "real": "float", "true": "bool", "fa
 
 
 def metadata_columns(db: sqlite3.Connection) -> list[Column]:
-    """A column for each metadata key of the base; one whose values are of several types holds JSON."""
+    """List a column for each metadata key of the base; one whose values are of several types holds JSON."""
     kinds: dict[str, set[str]] = {}
     query = (
         "SELECT DISTINCT j.key, j.type, j.value IS '' FROM entries e, json_each(e.metadata) j "

@@ -16,7 +16,7 @@ EVERY_S = 0.1
 
 
 class Heartbeat:
-    """Used on the event loop alone."""
+    """Beats on the event loop, which alone may use it."""
 
     def __init__(self, progress: ProgressWriter) -> None:
         self._progress = progress

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from daemon.encoder.arrays import Matrix
 
 # Encoded in warm-up and again by each health check: the same text must give the same vector.
-CANARIES = ("the quick brown fox jumps over the lazy dog", "敏捷的棕色狐狸跳过了懒狗")
+CANARIES = tuple(files(__package__).joinpath("canaries.txt").read_text("utf-8").splitlines())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The shipped fake: no model, real vectors, and every way an encoder can go wrong (tests of supervision)."""
+"""The fake that is shipped for tests: no model, real vectors, and every way in which an encoder can go wrong."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class FakeBackend:
             self._shift = 1
 
     def _encode(self, texts: Sequence[str], limit: int) -> Encoded:
-        """A character is a token."""
+        """Encode texts, a character being a token."""
         vectors: Matrix = np.zeros((len(texts), self.dimension), np.float32)
         for row, text in zip(vectors, texts, strict=True):
             counts = np.bincount(_buckets(text[:limit], self.dimension), minlength=self.dimension)
@@ -95,7 +95,7 @@ class FakeBackend:
 
 
 def _device(device: str) -> str:
-    """A GPU is not touched, but it must be the one that CUDA would show. Raises StartRefused."""
+    """Check that a GPU, which is not touched, is the one that CUDA would show. Raises StartRefused."""
     if not device.startswith("cuda:"):
         return "cpu"
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
@@ -105,7 +105,7 @@ def _device(device: str) -> str:
 
 
 def _buckets(text: str, dimension: int) -> list[int]:
-    """One bucket for each run of one to three characters; texts without any fall into bucket 0."""
+    """Hash each run of one to three characters into a bucket."""
     text = text.casefold()
     crc32 = zlib.crc32
     return [
@@ -116,6 +116,6 @@ def _buckets(text: str, dimension: int) -> list[int]:
 
 
 def spin() -> None:
-    """Never returns and never lets another thread run: the regex engine keeps the interpreter's lock."""
+    """Spin for ever and let no other thread run: the regex engine keeps the interpreter's lock."""
     while True:
         re.match(r"(?:a+)+$", "a" * 64 + "b")

@@ -1,4 +1,4 @@
-"""The hub that models come from, through huggingface_hub: HF_ENDPOINT, HF_TOKEN and the proxies' variables count."""
+"""The hub that models come from, through huggingface_hub; HF_ENDPOINT, HF_TOKEN and the proxies' variables hold."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from daemon.encoder.models.places import full_id
 
 @dataclass(frozen=True)
 class Source:
-    """What there is to fetch: sizes by path; checksums where the source tells them."""
+    """The files that can be fetched: sizes by path, and checksums where the source has them."""
 
     sizes: Mapping[str, int]
     sums: Mapping[str, str]
@@ -23,7 +23,7 @@ class Source:
 
 
 def _prepare(notes: Path) -> None:
-    """Read when the library is imported: online, what it notes for itself in `notes`, bars on terminals alone."""
+    """Set what the library reads when it is imported: online, its own notes in `notes`, bars on terminals alone."""
     os.environ["HF_HUB_OFFLINE"] = "0"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["HF_HOME"] = str(notes)
@@ -32,7 +32,7 @@ def _prepare(notes: Path) -> None:
 
 
 def look(model: str, revision: str | None, notes: Path) -> Source:
-    """What the hub has at that revision. Raises VecwardError."""
+    """List the files that the hub has at that revision. Raises VecwardError."""
     _prepare(notes)
     try:
         from huggingface_hub import HfApi
@@ -51,7 +51,7 @@ def look(model: str, revision: str | None, notes: Path) -> Source:
 
 
 def download(model: str, commit: str, folder: Path, names: list[str]) -> None:
-    """Those files into `folder`; goes on where an earlier attempt ended. Raises VecwardError."""
+    """Download files into `folder`, from where an earlier attempt ended. Raises VecwardError."""
     from huggingface_hub import snapshot_download
 
     try:

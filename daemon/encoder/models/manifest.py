@@ -1,4 +1,4 @@
-"""A model's files: which of them make its vectors, their checksums, and what `vecward model fetch` wrote about them."""
+"""A model's files: those that make its vectors, their checksums, and the manifest that `vecward model fetch` writes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class File(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What was fetched: `revision` as asked for (None: the default), `commit` what that was."""
+    """The model that was fetched: `revision` as asked for (None: the default), `commit` as the hub named it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     model: str
@@ -44,7 +44,7 @@ class Manifest(BaseModel):
 
 
 def wanted(paths: Iterable[str], *, pickled: bool) -> list[str]:
-    """Of a model's files, those that loading it reads; pickled weights only where asked for, and nothing is safer."""
+    """Choose the files that loading a model reads; pickled weights only if asked for and where there are no others."""
     kept = [path for path in paths if _kind(path) in _WEIGHTS | _TEXTS]
     if pickled:
         safe = {PurePosixPath(path).parent for path in kept if _kind(path) in _WEIGHTS}
@@ -53,7 +53,7 @@ def wanted(paths: Iterable[str], *, pickled: bool) -> list[str]:
 
 
 def _kind(path: str) -> str:
-    """The suffix of a file that could matter, else nothing."""
+    """Tell the suffix of a file that could matter, else nothing."""
     parts = PurePosixPath(path).parts
     if parts[-1] == MANIFEST or any(part in _OTHER_FOLDERS or part.startswith(".") for part in parts):
         return ""
@@ -65,7 +65,7 @@ def has_safe_weights(paths: Iterable[str]) -> bool:
 
 
 def files_below(folder: Path) -> list[str]:
-    """Paths relative to `folder`, links followed: a hub's cache consists of links."""
+    """List paths relative to `folder`, links followed: a hub's cache consists of links."""
     found = []
     for where, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -74,7 +74,7 @@ def files_below(folder: Path) -> list[str]:
 
 
 def read(folder: Path) -> Manifest | None:
-    """None: the folder did not come by `vecward model fetch`. Raises StartRefused."""
+    """Read a folder's manifest; None: `vecward model fetch` did not make the folder. Raises StartRefused."""
     path = folder / MANIFEST
     try:
         return Manifest.model_validate_json(path.read_bytes())
@@ -90,7 +90,7 @@ def digest(path: Path) -> str:
 
 
 def identity(sums: Mapping[str, str]) -> str:
-    """One checksum over the files that make a document's vector, wherever they lie and however they came."""
+    """Make one checksum of the files that make a document's vector, wherever they lie and however they came."""
     matter = {path: value for path, value in sums.items() if PurePosixPath(path).name not in _NO_MATTER}
     return hashlib.sha256("".join(f"{path} {matter[path]}\n" for path in sorted(matter)).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Where a tenant's model lies on this host. Nothing is downloaded here: what is missing is refused with the command."""
+"""The place of a tenant's model on this host. A missing model is refused with the command that brings it."""
 
 from __future__ import annotations
 
@@ -17,34 +17,35 @@ _DEFAULT_OWNER = "sentence-transformers"  # as that library completes a name wit
 
 
 @dataclass(frozen=True)
-class Place:
-    """`name` is for people and for fingerprints: the model's id, or the name of its folder."""
+class ModelPlace:
+    """A model's folder; `name`, for people and fingerprints, is the model's id or the folder's name."""
 
     folder: Path
     name: str
 
 
-def find(config: EncoderConfig, paths: TenantPaths) -> Place:
-    """Raises StartRefused."""
+def find(config: EncoderConfig, paths: TenantPaths) -> ModelPlace:
+    """Find the model's files. Raises StartRefused."""
     model = config.model or ""
     if model.startswith("/"):
         return _folder(Path(model), config.revision)
     home = fetched(config, paths)
     if home.is_dir():
-        return Place(home, model)
+        return ModelPlace(home, model)
     cached = _in_hub_cache(full_id(model), config.revision, paths.hf_cache / "hub")
     if cached is not None:
-        return Place(cached, model)
+        return ModelPlace(cached, model)
     at = f" at revision {config.revision}" if config.revision else ""
     raise StartRefused(
         f"cannot find the model {model}{at}: it is neither in {home} nor in {paths.hf_cache}; bring it with "
         f"`vecward model fetch {paths.data.name}`, or copy its files into that first folder",
-        model=model, folder=str(home),
-    )  # fmt: skip
+        model=model,
+        folder=str(home),
+    )
 
 
 def fetched(config: EncoderConfig, paths: TenantPaths) -> Path:
-    """Where `vecward model fetch` puts a model: models/OWNER/NAME[@REVISION]. Raises StartRefused."""
+    """Name the folder where `vecward model fetch` puts a model: models/OWNER/NAME[@REVISION]. Raises StartRefused."""
     model, revision = config.model or "", config.revision
     if not _ID.fullmatch(model) or ".." in model:
         raise StartRefused(
@@ -60,18 +61,18 @@ def full_id(model: str) -> str:
     return model if "/" in model else f"{_DEFAULT_OWNER}/{model}"
 
 
-def _folder(path: Path, revision: str | None) -> Place:
+def _folder(path: Path, revision: str | None) -> ModelPlace:
     if revision is not None:
         raise StartRefused(
             f"cannot use encoder.revision {revision} with the folder {path}: a folder has no revisions; remove it"
         )
     if not path.is_dir():
         raise StartRefused(f"cannot find the model: there is no folder {path} (encoder.model)", folder=str(path))
-    return Place(path, path.name)
+    return ModelPlace(path, path.name)
 
 
 def _in_hub_cache(model: str, revision: str | None, cache: Path) -> Path | None:
-    """A snapshot in a copied cache of huggingface_hub: models--OWNER--NAME/{refs/REVISION,snapshots/COMMIT}."""
+    """Find a snapshot in a cache of huggingface_hub: models--OWNER--NAME/{refs/REVISION,snapshots/COMMIT}."""
     repository = cache / f"models--{model.replace('/', '--')}"
     reference = repository / "refs" / (revision or "main")
     commit = reference.read_text().strip() if reference.is_file() else revision
@@ -81,8 +82,8 @@ def _in_hub_cache(model: str, revision: str | None, cache: Path) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def refuse_pickles(place: Place, *, trusted: bool) -> None:
-    """Weights in a format that runs code when it is read are refused. Raises StartRefused."""
+def refuse_pickles(place: ModelPlace, *, trusted: bool) -> None:
+    """Refuse weights in a format that runs code when it is read. Raises StartRefused."""
     paths = manifest.files_below(place.folder)
     pickles = [path for path in manifest.wanted(paths, pickled=True) if Path(path).suffix.lower() in manifest.PICKLED]
     if pickles and not trusted:

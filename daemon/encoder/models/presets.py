@@ -1,4 +1,4 @@
-"""What a model needs that its files do not always say: today, the three sizes of Qwen3-Embedding.
+"""Settings that a model needs and that its files do not always name: today, of the three sizes of Qwen3-Embedding.
 
 From the model's card (Qwen/Qwen3-Embedding-0.6B, -4B, -8B): queries carry an instruction, documents none; the vector
 is the last token's, which is `<|endoftext|>`, so texts are padded on the left and the end token survives a cut.
@@ -35,7 +35,7 @@ _QWEN3_NAME = re.compile(r"qwen3-embedding", re.IGNORECASE)
 
 
 def preset_for(name: str, config: Mapping[str, Any], pooling: str | None) -> Preset | None:
-    """`config` is the model's config.json; `pooling` the mode that its files name, None if they name none."""
+    """Find the preset of a model, by its config.json and by the pooling mode that its files name, if any."""
     if config.get("model_type") != "qwen3" or pooling not in (None, QWEN3_EMBEDDING.pooling):
         return None
     size = (config.get("hidden_size"), config.get("num_hidden_layers"))
@@ -45,5 +45,5 @@ def preset_for(name: str, config: Mapping[str, Any], pooling: str | None) -> Pre
 
 
 def instruct(task: str) -> str:
-    """What stands before a query: no space after `Query:`, as the model was trained."""
+    """Write the prompt before a query, without a space after `Query:`, as the model was trained."""
     return f"Instruct: {task}\nQuery:"

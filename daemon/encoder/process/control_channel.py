@@ -41,7 +41,7 @@ class ControlChannel:
         return True
 
     def when_stopped(self, callback: Callable[[], object]) -> None:
-        """Have `Stop` call this once, on the reading thread, from now on; before, it ends the process."""
+        """Set the function that `Stop` calls, once, on the reading thread; before, `Stop` ends the process."""
         with self._lock:
             self._on_stop = callback
             stopped = self._stopped

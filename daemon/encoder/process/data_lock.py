@@ -1,4 +1,4 @@
-"""A flock in the tenant's data folder: a dying predecessor can't write beside its successor."""
+"""The lock on a tenant's data folder: a dying encoder can't write beside its successor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _POLL_S = 0.02
 
 
 def hold(data: Path, wait_s: float = WAIT_S) -> int:
-    """Takes DATA/encoder.lock and returns its descriptor: held until closed. Raises StartRefused."""
+    """Take DATA/encoder.lock; its descriptor holds it until it is closed. Raises StartRefused."""
     fd = locks.open_file(data / "encoder.lock")
     deadline = time.monotonic() + wait_s
     while not locks.try_lock(fd):

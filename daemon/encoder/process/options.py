@@ -24,14 +24,14 @@ class Options:
 
     @property
     def paths(self) -> TenantPaths:
-        """Log and socket are the daemon's affair: an encoder has neither path."""
+        """The tenant's paths; log and socket are the daemon's, and an encoder has neither."""
         return TenantPaths(self.data, self.data, self.data)
 
     def config(self) -> TenantConfig:
         return TenantConfig.model_validate_json(read_all(self.config_fd))
 
     def seed(self) -> list[str]:
-        """The seed's lines that are not blank; none without a seed. Bytes that are no UTF-8 are replaced."""
+        """Read the seed's lines that are not blank; none without a seed. Bytes that are no UTF-8 are replaced."""
         if self.seed_fd is None:
             return []
         lines = read_all(self.seed_fd).decode("utf-8-sig", errors="replace").splitlines()
@@ -39,7 +39,7 @@ class Options:
 
 
 def read_all(fd: int) -> bytes:
-    """From the beginning, wherever the one who passed it left off."""
+    """Read a file from its beginning, wherever its offset is."""
     with os.fdopen(os.dup(fd), "rb") as file:
         if file.seekable():
             file.seek(0)

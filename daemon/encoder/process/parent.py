@@ -13,7 +13,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when the thread that started it ends, however that ends (prctl(2))."""
+    """Ask the kernel to kill this process when the thread that started it ends, however that ends (prctl(2))."""
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it ended before the call

@@ -1,4 +1,4 @@
-"""uvicorn on the passed listener, ended by an event instead of by signal handlers of its own."""
+"""The HTTP server: uvicorn on the passed listener, ended by an event instead of by signals."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import uvicorn
 
@@ -19,12 +20,11 @@ class Server(uvicorn.Server):
     """Serves until `stop` is set, then finishes what runs."""
 
     def __init__(self, app: App, stop: asyncio.Event) -> None:
-        config = uvicorn.Config(
-            app, http="httptools", ws="none", lifespan="off", log_config=None, log_level="warning", access_log=False,
-            proxy_headers=False, server_header=False, date_header=False, timeout_keep_alive=_NEVER_S,
-            timeout_graceful_shutdown=_DRAIN_S,
-        )  # fmt: skip
-        super().__init__(config)
+        quiet = {"log_config": None, "log_level": "warning", "access_log": False}
+        bare = {"proxy_headers": False, "server_header": False, "date_header": False}
+        times = {"timeout_keep_alive": _NEVER_S, "timeout_graceful_shutdown": _DRAIN_S}
+        settings: dict[str, Any] = {**quiet, **bare, **times}
+        super().__init__(uvicorn.Config(app, http="httptools", ws="none", lifespan="off", **settings))
         self._stop = stop
 
     async def main_loop(self) -> None:

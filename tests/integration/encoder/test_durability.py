@@ -128,7 +128,9 @@ def _check_file(daemon: RunningDaemon, name: str) -> None:
 
 
 def _report(kills: Counter[str], tallies: list[Tally], seconds: float) -> None:
-    figures = {name: sum(getattr(tally, name) for tally in tallies)
-               for name in ("acknowledged", "unknown", "done_though_unknown", "lost")}  # fmt: skip
+    figures = {
+        name: sum(getattr(tally, name) for tally in tallies)
+        for name in ("acknowledged", "unknown", "done_though_unknown", "lost")
+    }
     print(f"kills {dict(kills)}, changes {figures}, {seconds:.0f} s")  # noqa: T201
     assert figures["acknowledged"] > KILLS

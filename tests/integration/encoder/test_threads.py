@@ -81,7 +81,7 @@ def test_the_embedded_model_takes_one_thread_unless_it_may_take_more(embedded: R
 
 
 def test_pytorch_takes_as_many_threads_as_it_may(torch: RunningDaemon) -> None:
-    """No other thread computes: not OpenMP's, not BLAS's, not the tokenizers', not FAISS's."""
+    """The threads of OpenMP, BLAS, the tokenizers and FAISS compute nothing."""
     assert busy_threads(torch, "cpus-1") == 1
     assert busy_threads(torch, "cpus-2") <= 2
     assert busy_threads(torch, "cpus-none") <= (os.cpu_count() or 1)

@@ -26,7 +26,7 @@ _HASH_STEP = 1 << 20
 
 
 def describe(file: BinaryIO) -> wire.BackupDatabase:
-    """Reads the whole database from its beginning, and rewinds it."""
+    """Read the whole database for its size and checksum, and rewind it."""
     found, size = hashlib.sha256(), 0
     file.seek(0)
     while chunk := file.read(_HASH_STEP):
@@ -37,7 +37,7 @@ def describe(file: BinaryIO) -> wire.BackupDatabase:
 
 
 def head(manifest: wire.BackupManifest) -> bytes:
-    """What stands before the database in the file."""
+    """Write the part of the file before the database."""
     raw = manifest.model_dump_json(indent=1).encode() + b"\n"
     at = int(manifest.created_at.timestamp())
     return b"".join(
@@ -46,7 +46,7 @@ def head(manifest: wire.BackupManifest) -> bytes:
 
 
 def tail(manifest: wire.BackupManifest) -> bytes:
-    """What stands behind the database: up to a whole block, then the end mark of two empty ones."""
+    """Write the part behind the database: up to a whole block, then two empty ones, which mark the end."""
     return _padding(manifest.database.bytes) + bytes(2 * _BLOCK)
 
 
@@ -61,9 +61,9 @@ def _padding(size: int) -> bytes:
 
 
 class Unpacker:
-    """Takes a backup as it comes and writes its database into `file`; every method raises BadBackup.
+    """A backup taken in as it comes, its database written into `file`; every method raises BadBackup.
 
-    `manifest` is None until enough has come.
+    `manifest` is None until it has come whole.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -74,7 +74,7 @@ class Unpacker:
         self.manifest: wire.BackupManifest | None = None
 
     def feed(self, chunk: bytes) -> None:
-        """Raises OSError as well. What comes after the database is not looked at."""
+        """Take the next chunk; bytes behind the database are ignored. Raises OSError as well."""
         if self.manifest is None:
             self._head.seek(0, io.SEEK_END)
             self._head.write(chunk)
@@ -85,7 +85,7 @@ class Unpacker:
         self._file.write(taken)
 
     def finish(self) -> wire.BackupManifest:
-        """The whole file has come: whether the database in it is the one that the manifest tells of."""
+        """Check, at the end of the file, that the database is whole and the one of the manifest."""
         if self.manifest is None:
             raise bad("it ends before its database begins")
         if self._missing:
@@ -95,7 +95,7 @@ class Unpacker:
         return self.manifest
 
     def _read_head(self, head: bytes) -> bytes:
-        """What belongs to the database already; nothing until both heads and the manifest are there."""
+        """Read the heads and the manifest when they are there; returns the bytes behind them, the database's."""
         if len(head) < _BLOCK:
             return b""
         size = _size_of(head[:_BLOCK], _MANIFEST)
@@ -138,11 +138,11 @@ def bad(reason: str) -> BadBackup:
 
 
 def temporary(folder: Path, what: str) -> Path:
-    """A name in `folder` for work under way; `sweep` removes what a kill left of it."""
+    """Name a file in `folder` for work under way; `sweep` removes it after a kill."""
     return folder / f".{what}-under-way.db"
 
 
 def sweep(folder: Path) -> None:
-    """Removes what a killed backup, restore or recovery left behind. Only while nobody else works in `folder`."""
+    """Remove the files of a killed backup, restore or recovery, while nobody else works in `folder`."""
     for path in folder.glob(".*-under-way.db*"):
         path.unlink(missing_ok=True)

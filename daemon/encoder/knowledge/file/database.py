@@ -15,29 +15,29 @@ from daemon.core.errors import DiskFull, InternalError, Unavailable, VecwardErro
 from daemon.core.files import disk, replace
 from daemon.core.units import MIB
 from daemon.encoder.knowledge.file import schema, sharing
-from daemon.encoder.knowledge.file.other_files import Elsewhere
+from daemon.encoder.knowledge.file.other_files import OtherFiles
 
 _BUSY_MS = 5000
 _LOG_KEPT = 4 * MIB  # this much of the log stays allocated: on a full disk a small delete can still be written
 _STEPS = 100_000  # some milliseconds
 _SPARE = 16  # a sixteenth of disk_mb is kept for deletes, undo and operations
-BEFORE = ".{}.before"  # the base that another one takes the place of, until that one is open
+BEFORE = ".{}.before"  # a base whose place another one takes, until that one is open
 _FULL, _IOERR, _CORRUPT, _NOTADB, _CANTOPEN = 13, 10, 11, 26, 14
 
 
 class Database:
-    """Every SQLite error leaves this class as a VecwardError."""
+    """The open base. Every SQLite error leaves this class as a VecwardError."""
 
     def __init__(self, path: Path, disk_mb: int | None, *, beside: bool = False) -> None:
-        """`beside`: another process serves it."""
+        """Open the file, or create it; `beside`: another process serves it. Raises StartRefused."""
         self.path = path
         self._shared = sharing.share(path) if beside else None
         self._limit = None if disk_mb is None else disk_mb * MIB
-        self._elsewhere = Elsewhere(path.parent)
+        self._other_files = OtherFiles(path.parent)
         self._log_kept = _LOG_KEPT if self._limit is None else min(_LOG_KEPT, self._limit // 8)
         self.lock = threading.RLock()
         self._readers: deque[sqlite3.Connection] = deque()
-        self._gate = threading.Condition()  # of readers: held shut while the file is exchanged
+        self._gate = threading.Condition()  # of readers: shut while the files are swapped
         self._reading = 0
         self._shut = False
         self._closed = False
@@ -50,7 +50,7 @@ class Database:
 
     @property
     def _writer(self) -> sqlite3.Connection:
-        """The one connection that writes; while a file is exchanged there is none, and a failure leaves it so."""
+        """The one connection that writes, opened anew after a swap of files that failed."""
         if self._written is None:
             self._written = self._open_writer()
         return self._written
@@ -91,7 +91,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """A read-only connection inside one snapshot."""
+        """Give a read-only connection inside one snapshot."""
         with self.translated(), self._through_gate():
             db = self._reader()
             db.execute("BEGIN")
@@ -137,13 +137,13 @@ class Database:
     # --- writing ---
 
     def watch(self, moved: Callable[[], None]) -> None:
-        """`moved` is called after every so many steps of SQLite's machine; it tells a long write from a hung one."""
+        """Call `moved` after every so many steps of SQLite's, which tells a long write from a hung one."""
         self._moved = moved
         self._writer.set_progress_handler(moved, _STEPS)
 
     @contextmanager
     def write(self, *, spare: bool = False) -> Iterator[sqlite3.Connection]:
-        """The writer inside one transaction: committed at the end, rolled back on any exception.
+        """Give the writer inside one transaction: committed at the end, rolled back on any exception.
 
         `spare` opens the reserve of disk_mb: for what frees space or must be recorded.
         """
@@ -165,19 +165,22 @@ class Database:
 
     def _allow(self, *, spare: bool) -> None:
         if self._limit is not None:
-            allowed = self._limit if spare else self._limit - self._limit // _SPARE - self._elsewhere.size()
+            allowed = self._limit if spare else self._limit - self._limit // _SPARE - self._other_files.size()
             self._writer.execute(f"PRAGMA max_page_count = {max(allowed // schema.PAGE_SIZE, 1)}")
 
     def check_room(self) -> None:
-        """Raises DiskFull when file, log and what lies elsewhere pass disk_mb (SQLite bounds the file alone)."""
+        """Refuse a write that brings file, log and other files past disk_mb: SQLite bounds the file alone.
+
+        Raises DiskFull.
+        """
         if self._limit is None:
             return
         pages = int(self._writer.execute("PRAGMA page_count").fetchone()[0])
-        if pages * schema.PAGE_SIZE + self.log_size() + self._elsewhere.size() > self._limit:
+        if pages * schema.PAGE_SIZE + self.log_size() + self._other_files.size() > self._limit:
             raise self._disk_full()
 
     def room(self) -> int:
-        """Bytes that may still be written: by disk_mb less its reserve, and on this disk."""
+        """Count the bytes that may still be written: by disk_mb less its reserve, and on this disk."""
         with self.lock, self.translated():
             inside = int(self._writer.execute("PRAGMA freelist_count").fetchone()[0]) * schema.PAGE_SIZE
         state = os.statvfs(self.path.parent)
@@ -194,7 +197,7 @@ class Database:
             return 0
 
     def truncate_log(self, *, wait: bool = True) -> bool:
-        """Empties the write-ahead log, so that no file holds removed text; returns whether it is empty.
+        """Empty the write-ahead log, so that no file holds removed text; says whether it is empty.
 
         A reader in the way (a backup, say) is waited for a moment; then each later write tries again.
         """
@@ -207,10 +210,11 @@ class Database:
 
     @property
     def log_pending(self) -> bool:
-        """Whether removed text may still be in the write-ahead log."""
+        """True while removed text may still be in the write-ahead log."""
         return self._truncate_due
 
     def backup(self, target: Path) -> None:
+        """Copy the base as of now into one file, complete or not at all, while it serves."""
         with self.translated(), self._through_gate():
             db = self._reader()
             try:
@@ -231,10 +235,10 @@ class Database:
     # --- another file in its place ---
 
     def replace(self, fresh: Path, wait_s: float) -> None:
-        """`fresh`, a base that nobody has open, takes this one's name; whoever reads or writes next uses it.
+        """Give `fresh`, a base that nobody has open, this one's name; the next read or write uses it.
 
-        A kill leaves one or the other. Readers are held back meanwhile. Raises Unavailable when those that are at it
-        take longer than `wait_s` or a second process has it open, InternalError when files can't be exchanged here:
+        A kill leaves one or the other. New readers are held back meanwhile. Raises Unavailable when a second process
+        has the base open or reads under way take longer than `wait_s`, InternalError when files can't be swapped here:
         the old base goes on then.
         """
         kept = self.path.with_name(BEFORE.format(self.path.name))
@@ -242,12 +246,12 @@ class Database:
         with self.lock, self.translated(), sharing.alone(self.path), self._alone(wait_s):
             self._lay_down()
             try:
-                _exchange(self.path, fresh, kept)
+                _swap(self.path, fresh, kept)
                 self._written = self._open_writer()
             except BaseException as error:
                 _put_back(self.path, kept)
                 if isinstance(error, OSError) and not disk.is_full(error):
-                    raise InternalError(f"cannot exchange {self.path}: {error.strerror}") from error
+                    raise InternalError(f"cannot swap {self.path}: {error.strerror}") from error
                 raise
             kept.unlink(missing_ok=True)
 
@@ -257,20 +261,20 @@ class Database:
             self._shut = True
             try:
                 if not self._gate.wait_for(lambda: self._reading == 0, wait_s):
-                    raise Unavailable("cannot exchange the knowledge base: it is being read; try again")
+                    raise Unavailable("cannot swap the knowledge base: it is being read; try again")
                 yield
             finally:
                 self._shut = False
                 self._gate.notify_all()
 
     def _lay_down(self) -> None:
-        """Closes everything. No write-ahead log may stay: it would be taken for the next file's own."""
+        """Close everything, the log too: one that stays would be taken for the next file's own."""
         self._close_readers()
         self.truncate_log(wait=False)
         self._writer.close()
         self._written = None
         if self.log_size():
-            raise InternalError(f"cannot exchange {self.path}: another process has it open")
+            raise InternalError(f"cannot swap {self.path}: another process has it open")
         _remove_log(self.path)
         replace.sync_folder(self.path.parent)
 
@@ -298,7 +302,7 @@ class Database:
         return InternalError(f"cannot use the knowledge base {self.path}: {error}; see the tenant's log")
 
     def _no_space(self) -> bool:
-        """By trying: SQLite does not tell what it missed, and the disk does not tell of a quota."""
+        """Try to write a little: SQLite does not say what failed, and a disk does not tell of a quota."""
         try:
             with tempfile.TemporaryFile(dir=self.path.parent) as file:
                 os.posix_fallocate(file.fileno(), 0, MIB)
@@ -312,8 +316,9 @@ class Database:
                 f"cannot write: knowledge base, index and models reached limits.disk_mb ({self._limit // MIB} MB); "
                 "nothing acknowledged is lost. Delete entries with --forget, shorten "
                 "knowledge.history_days, or raise the limit",
-                file=str(self.path), disk_mb=self._limit // MIB,
-            )  # fmt: skip
+                file=str(self.path),
+                disk_mb=self._limit // MIB,
+            )
         return DiskFull(
             f"cannot write: the disk that holds {self.path} is full; nothing acknowledged is lost. "
             "Make room on it, then try again",
@@ -322,7 +327,7 @@ class Database:
 
 
 def _must_be_whole(fresh: Path) -> None:
-    """Nothing of it may be in a log, and all of it on the disk before its name is."""
+    """Make sure that nothing of a base is in a log, and all of it on the disk. Raises InternalError."""
     log = Path(f"{fresh}-wal")
     if log.exists() and log.stat().st_size:
         raise InternalError(f"cannot use {fresh}: it was not closed")
@@ -330,8 +335,8 @@ def _must_be_whole(fresh: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _exchange(path: Path, fresh: Path, kept: Path) -> None:
-    """There is a base under the name `path` at every moment."""
+def _swap(path: Path, fresh: Path, kept: Path) -> None:
+    """Swap the names; there is a base under the name `path` at every moment."""
     kept.unlink(missing_ok=True)
     os.link(path, kept)
     replace.rename(fresh, path)

@@ -1,4 +1,4 @@
-"""What lies in the tenant's folder beside the knowledge base, and counts against `limits.disk_mb` with it."""
+"""Other files in the tenant's folder, which count against `limits.disk_mb` together with the knowledge base."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _FOLDERS = ("index", "models", "hf-cache")
 _LOOK_EVERY_S = 1.0
 
 
-class Elsewhere:
+class OtherFiles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._size = 0
         self._looked_at: float | None = None
 
     def size(self) -> int:
-        """In bytes, at most a second old; without what is being written and has no name of its own yet."""
+        """Sum the files' bytes, as of a second ago at most; a file that is still being written does not count."""
         now = time.monotonic()
         if self._looked_at is None or now - self._looked_at > _LOOK_EVERY_S:
             self._size = sum(_size(self._folder / name) for name in _FOLDERS)

@@ -1,7 +1,7 @@
-"""The file's layout, and how one is created, checked and brought up to date.
+"""The layout of the file; its creation, its check, and its migration from an older layout.
 
-A file appears under its name only when it is complete (made aside, then renamed), so an empty or
-half-written one is always damage and never taken for a new base.
+A file gets its name only when it is complete, so an empty or half-written one is always damage, and never taken for a
+new base.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ CREATE TABLE operations (
 
 
 class Damaged(sqlite3.DatabaseError):
-    """A row that SQLite reads and that can't be ours."""
+    """A row that SQLite can read and that makes no sense here."""
 
     sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
@@ -73,7 +73,7 @@ MIGRATIONS: Mapping[int, Migration] = {}
 
 
 def create(path: Path) -> None:
-    """Makes an empty base at `path`, complete or not at all. Raises sqlite3.Error, OSError."""
+    """Make an empty base at `path`, complete or not at all. Raises sqlite3.Error, OSError."""
     aside = path.with_name(f".{path.name}.new")
     for leftover in (aside, Path(f"{aside}-wal"), Path(f"{aside}-shm"), Path(f"{aside}-journal")):
         leftover.unlink(missing_ok=True)  # of a start that was killed here
@@ -97,7 +97,7 @@ def initialise(db: sqlite3.Connection) -> None:
 
 
 def ensure(path: Path) -> None:
-    """Creates the file if there is none; refuses what can't be a base, before SQLite touches it."""
+    """Create the file if there is none; refuse one that can't be a base, before SQLite touches it."""
     wal = Path(f"{path}-wal")
     if not path.exists():
         if wal.exists() and wal.stat().st_size:
@@ -111,12 +111,13 @@ def damaged(path: Path, reason: object) -> StartRefused:
     return StartRefused(
         f"cannot use the knowledge base {path}: it is damaged ({reason}); it was left as it is. "
         f"Salvage what is readable with `vecward entries recover {path.parent.name}`; a backup can be restored then",
-        file=str(path), reason=str(reason),
-    )  # fmt: skip
+        file=str(path),
+        reason=str(reason),
+    )
 
 
 def inspect(db: sqlite3.Connection, path: Path) -> None:
-    """Refuses (StartRefused) what this program can't use. `db` is read-only: nothing is changed by looking."""
+    """Refuse a file that this program can't use, through a read-only connection. Raises StartRefused."""
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if int(db.execute("PRAGMA application_id").fetchone()[0]) != APPLICATION_ID:
         raise damaged(path, "it is no knowledge base of vecward")
@@ -124,8 +125,10 @@ def inspect(db: sqlite3.Connection, path: Path) -> None:
         raise StartRefused(
             f"cannot use the knowledge base {path}: its schema has version {version}, "
             f"this vecward knows {VERSION}; install a newer vecward, or restore a backup made with this one",
-            file=str(path), found=version, known=VERSION,
-        )  # fmt: skip
+            file=str(path),
+            found=version,
+            known=VERSION,
+        )
     if path.stat().st_size > QUICK_CHECK_BYTES:
         db.execute("SELECT max(id) FROM entries").fetchone()
     elif (found := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
@@ -133,7 +136,7 @@ def inspect(db: sqlite3.Connection, path: Path) -> None:
 
 
 def bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
-    """Migrates an older file, after a copy."""
+    """Migrate an older file, after copying it."""
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if version < VERSION:
         copy_to(db, path.with_name(f"{path.name}.v{version}"))
@@ -154,7 +157,7 @@ def _migrate(db: sqlite3.Connection, version: int) -> None:
 
 
 def copy_to(db: sqlite3.Connection, target: Path) -> None:
-    """Copies the base as it is now into one file, complete or not at all; writers are not kept waiting."""
+    """Copy the base as it is now into one file, complete or not at all; writers are not kept waiting."""
     aside = target.with_name(f".{target.name}.part")
     aside.unlink(missing_ok=True)
     os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))

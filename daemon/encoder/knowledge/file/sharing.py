@@ -1,7 +1,7 @@
-"""Who else has the base open: a process beside the encoder holds a shared flock, an exchange of files wants it alone.
+"""The lock between processes that have the base open: shared by those that use it, held alone by a swap of files.
 
-SQLite's own locks can't tell: a process that opens the file while its name goes to another one would have the old
-file's log taken for the new file's.
+SQLite's own locks do not suffice: a process that opened the file while its name goes to another one would take the old
+file's log for the new file's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from daemon.core.files import locks
 
 
 def share(path: Path) -> int:
-    """The descriptor that holds the lock, until it is closed; waits for an exchange to end."""
+    """Take the lock with others, after a swap under way; the descriptor holds it until it is closed."""
     fd = _open(path)
     locks.lock(fd, shared=True)
     return fd
@@ -24,7 +24,7 @@ def share(path: Path) -> int:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Raises Unavailable while another process has the base open."""
+    """Hold the lock alone. Raises Unavailable while another process has the base open."""
     fd = _open(path)
     try:
         _take(fd)
@@ -36,7 +36,7 @@ def alone(path: Path) -> Iterator[None]:
 def _take(fd: int) -> None:
     if not locks.try_lock(fd):
         raise Unavailable(
-            "cannot exchange the knowledge base: a second process works on it (a change of the model, say); "
+            "cannot swap the knowledge base: a second process works on it (a change of the model, say); "
             "wait for its end, then try again"
         )
 

@@ -20,7 +20,7 @@ class Room:
         self._old_vectors = old_vectors
 
     def attempt(self, work: Callable[[], T]) -> T:
-        """Do the work; on a full disk make room and try once more. Raises DiskFull."""
+        """Try the work, and on a full disk make room and try once more. Raises DiskFull."""
         try:
             return work()
         except DiskFull:

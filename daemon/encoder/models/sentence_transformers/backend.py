@@ -1,4 +1,4 @@
-"""The backend: configuration and model put together behind the Protocol of daemon.encoder.models.backend."""
+"""The backend: a model of the library, as configured, behind the Protocol of daemon.encoder.models.backend."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from daemon.core.errors import StartRefused
 from daemon.core.paths import TenantPaths
 from daemon.encoder.models import manifest, places
 from daemon.encoder.models.backend import Encoded
-from daemon.encoder.models.places import Place
+from daemon.encoder.models.places import ModelPlace
 from daemon.encoder.models.sentence_transformers import device as devices
 from daemon.encoder.models.sentence_transformers import limits, loading, packed_linear
 from daemon.encoder.models.sentence_transformers.encoders import (
@@ -32,7 +32,7 @@ _LONG_PROMPT = 120
 
 class SentenceTransformersBackend:
     def __init__(self, config: EncoderConfig, paths: TenantPaths, tenant_limits: LimitsConfig) -> None:
-        """Raises StartRefused; ImportError if a package is missing."""
+        """Load the model. Raises StartRefused; ImportError if a package is missing."""
         place = places.find(config, paths)
         places.refuse_pickles(place, trusted=config.trust_remote_code)
         files = Files.read(place.folder)
@@ -46,9 +46,14 @@ class SentenceTransformersBackend:
         for_query, for_document = query_prompt(model, config, files, preset), document_prompt(model, config)
         most = limits.document_limit(model, config, place.name)
         self.fingerprint = _fingerprint(
-            f"{place.name}@{_identity(config, place, paths)[:16]}", str(model.dtype).removeprefix("torch."),
-            _modules(model), f"prompt={_shown(for_document)}", f"max_tokens={most}", f"d{self.dimension}", "l2",
-        )  # fmt: skip
+            f"{place.name}@{_identity(config, place, paths)[:16]}",
+            str(model.dtype).removeprefix("torch."),
+            _modules(model),
+            f"prompt={_shown(for_document)}",
+            f"max_tokens={most}",
+            f"d{self.dimension}",
+            "l2",
+        )
         if not device.is_gpu:
             packed_linear.pack(model)
         self._encoder: Encoder
@@ -76,26 +81,26 @@ class SentenceTransformersBackend:
         return self._encoder.encode(texts, self._documents)
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
-        """Exact, and called by any thread: what is read here is not read again by encode_documents."""
+        """Count tokens exactly, on any thread; encode_documents does not read these texts again."""
         return self._encoder.measure(texts, self._documents)
 
 
 def _pool_by(model: Any, mode: str) -> None:
-    """For a folder without the library's own files, where the library has guessed."""
+    """Set the pooling of a model whose folder lacks the library's own files: the library has guessed it."""
     for module in model:
         if hasattr(module, "pooling_mode"):
             module.pooling_mode = mode
 
 
-def _refuse_unused_limit(model: Any, config: EncoderConfig, place: Place) -> None:
+def _refuse_unused_limit(model: Any, config: EncoderConfig, place: ModelPlace) -> None:
     if config.max_tokens is not None and not has_settable_limit(model):
         raise StartRefused(
             f"cannot use encoder.max_tokens {config.max_tokens}: {place.name} reads texts of any length; leave it out"
         )
 
 
-def _identity(config: EncoderConfig, place: Place, paths: TenantPaths) -> str:
-    """A checksum of the files, not of their place: the same model fetched, copied or moved embeds nothing anew."""
+def _identity(config: EncoderConfig, place: ModelPlace, paths: TenantPaths) -> str:
+    """Make a checksum of the files, not of their place: a model that is copied or moved embeds nothing anew."""
     names = manifest.wanted(manifest.files_below(place.folder), pickled=config.trust_remote_code)
     fetched = manifest.read(place.folder)
     if fetched is None:
@@ -111,7 +116,7 @@ def _identity(config: EncoderConfig, place: Place, paths: TenantPaths) -> str:
 
 
 def _modules(model: Any) -> str:
-    """Such as Transformer+Pooling(lasttoken)+Normalize."""
+    """Name the modules, such as Transformer+Pooling(lasttoken)+Normalize."""
     return "+".join(
         f"{type(module).__name__}({module.pooling_mode})" if hasattr(module, "pooling_mode") else type(module).__name__
         for module in model

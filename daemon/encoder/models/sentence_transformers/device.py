@@ -1,4 +1,4 @@
-"""The device that the configuration names, or a refusal. A GPU is never swapped for the CPU, nor for another GPU.
+"""The device that the configuration names, or a refusal: a GPU is never replaced by the CPU or by another GPU.
 
 The daemon has resolved `encoder.device` and shows this process exactly one GPU, by its UUID in CUDA_VISIBLE_DEVICES.
 Written from PyTorch's documentation; the parts behind `_gpu` have run on no GPU yet.
@@ -23,7 +23,7 @@ _CONTEXT_MB = 512
 
 @dataclass(frozen=True)
 class Device:
-    """`words` is for people."""
+    """A device of PyTorch's, and its name for people."""
 
     torch: torch.device
     words: str
@@ -37,7 +37,7 @@ CPU = Device(torch.device("cpu"), "cpu")
 
 
 def prepare(device: str, limits: LimitsConfig) -> Device:
-    """Makes the device ready: threads, or CUDA's context and memory bound. Raises StartRefused."""
+    """Make the device ready: threads, or CUDA's context and memory bound. Raises StartRefused."""
     limit_threads(limits.cpus)
     shown = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     if device == "cpu" or (device == "auto" and not shown):
@@ -46,7 +46,7 @@ def prepare(device: str, limits: LimitsConfig) -> Device:
 
 
 def limit_threads(cpus: float | None) -> None:
-    """`limits.cpus`, rounded up; without it what OMP_NUM_THREADS says. One pool: no operators beside each other."""
+    """Set the threads to `limits.cpus`, rounded up, else to OMP_NUM_THREADS; no operators run beside each other."""
     if cpus is not None:
         torch.set_num_threads(max(1, math.ceil(cpus)))
     if torch.get_num_interop_threads() != 1:
@@ -81,7 +81,7 @@ def _gpu(device: str, memory_mb: int | None) -> Device:
 
 
 def _uuid(properties: Any) -> str | None:
-    """As NVIDIA's tools write it; None where this PyTorch does not tell it."""
+    """Write the UUID as NVIDIA's tools do; None where this PyTorch does not know it."""
     uuid = getattr(properties, "uuid", None)
     return None if uuid is None else f"GPU-{str(uuid).removeprefix('GPU-')}"
 

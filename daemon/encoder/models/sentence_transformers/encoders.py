@@ -1,4 +1,4 @@
-"""From texts to vectors, in one of two ways.
+"""The two ways from texts to vectors.
 
 Models whose first module is a transformer with a fast tokenizer, nearly all, are fed token ids that are read, cut and
 padded here. Any other model (static embeddings, routers, chat-formatted input) goes through the library's own
@@ -31,7 +31,7 @@ class Encoder(Protocol):
     def batch_tokens(self) -> int: ...
 
     def count(self, text: str) -> int:
-        """Tokens of a prompt."""
+        """Count the tokens of a prompt."""
         ...
 
     def encode(self, texts: Sequence[str], side: Side) -> Encoded: ...
@@ -66,7 +66,7 @@ class TokenEncoder:
 
 
 class PlainEncoder:
-    """Through the library's `preprocess`. A text that has exactly `limit` tokens is reported as cut, too."""
+    """The way through the library's `preprocess`. A text of exactly `limit` tokens is reported as cut, too."""
 
     def __init__(self, model: Any, device: Device, dimension: int, batch_tokens: int) -> None:
         self._model = model
@@ -75,7 +75,7 @@ class PlainEncoder:
         self.batch_tokens = batch_tokens
 
     def count(self, text: str) -> int:
-        """With the special tokens, if there are any: a few more than needed."""
+        """Count a prompt's tokens, special ones included: a few too many."""
         return int(self._model.preprocess([text])["input_ids"].numel()) if text else 0
 
     def measure(self, texts: Sequence[str], side: Side) -> list[int]:
@@ -113,7 +113,7 @@ class PlainEncoder:
 
 
 def _guess(text: str) -> int:
-    """Close for European scripts, on the low side for Chinese."""
+    """Guess a text's tokens: close for European scripts, on the low side for Chinese."""
     return len(text) // 3 + 2
 
 
@@ -127,13 +127,13 @@ def _counts(features: dict[str, Any], texts: int) -> Any:
 
 
 def has_settable_limit(model: Any) -> bool:
-    """Static embeddings, for one, have no limit and take none."""
+    """Tell whether a model's limit can be set; static embeddings, for one, have none."""
     found = getattr(type(model[0]), "max_seq_length", None)
     return isinstance(found, property) and found.fset is not None
 
 
 def reads_tokens(model: Any, preset: Preset | None, prompts: Sequence[str]) -> bool:
-    """Whether TokenEncoder does just what the library would do."""
+    """Tell whether TokenEncoder does just what the library would do."""
     from sentence_transformers.base.modules import Transformer
     from sentence_transformers.sentence_transformer.modules import Pooling
 

@@ -1,4 +1,4 @@
-"""Which texts go through the model together: texts of like length, so that little is computed on padding."""
+"""Groups of texts that go through the model together: of like length, so that little is computed on padding."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def groups(lengths: Sequence[int], apart: float, most: float) -> Iterator[list[int]]:
-    """Positions of each group's texts, shortest first.
+    """Group texts by length; yields the positions of each group, shortest first.
 
     `apart`: what a call of the model costs, in tokens; a group ends where its padding would cost more.
     `most`: tokens in a group with its padding; one text alone may have more.
@@ -27,7 +27,7 @@ def groups(lengths: Sequence[int], apart: float, most: float) -> Iterator[list[i
 
 
 def even_parts(group: Sequence[int], lengths: Sequence[int], count: int) -> list[list[int]]:
-    """The group cut into at most `count` parts of about as many tokens each, in its order."""
+    """Cut a group into at most `count` parts of about as many tokens each, in its order."""
     tokens = np.array([lengths[at] for at in group])
     middles = np.cumsum(tokens) - tokens / 2
     cuts = np.searchsorted(middles, tokens.sum() * np.arange(1, count) / count)
@@ -35,7 +35,7 @@ def even_parts(group: Sequence[int], lengths: Sequence[int], count: int) -> list
 
 
 def fixed_cost(seconds: Callable[[int], float], tokens: int, most: float) -> float:
-    """What a call costs by itself, in tokens; `seconds(n)` is the time of n texts of `tokens` tokens each.
+    """Measure the cost of a call itself, in tokens; `seconds(n)` is the time of n texts of `tokens` tokens each.
 
     At most `most`: what a busy machine makes of the measurement must not put long and short texts together.
     """

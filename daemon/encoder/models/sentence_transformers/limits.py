@@ -1,4 +1,4 @@
-"""How long texts may be and how long vectors are: what the model can, and what the configuration asks of it."""
+"""The lengths of texts and vectors: what the model can, and what the configuration asks of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ENDLESS = 1 << 20  # tokenizers without a limit say 10**30
 
 
 def dimension(model: Any, wanted: int | None, name: str) -> int:
-    """How many values of the model's output are kept. Raises StartRefused."""
+    """Choose how many values of the model's output are kept. Raises StartRefused."""
     shortened, model.truncate_dim = model.truncate_dim, None
     own = model.get_embedding_dimension()
     if own is None:
@@ -21,13 +21,14 @@ def dimension(model: Any, wanted: int | None, name: str) -> int:
         raise StartRefused(
             f"cannot use encoder.dimensions {kept}: the vectors of {name} have {own}; allowed: 1 to {own}, or leave it "
             "out",
-            dimensions=kept, allowed=f"1 to {own}",
-        )  # fmt: skip
+            dimensions=kept,
+            allowed=f"1 to {own}",
+        )
     return int(kept)
 
 
 def document_limit(model: Any, config: EncoderConfig, name: str) -> int:
-    """Tokens of a document with its prompt. Raises StartRefused when the model has no place for as many."""
+    """Choose the tokens of a document with its prompt. Raises StartRefused if the model has no place for them."""
     if config.max_tokens is None:
         return own_limit(model)
     positions = _positions(model)
@@ -35,19 +36,20 @@ def document_limit(model: Any, config: EncoderConfig, name: str) -> int:
         raise StartRefused(
             f"cannot use encoder.max_tokens {config.max_tokens}: {name} has positions for {positions} tokens; allowed: "
             f"16 to {positions}, or leave it out",
-            max_tokens=config.max_tokens, allowed=f"16 to {positions}",
-        )  # fmt: skip
+            max_tokens=config.max_tokens,
+            allowed=f"16 to {positions}",
+        )
     return config.max_tokens
 
 
 def query_limit(model: Any, config: EncoderConfig, prompt_tokens: int) -> int:
-    """Tokens of a query with its prompt, which is not counted against `max_query_tokens`."""
+    """Choose the tokens of a query and its prompt, which does not count against `max_query_tokens`."""
     most = max(own_limit(model), config.max_tokens or 0)
     return min(most, prompt_tokens + config.max_query_tokens)
 
 
 def own_limit(model: Any) -> int:
-    """The model's own: the tokenizer's or the configured one, never more than it has positions for."""
+    """Tell the model's own limit: its tokenizer's or files', never more than it has positions for."""
     said = model.max_seq_length
     return int(min(_ENDLESS if said is None else said, _positions(model)))
 
@@ -61,7 +63,7 @@ def _positions(model: Any) -> int:
 
 
 def _first_position(model: Any) -> int:
-    """RoBERTa and its kin begin to count behind the padding's index: two of 514 positions are no token's."""
+    """Tell the first position of a token: RoBERTa's models have two of their 514 positions before it."""
     for module in model.modules():
         table = getattr(module, "position_embeddings", None)
         index = getattr(module, "padding_idx", None)

@@ -1,4 +1,4 @@
-"""From the configuration to a loaded model, offline; whatever does not load is refused with its reason."""
+"""The loading of a model, offline; one that does not load is refused with the reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from daemon.core.config.tenant_config import EncoderConfig
 from daemon.core.errors import StartRefused
-from daemon.encoder.models.places import Place
+from daemon.encoder.models.places import ModelPlace
 from daemon.encoder.models.presets import Preset, preset_for
 from daemon.encoder.models.sentence_transformers.device import Device
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Files:
-    """What a model's JSON files say; {} for those that are not there."""
+    """The contents of a model's JSON files; {} for those that are not there."""
 
     config: dict[str, Any]
     own: dict[str, Any]
@@ -29,7 +29,7 @@ class Files:
 
     @classmethod
     def read(cls, folder: Path) -> Files:
-        """Raises StartRefused."""
+        """Read the files. Raises StartRefused."""
         return cls(
             _json(folder / "config.json"),
             _json(folder / "config_sentence_transformers.json"),
@@ -39,7 +39,7 @@ class Files:
 
     @property
     def pooling_mode(self) -> str | None:
-        """The one mode that the files name, in the old or the new way; None if they name none."""
+        """The pooling mode that the files name, in the old or the new way; None if they name none."""
         named = self.pooling.get("pooling_mode")
         if isinstance(named, str):
             return named
@@ -49,7 +49,7 @@ class Files:
 
     @property
     def prompts(self) -> dict[str, str]:
-        """By name, as the model's files have them."""
+        """The prompts by name, as the model's files have them."""
         found = self.own.get("prompts")
         return found if isinstance(found, dict) else {}
 
@@ -69,8 +69,8 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
-def load(config: EncoderConfig, place: Place, device: Device, preset: Preset | None) -> Any:
-    """A SentenceTransformer on its device, in its dtype. Raises StartRefused; ImportError if a package is missing."""
+def load(config: EncoderConfig, place: ModelPlace, device: Device, preset: Preset | None) -> Any:
+    """Load a SentenceTransformer onto its device. Raises StartRefused; ImportError if a package is missing."""
     _keep_offline()
     from sentence_transformers import SentenceTransformer
 
@@ -91,13 +91,13 @@ def load(config: EncoderConfig, place: Place, device: Device, preset: Preset | N
 
 
 def _keep_offline() -> None:
-    """Read once, when huggingface_hub is imported; the daemon sets it, too."""
+    """Set what huggingface_hub reads once, when it is imported; the daemon sets it, too."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
 def _quiet() -> None:
-    """No progress bars, and the libraries' lines go through our own formatter."""
+    """Turn progress bars off, and send the libraries' lines through our own formatter."""
     from transformers.utils import logging as theirs
 
     theirs.disable_progress_bar()
@@ -119,13 +119,13 @@ def _model_options(config: EncoderConfig, preset: Preset | None) -> dict[str, An
 
 
 def _in_dtype(model: Any, dtype: str) -> Any:
-    """Modules that know no dtype of their own are converted."""
+    """Convert modules that know no dtype of their own."""
     import torch
 
     return model if dtype == "auto" else model.to(getattr(torch, dtype))
 
 
-def _refused(place: Place, config: EncoderConfig, error: Exception) -> StartRefused:
+def _refused(place: ModelPlace, config: EncoderConfig, error: Exception) -> StartRefused:
     import torch
 
     reason = " ".join(str(error).split())[:1000] or type(error).__name__

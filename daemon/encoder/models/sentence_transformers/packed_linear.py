@@ -24,7 +24,7 @@ _WORTH_IT = 0.9  # of the original's time
 
 
 class PackedLinear(nn.Module):  # type: ignore[misc]  # (torch is not looked into)
-    """y = x W' + b. `weight` keeps the dtype that some models look at, and no data."""
+    """y = x W' + b; `weight` keeps the dtype, which some models look at, and no data."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class PackedLinear(nn.Module):  # type: ignore[misc]  # (torch is not looked int
 
 
 def pack(model: nn.Module) -> int:
-    """Replaces the linear layers of a model on the CPU, if that makes it faster; answers how many."""
+    """Replace the linear layers of a model on the CPU, if that makes it faster, and count them."""
     places = list(_linears(model))
     if not places or not _possible():
         return 0
@@ -54,7 +54,7 @@ def pack(model: nn.Module) -> int:
 
 
 def _leave_the_file(model: nn.Module) -> None:
-    """Weights are mapped from their file, all of which stays in memory for the sake of the few that are left in it."""
+    """Copy the weights that are left out of their mapped file, which would stay in memory as a whole for them."""
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()
 
@@ -96,7 +96,7 @@ def _best(call: Callable[[], object], rounds: int = 15) -> float:
 
 
 def _replace(parent: nn.Module, name: str, linear: Any) -> bool:
-    """One layer at a time, so that the weights are in memory twice for one layer only."""
+    """Replace one layer, if it computes the same: the weights are in memory twice for one layer only."""
     x = _trial(linear)
     packed = PackedLinear(linear)
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Token ids through a model's modules, and several such passes beside each other on the CPU.
+"""Passes of token ids through a model's modules, several beside each other on the CPU.
 
 `SentenceTransformer.encode` is not used: its sorting, progress bar, device checks and dictionaries cost 1 to 3 ms a
 call on the CPU. The modules are called as it calls them, so the vectors are the same.
@@ -22,12 +22,12 @@ from torch import nn
 
 from daemon.encoder.arrays import Matrix
 from daemon.encoder.models.sentence_transformers.device import Device
-from daemon.encoder.models.sentence_transformers.tokens import Ids
+from daemon.encoder.models.sentence_transformers.tokens import TokenIds
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How the model wants its input, and how many values of its output are kept."""
+    """The padding of the model's input, and the number of values of its output that are kept."""
 
     pad_id: int
     pad_left: bool
@@ -35,7 +35,7 @@ class Shape:
 
 
 class Pass:
-    """The modules in their order, and one buffer for their input. Used by one thread at a time."""
+    """The modules in their order, and one buffer for their input, for one thread at a time."""
 
     def __init__(self, modules: Sequence[Any], device: Device, shape: Shape, *, mask_always: bool = True) -> None:
         self.modules = modules
@@ -43,8 +43,8 @@ class Pass:
         self._shape = shape
         self._input = _Input(device)
 
-    def __call__(self, rows: Sequence[Ids]) -> Matrix:
-        """Shape (len(rows), dimension), float32, not normalised."""
+    def __call__(self, rows: Sequence[TokenIds]) -> Matrix:
+        """Encode rows: shape (len(rows), dimension), not normalised."""
         ids, mask = self._input.of(rows, self._shape)
         features: dict[str, Any] = {"input_ids": ids, "modality": "text"}
         if self.mask_always or len({len(row) for row in rows}) > 1:
@@ -63,13 +63,13 @@ class Lanes:
         self._free = [Pass(modules, device, shape, mask_always=first.mask_always) for modules in twins]
         self._pool = ThreadPoolExecutor(count, "lane", initializer=torch.set_num_threads, initargs=(1,))
 
-    def run(self, parts: Iterable[Sequence[Ids]]) -> list[Matrix]:
+    def run(self, parts: Iterable[Sequence[TokenIds]]) -> list[Matrix]:
         return list(self._pool.map(self._one, parts))
 
     def close(self) -> None:
         self._pool.shutdown()
 
-    def _one(self, rows: Sequence[Ids]) -> Matrix:
+    def _one(self, rows: Sequence[TokenIds]) -> Matrix:
         way = self._free.pop()  # there are as many as threads
         try:
             return way(rows)
@@ -78,7 +78,7 @@ class Lanes:
 
 
 def _twin(module: nn.Module, known: dict[int, nn.Module]) -> nn.Module:
-    """The same parameters in modules of its own: what a module notes about a call is not written by two threads."""
+    """Copy a module without its parameters, which are shared: modules note things about a call in themselves."""
     if id(module) not in known:
         made = known[id(module)] = copy.copy(module)
         made.__dict__ = dict(module.__dict__)
@@ -91,20 +91,20 @@ def _twin(module: nn.Module, known: dict[int, nn.Module]) -> nn.Module:
 
 
 def to_matrix(embedding: Any, dimension: int) -> Matrix:
-    """On the host and in float32, which is all that numpy knows; cut on the device."""
+    """Cut an embedding on its device, and bring it to the host in float32, which is all that numpy knows."""
     matrix: Matrix = embedding[:, :dimension].float().cpu().numpy()
     return matrix
 
 
 class _Input:
-    """The model's input, written into one buffer that is used again and again; on a GPU it is page-locked."""
+    """The model's input in one buffer that is used again and again; for a GPU it is page-locked."""
 
     def __init__(self, device: Device) -> None:
         self._device = device
         self._buffer = torch.empty(0, dtype=torch.int64)
 
-    def of(self, rows: Sequence[Ids], shape: Shape) -> tuple[Any, Any]:
-        """Ids and mask on the device, both of shape (len(rows), longest), int64."""
+    def of(self, rows: Sequence[TokenIds], shape: Shape) -> tuple[Any, Any]:
+        """Put ids and mask onto the device, both of shape (len(rows), longest), int64."""
         count, width = len(rows), max(map(len, rows))
         if self._buffer.numel() < 2 * count * width:
             self._buffer = torch.empty(2 * count * width, dtype=torch.int64, pin_memory=self._device.is_gpu)

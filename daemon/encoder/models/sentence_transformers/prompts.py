@@ -1,4 +1,4 @@
-"""What stands before a query, and before a document."""
+"""The prompts before queries and before documents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DOCUMENT_NAMES = ("document", "passage", "corpus")
 
 
 def query_prompt(model: Any, config: EncoderConfig, files: Files, preset: Preset | None) -> str:
-    """The configuration's, else the model's own, else the preset's."""
+    """Choose a query's prompt: the configuration's, else the model's own, else the preset's."""
     if config.query_prompt is not None:
         return config.query_prompt
     if config.query_instruction is not None:

@@ -1,4 +1,4 @@
-"""Rows of token ids to vectors: in which batches, on which threads, and what to do when the GPU's memory is short."""
+"""Batches of token ids on the right threads, and smaller ones when the GPU's memory is short."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from daemon.encoder.arrays import Matrix
 from daemon.encoder.models.sentence_transformers.device import Device
 from daemon.encoder.models.sentence_transformers.groups import even_parts, fixed_cost, groups
 from daemon.encoder.models.sentence_transformers.passes import Lanes, Pass, Shape
-from daemon.encoder.models.sentence_transformers.tokens import Ids
+from daemon.encoder.models.sentence_transformers.tokens import TokenIds
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ _TRIAL_ROWS_A_LANE = 16
 
 
 class Runner:
-    """Used by one thread at a time. `batch_tokens`: see Backend; it shrinks when the GPU's memory does not suffice."""
+    """A model that runs batches, for one thread at a time; `batch_tokens` (see Backend) shrinks with a GPU's memory."""
 
     def __init__(self, model: Any, device: Device, shape: Shape, batch_tokens: int) -> None:
         self._call = Pass(list(model.children()), device, shape)
@@ -50,20 +50,24 @@ class Runner:
         self.batch_tokens = batch_tokens
 
     def calibrate(self) -> None:
-        """Times calls of the model on this device: how large they should be, and on which threads."""
+        """Time calls of the model on this device, to choose their size and their threads."""
         self._call.mask_always = not self._same_without_mask()
         most = _MOST_FIXED_GPU if self._device.is_gpu else _MOST_FIXED_CPU
         self._apart = fixed_cost(lambda count: _seconds(lambda: self._one(_trial(count))), _TRIAL_TOKENS, most)
         self._alone_up_to = _FEW_TOKENS if self._alone_is_faster() else 0
         self._lanes = self._lanes_if_faster()
         self.batch_tokens = min(self._most, max(_LEAST_BATCH, round(_ENOUGH * self._apart)))
-        log.info("model-timed", extra={
-            "call_costs_tokens": round(self._apart), "batch_tokens": self.batch_tokens,
-            "one_thread_up_to": self._alone_up_to, "threads": self._threads, "lanes": self._lanes is not None,
-        })  # fmt: skip
+        about = {
+            "call_costs_tokens": round(self._apart),
+            "batch_tokens": self.batch_tokens,
+            "one_thread_up_to": self._alone_up_to,
+            "threads": self._threads,
+            "lanes": self._lanes is not None,
+        }
+        log.info("model-timed", extra=about)
 
     def _same_without_mask(self) -> bool:
-        """Whether the model takes a missing mask for one without padding, as it should: it need not look then."""
+        """Tell whether the model takes a missing mask for one without padding, as it should, which saves time."""
         masked = self._one(_trial(1))
         try:
             self._call.mask_always = False
@@ -94,8 +98,8 @@ class Runner:
         lanes.close()
         return None
 
-    def run(self, rows: Sequence[Ids]) -> Matrix:
-        """Shape (len(rows), dimension), float32, not normalised. Raises Unavailable."""
+    def run(self, rows: Sequence[TokenIds]) -> Matrix:
+        """Encode rows: shape (len(rows), dimension), not normalised. Raises Unavailable."""
         if len(rows) == 1:
             return self._halving(rows)
         lengths = [len(row) for row in rows]
@@ -111,7 +115,7 @@ class Runner:
             vectors[part] = found
         return vectors
 
-    def _halving(self, rows: Sequence[Ids]) -> Matrix:
+    def _halving(self, rows: Sequence[TokenIds]) -> Matrix:
         vectors = without_running_out(lambda: self._one(rows))
         if vectors is not None:
             return vectors
@@ -122,20 +126,20 @@ class Runner:
         middle = len(rows) // 2
         return np.concatenate([self._halving(rows[:middle]), self._halving(rows[middle:])])
 
-    def _one(self, rows: Sequence[Ids]) -> Matrix:
-        """One pass on this thread and those that its operations take; naming their number costs a microsecond."""
+    def _one(self, rows: Sequence[TokenIds]) -> Matrix:
+        """Run one pass on this thread and those of its operations; to set their number costs a microsecond."""
         wanted = 1 if len(rows) * max(map(len, rows)) <= self._alone_up_to else self._threads
         if torch.get_num_threads() != wanted:
             torch.set_num_threads(wanted)
         return self._call(rows)
 
 
-def _trial(count: int) -> list[Ids]:
+def _trial(count: int) -> list[TokenIds]:
     return [np.zeros(_TRIAL_TOKENS, np.int32)] * count
 
 
 def _seconds(call: Callable[[], object]) -> float:
-    """The best of a few calls after one that warms up."""
+    """Time the best of a few calls, after one that warms up."""
     call()
     times: list[float] = []
     while len(times) < 2 or (len(times) < _TRIALS and sum(times) < _TRIAL_S):
@@ -150,13 +154,13 @@ def _alike(one: Matrix, other: Matrix) -> bool:
 
 
 def _one_is_most(parts: Sequence[Sequence[int]], lengths: Sequence[int]) -> bool:
-    """A text as long as all others together: one lane would have it, and the others nothing."""
+    """Tell whether one text is as long as all others together: one lane would have it, and the others nothing."""
     longest = lengths[parts[-1][-1]]
     return 2 * longest > sum(lengths)
 
 
 def without_running_out(call: Callable[[], Matrix]) -> Matrix | None:
-    """None: the GPU's memory did not suffice; what the attempt held is free again when this returns."""
+    """Call; None: the GPU's memory did not suffice, and the attempt's memory is free again."""
     try:
         return call()
     except torch.OutOfMemoryError:

@@ -1,4 +1,4 @@
-"""Texts to token ids, each text once: for the packing of batches and for the model."""
+"""Token ids of texts, read once for both the packing of batches and the model."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Ids = npt.NDArray[np.int32]
+TokenIds = npt.NDArray[np.int32]
 
 _REMEMBERED_TOKENS = 1 << 20  # 4 MiB: an import's texts between their packing and their turn
 
 
 @dataclass(frozen=True)
 class Side:
-    """How queries, or documents, are read: what stands before a text, and how many tokens it may have in all."""
+    """The reading of queries, or of documents: the prompt before a text, and the limit of tokens in all."""
 
     task: str
     prompt: str
@@ -28,7 +28,7 @@ class Tokens:
     """A fast tokenizer without padding and cutting of its own. Its methods may be called by several threads."""
 
     def __init__(self, tokenizer: Any, end_token: str | None = None) -> None:
-        """`end_token` is appended where the tokenizer does not do it by itself."""
+        """Take over a tokenizer; `end_token` is appended where it does not do so by itself."""
         self._inner = tokenizer.backend_tokenizer
         self._inner.no_padding()
         self._inner.no_truncation()
@@ -43,7 +43,7 @@ class Tokens:
         pad = tokenizer.pad_token_id
         self.pad_id = int(pad) if pad is not None else 0
         self._lock = threading.Lock()
-        self._kept: dict[str, Ids] = {}
+        self._kept: dict[str, TokenIds] = {}
         self._kept_tokens = 0
 
     def _end_with(self, end: int | None, probe: list[int]) -> None:
@@ -54,19 +54,19 @@ class Tokens:
             self._after += 1
 
     def count(self, text: str) -> int:
-        """Tokens of the text alone."""
+        """Count the tokens of the text alone."""
         return len(self._inner.encode(text, add_special_tokens=False).ids)
 
-    def read(self, texts: Sequence[str], side: Side) -> list[Ids]:
-        """Complete, with the prompt before and the special tokens around."""
+    def read(self, texts: Sequence[str], side: Side) -> list[TokenIds]:
+        """Read texts, with the prompt before and the special tokens around."""
         prompted = [side.prompt + text for text in texts] if side.prompt else list(texts)
         return [self._array(encoding.ids) for encoding in self._inner.encode_batch_fast(prompted)]
 
-    def _array(self, ids: list[int]) -> Ids:
+    def _array(self, ids: list[int]) -> TokenIds:
         return np.array([*ids, *self._ending] or [self.pad_id], np.int32)
 
-    def cut(self, ids: Ids, limit: int) -> Ids:
-        """At most `limit` tokens; the special tokens at both ends stay."""
+    def cut(self, ids: TokenIds, limit: int) -> TokenIds:
+        """Cut to at most `limit` tokens; the special tokens at both ends stay."""
         if len(ids) <= limit:
             return ids
         body = ids[self._before : len(ids) - self._after]
@@ -77,18 +77,18 @@ class Tokens:
     # --- documents are measured before they are encoded ---
 
     def measure(self, texts: Sequence[str], side: Side) -> list[int]:
-        """Each text's tokens after the cut; what was read is remembered for `take`."""
+        """Count each text's tokens after the cut, and remember them for `take`."""
         rows = [self.cut_marked(row, side.limit) for row in self.read(texts, side)]
         with self._lock:
             for text, row in zip(texts, rows, strict=True):
                 self._remember(text, row)
         return [min(len(row), side.limit) for row in rows]
 
-    def cut_marked(self, ids: Ids, limit: int) -> Ids:
+    def cut_marked(self, ids: TokenIds, limit: int) -> TokenIds:
         """Cut to one token more than the limit, which still shows that it was longer."""
         return self.cut(ids, limit + 1)
 
-    def _remember(self, text: str, row: Ids) -> None:
+    def _remember(self, text: str, row: TokenIds) -> None:
         if text in self._kept:
             return
         self._kept[text] = row
@@ -96,8 +96,8 @@ class Tokens:
         while self._kept_tokens > _REMEMBERED_TOKENS:
             self._kept_tokens -= len(self._kept.pop(next(iter(self._kept))))
 
-    def take(self, texts: Sequence[str], side: Side) -> list[Ids]:
-        """Like `read`, from what is remembered where it is; it is forgotten then."""
+    def take(self, texts: Sequence[str], side: Side) -> list[TokenIds]:
+        """Read texts, those that `measure` remembers from there, where they are forgotten then."""
         with self._lock:
             rows = [self._kept.pop(text, None) for text in texts]
             self._kept_tokens -= sum(len(row) for row in rows if row is not None)

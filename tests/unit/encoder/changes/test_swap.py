@@ -174,8 +174,12 @@ def test_an_end_at_any_step_leaves_one_of_the_two(old: Knowledge, tmp_path: Path
         fresh_in(folder)
         done = subprocess.run(
             [sys.executable, "-c", CHILD, str(folder / "knowledge.db"), str(step)],
-            capture_output=True, text=True, cwd=CHECKOUT, env={**os.environ, "PYTHONPATH": str(CHECKOUT)}, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            cwd=CHECKOUT,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            check=False,
+        )
         assert done.returncode in (0, 9), done.stderr
         base = open_base(folder / "knowledge.db")
         seen.append(texts(base))

@@ -59,7 +59,7 @@ for number in range(1_000_000):
 
 
 class Model:
-    """What the base must hold after the acknowledged calls."""
+    """The entries that the base must hold after the acknowledged calls."""
 
     def __init__(self) -> None:
         self.texts: dict[int, str] = {}

@@ -66,11 +66,10 @@ def test_each_bad_text_is_refused_with_its_line(tmp_path: Path) -> None:
     entries.append(wire.NewEntry(text="fine with NaN", metadata={"a": float("nan")}))
     checked = base.writes.check(entries)
     assert [line for line, _ in checked.accepted] == [7]
-    kinds = [(r.line, r.kind) for r in checked.refused]
-    assert kinds == [
-        (1, "too-short"), (2, "too-short"), (3, "too-long"), (4, "invalid"), (5, "invalid"), (6, "too-short"),
-        (8, "too-long"), (9, "invalid"),
-    ]  # fmt: skip
+    too_short, too_long, invalid = "too-short", "too-long", "invalid"
+    kinds = [too_short, too_short, too_long, invalid, invalid, too_short, too_long, invalid]
+    lines = [1, 2, 3, 4, 5, 6, 8, 9]
+    assert [(r.line, r.kind) for r in checked.refused] == list(zip(lines, kinds, strict=True))
     assert all(r.reason.startswith("cannot ") and len(r.text) < 300 for r in checked.refused)
     assert [r.kind for r in base.writes.diff(bad).refused] == [kind for _, kind in kinds[:6]]
     base.close()

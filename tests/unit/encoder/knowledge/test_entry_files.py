@@ -50,8 +50,12 @@ def test_what_a_format_writes_it_reads_by_each_of_its_media_types(format: format
 def test_text_with_a_mark_any_line_ends_and_blank_lines() -> None:
     data = "\ufeff第一行\r\n\r\n# not a comment\n  \nold mac\rline\nlast\u2028one".encode()
     assert _read(data, "text/plain; charset=utf-8") == [
-        (1, "第一行", {}), (3, "# not a comment", {}), (5, "old mac", {}), (5, "line", {}), (6, "last\u2028one", {}),
-    ]  # fmt: skip
+        (1, "第一行", {}),
+        (3, "# not a comment", {}),
+        (5, "old mac", {}),
+        (5, "line", {}),
+        (6, "last\u2028one", {}),
+    ]
     assert _read(b"", "text/plain") == []
 
 
@@ -106,8 +110,8 @@ def test_ndjson_lines() -> None:
     found = _read(data, "application/x-ndjson")
     assert found[:2] == [(1, "one", {"a": 1, "b": None}), (3, "two", {})]
     assert [(line, reason.startswith(f"cannot read line {line}: ")) for line, reason in found[2:]] == [
-        (4, True), (5, True), (6, True), (7, True),
-    ]  # fmt: skip
+        (line, True) for line in (4, 5, 6, 7)
+    ]
 
 
 @pytest.mark.parametrize("media_type", formats.MEDIA_TYPES)

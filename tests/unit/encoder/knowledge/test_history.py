@@ -50,8 +50,9 @@ def test_every_change_is_recorded(base: Knowledge) -> None:
     set_texts(base, ["three text"], kind="seed")
     page = base.reads.history(None, 2)
     assert [(c.revision, c.kind, c.added, c.removed, c.edited) for c in page.changes] == [
-        (4, "seed", 1, 1, 0), (3, "delete", 0, 1, 0),
-    ]  # fmt: skip
+        (4, "seed", 1, 1, 0),
+        (3, "delete", 0, 1, 0),
+    ]
     assert page.next == 3
     rest = base.reads.history(page.next, 2)
     assert rest.next is None
@@ -286,9 +287,13 @@ def wire_committed() -> Committed:
 def _operation(state: str, result: dict[str, Any] | None = None) -> wire.Operation:
     ended = None if state == "running" else datetime.now(UTC)
     return wire.Operation(
-        id=f"e-{state}", kind="import", state=wire.OperationState(state), started_at=datetime.now(UTC),
-        ended_at=ended, result=result,
-    )  # fmt: skip
+        id=f"e-{state}",
+        kind="import",
+        state=wire.OperationState(state),
+        started_at=datetime.now(UTC),
+        ended_at=ended,
+        result=result,
+    )
 
 
 def test_operations_that_ran_end_as_interrupted(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ HOURS = 24
 
 
 def other(text: str) -> Vector:
-    """What the new model makes of it: 256 dimensions, equal for equal texts only."""
+    """Make the new model's vector of a text: 256 dimensions, equal for equal texts only."""
     seed = int.from_bytes(vector(text)[:8].astype(np.uint8).tobytes(), "little")
     return np.random.default_rng(seed).normal(size=256).astype(np.float32)
 
@@ -372,7 +372,7 @@ def _vectors(path: Path) -> int:
 
 
 def _removed(path: Path, steps: int) -> bool:
-    """Whether it was done before the kill, which falls into the step after so many."""
+    """Run upkeep in a process that is killed after so many steps; True: it was done before that."""
     command = [sys.executable, "-c", _REMOVER, str(path), FINGERPRINT]
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     pipe = subprocess.PIPE
