@@ -72,7 +72,7 @@ async def test_a_change_while_it_is_looked_up_leaves_nothing_old_behind(base: An
 
 
 async def test_the_least_recently_used_go_first(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filters, "_MOST_IDS", 25)
+    monkeypatch.setattr(filters, "_MOST_IDS", 2 * (10 + filters._OVERHEAD) + 5)
     found, reads = made(base)
 
     async def asked(shelf: int) -> Ids:

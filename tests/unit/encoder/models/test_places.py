@@ -47,7 +47,7 @@ def test_a_missing_model_names_the_folder_and_the_command(paths: TenantPaths) ->
 def test_a_fetched_model_is_found_by_id_and_revision(paths: TenantPaths) -> None:
     make(paths.models / MODEL)
     make(paths.models / f"{MODEL}@v2")
-    assert places.find(settings(), paths) == places.Place(paths.models / MODEL, MODEL)
+    assert places.find(settings(), paths) == places.ModelPlace(paths.models / MODEL, MODEL)
     assert places.find(settings(revision="v2"), paths).folder == paths.models / f"{MODEL}@v2"
     make(paths.models / "own-model")
     assert places.find(settings("own-model"), paths).folder == paths.models / "own-model"
@@ -66,7 +66,7 @@ def test_a_copied_hub_cache_is_found(paths: TenantPaths) -> None:
 
 def test_a_folder_is_used_where_it_is(paths: TenantPaths, tmp_path: Path) -> None:
     folder = make(tmp_path / "somewhere" / "minilm")
-    assert places.find(settings(str(folder)), paths) == places.Place(folder, "minilm")
+    assert places.find(settings(str(folder)), paths) == places.ModelPlace(folder, "minilm")
     with pytest.raises(StartRefused, match="a folder has no revisions"):
         places.find(settings(str(folder), revision="v2"), paths)
     with pytest.raises(StartRefused, match="there is no folder"):
@@ -96,7 +96,7 @@ def test_a_revision_leads_nowhere_else(revision: str, paths: TenantPaths) -> Non
     ],
 )
 def test_pickles_are_refused_unless_trusted(tmp_path: Path, names: tuple[str, ...], refused: str | None) -> None:
-    place = places.Place(make(tmp_path / "model", *names), "model")
+    place = places.ModelPlace(make(tmp_path / "model", *names), "model")
     places.refuse_pickles(place, trusted=True)
     if refused is None:
         places.refuse_pickles(place, trusted=False)
