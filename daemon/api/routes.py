@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel
@@ -40,6 +41,7 @@ class Route:
     long_poll: the answer takes as long as the caller wished; its connection may outlive an encoder.
     unknown_tenant: an admin may name a tenant that does not exist (yet, or any more).
     rated: counts in the tenant's rates: searches and errors a second, latency.
+    doing: the words for a message after "cannot", where the name does not give them.
     query: names of its query parameters; another one is refused, by the process that answers.
     """
 
@@ -60,11 +62,15 @@ class Route:
     whole_base: bool = False
     long_poll: bool = False
     query: tuple[str, ...] = ()
+    doing: str | None = None
 
-    @property
+    @cached_property
     def words(self) -> str:
-        """The name as words for a message: "cannot add entries"."""
-        return self.name.replace("_", " ")
+        """The words for a message after "cannot": "add entries", "read history"."""
+        if self.doing is not None:
+            return self.doing
+        name = self.name.replace("_", " ")
+        return f"read {name}" if self.method == "GET" else name
 
     @property
     def max_body_bytes(self) -> int:
@@ -100,10 +106,11 @@ ROUTES: tuple[Route, ...] = (
     _daemon("usage", "GET /v1/usage", Role.TENANT_ADMIN, "Usage by tenant and day", wire.UsagePage, query=("since",)),
     # tenants
     _daemon("list_tenants", "GET /v1/tenants", Role.ANYONE, "The tenants that the caller may search",
-            wire.TenantPage, query=("after", "limit", "q", "state", "role", "sort")),
+            wire.TenantPage, query=("after", "limit", "q", "state", "role", "sort"), doing="list tenants"),
     _daemon("tenant", "GET /v1/tenants/{t}", Role.SEARCHER, "One tenant", wire.TenantView),
     _daemon("put_tenant", "PUT /v1/tenants/{t}", Role.ADMIN, "Create or change from YAML",
-            wire.TenantView, mutating=True, unknown_tenant=True, query=("adopt", "offline")),
+            wire.TenantView, mutating=True, unknown_tenant=True, query=("adopt", "offline"),
+            doing="create or change a tenant"),
     _daemon("plan_tenant", "POST /v1/tenants/{t}/plan", Role.ADMIN, "The effects of a changed YAML",
             Plan, unknown_tenant=True),
     _daemon("delete_tenant", "DELETE /v1/tenants/{t}", Role.ADMIN, "Remove; ?purge=NAME destroys the data",
@@ -126,12 +133,12 @@ ROUTES: tuple[Route, ...] = (
     _daemon("operation", "GET /v1/tenants/{t}/operations/d-{operation}", Role.TENANT_ADMIN, "One operation",
             wire.OperationAnswer),
     _daemon("wait_operation", "GET /v1/tenants/{t}/operations/d-{operation}/wait", Role.TENANT_ADMIN,
-            "Wait for its end", wire.OperationAnswer, stream=True, query=("timeout",)),
+            "Wait for its end", wire.OperationAnswer, stream=True, query=("timeout",), doing="wait for an operation"),
     _daemon("cancel_operation", "DELETE /v1/tenants/{t}/operations/d-{operation}", Role.TENANT_ADMIN, "Cancel it",
             wire.OperationAnswer, mutating=True),
     _encoder("encoder_operation", Role.EDITOR, "One operation", wire.OperationAnswer),
     _encoder("wait_encoder_operation", Role.EDITOR, "Wait for its end",
-             wire.OperationAnswer, stream=True, long_poll=True, query=("timeout",)),
+             wire.OperationAnswer, stream=True, long_poll=True, query=("timeout",), doing="wait for an operation"),
     _encoder("cancel_encoder_operation", Role.EDITOR, "Cancel it", wire.OperationAnswer, mutating=True),
     # knowledge
     _encoder("entries", Role.SEARCHER, "Entries by id", wire.EntryPage, query=("after", "limit", "q")),
@@ -145,21 +152,24 @@ ROUTES: tuple[Route, ...] = (
     _encoder("delete_entry", Role.EDITOR, "Delete one entry", wire.Deleted, mutating=True, query=("forget",)),
     _encoder("import_entries", Role.EDITOR, "Import a file",
              wire.OperationAnswer, status=202, mutating=True, outstanding=False, query=("mode",)),
-    _encoder("export_entries", Role.EDITOR, "The whole base as a file", stream=True, query=("format",)),
+    _encoder("export_entries", Role.EDITOR, "The whole base as a file",
+             stream=True, query=("format",), doing="export entries"),
     _encoder("history", Role.EDITOR, "Changes, newest first", wire.HistoryPage, query=("after", "limit")),
     _encoder("undo", Role.EDITOR, "Take the last change back", wire.Change, mutating=True),
     # the base as a whole
-    _encoder("backup", Role.TENANT_ADMIN, "The base in one file, with manifest and checksum", stream=True),
+    _encoder("backup", Role.TENANT_ADMIN, "The base in one file, with manifest and checksum",
+             stream=True, doing="back up the base"),
     _encoder("restore", Role.TENANT_ADMIN, "Put a backup in the place of the base",
              wire.OperationAnswer, status=202, mutating=True, outstanding=False, whole_base=True, query=("from",)),
     _daemon("recover", "POST /v1/tenants/{t}/recover", Role.TENANT_ADMIN,
             "Put the readable part of a damaged base in its place", wire.OperationAnswer, status=202, mutating=True),
     _daemon("salvage", "GET /v1/tenants/{t}/salvage", Role.TENANT_ADMIN,
-            "The readable part of a base, whose encoder does not run, as a backup", stream=True),
+            "The readable part of a base, whose encoder does not run, as a backup", stream=True, doing="salvage"),
     # search and vectors
     _encoder("search", Role.SEARCHER, "The k nearest entries", wire.SearchResult, request=wire.Search, rated=True),
     _encoder("entry_vector", Role.SEARCHER, "An entry's vector", wire.Vector, query=("dims",)),
-    _encoder("vector", Role.SEARCHER, "A text's vector", wire.Vector, request=wire.VectorRequest),
-    _encoder("openai_embeddings", Role.SEARCHER, "Embeddings in OpenAI's form"),
-    _encoder("openai_models", Role.SEARCHER, "The model in OpenAI's form"),
+    _encoder("vector", Role.SEARCHER, "A text's vector",
+             wire.Vector, request=wire.VectorRequest, doing="make a vector"),
+    _encoder("openai_embeddings", Role.SEARCHER, "Embeddings in OpenAI's form", doing="make embeddings"),
+    _encoder("openai_models", Role.SEARCHER, "The model in OpenAI's form", doing="list models"),
 )  # fmt: skip

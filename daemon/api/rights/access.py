@@ -66,7 +66,7 @@ class Access:
             raise UnknownTenant.named(match.tenant)
         if not role.at_least(match.route.role):
             raise Forbidden(
-                f"cannot {match.route.words} on tenant {match.tenant}: your role is {role}, "
+                f"cannot {match.route.words}: your role on tenant {match.tenant} is {role}, "
                 f"this takes {match.route.role}; ask an admin",
                 needed=match.route.role.value,
                 role=role.value,

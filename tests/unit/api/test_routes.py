@@ -76,3 +76,14 @@ def test_roles_are_ordered_by_rank_and_not_by_their_words() -> None:
     assert list(Role) == ladder
     for low, role in enumerate(ladder):
         assert [role.at_least(other) for other in ladder] == [at <= low for at in range(len(ladder))]
+
+
+VERBS = frozenset(
+    {"add", "back", "bench", "cancel", "create", "delete", "edit", "export", "import", "list", "make", "park", "plan"}
+    | {"read", "recover", "restart", "restore", "salvage", "search", "set", "sign", "start", "stop", "undo", "wait"}
+)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+def test_a_refusal_of_each_route_is_a_sentence(route: Route) -> None:
+    assert route.words.split()[0] in VERBS, f"cannot {route.words}"

@@ -175,7 +175,7 @@ def test_a_refusal_names_the_call_the_role_and_the_one_it_takes(access: Access) 
     with pytest.raises(Forbidden) as caught:
         access.authorise(caller("user:s"), match("POST", "/v1/tenants/acme/entries"))
     assert caught.value.message == (
-        "cannot add entries on tenant acme: your role is searcher, this takes editor; ask an admin"
+        "cannot add entries: your role on tenant acme is searcher, this takes editor; ask an admin"
     )
     assert caught.value.details == {"needed": "editor", "role": "searcher"}
 
