@@ -18,7 +18,7 @@ from pathlib import Path
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.encoder_protocol.model import Fetched, Unchanged
 from daemon.core.errors import Conflict, DiskFull, Forbidden, Invalid, Unavailable
-from daemon.core.files import locks
+from daemon.core.files import locks, replace
 from daemon.core.paths import TenantPaths
 from daemon.core.units import MIB
 from daemon.encoder.jobs.job import begin, end_with_lifeline, tell, telling_problems
@@ -193,7 +193,16 @@ def _finish(staging: Path, home: Path, source: Source, names: list[str], *, mode
     shutil.rmtree(staging / ".cache", ignore_errors=True)  # the hub library's notes about the download
     made = Manifest(model=model, revision=revision, commit=source.commit, files=files)
     (staging / manifest.MANIFEST).write_text(made.model_dump_json(indent=1) + "\n")
+    _put_on_disk(staging, [*names, manifest.MANIFEST])
     _exchange(staging, home)
+
+
+def _put_on_disk(staging: Path, names: list[str]) -> None:
+    """Make all files last over a power cut, before they have their place: a start does not compare checksums."""
+    for name in names:
+        replace.sync_file(staging / name)
+    for folder in {(staging / name).parent for name in names}:
+        replace.sync_folder(folder)
 
 
 def _checked(staging: Path, name: str, source: Source) -> File:
@@ -211,7 +220,7 @@ def _exchange(staging: Path, home: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
     if home.exists():
         home.rename(old)
-    staging.rename(home)
+    replace.rename(staging, home)
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -162,12 +162,12 @@ def _translated(data: Path) -> Iterator[None]:
 
 def _progress() -> Callable[[int, int], object]:
     """A function that tells each hundredth of the work, once."""
-    told = -1
+    last = -1
 
     def tell_step(done: int, total: int) -> None:
-        nonlocal told
-        if (part := 100 * done // max(total, 1)) > told:
-            told = part
+        nonlocal last
+        if (part := 100 * done // max(total, 1)) > last:
+            last = part
             tell(Step(done=done, total=total))
 
     return tell_step

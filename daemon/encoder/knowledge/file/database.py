@@ -331,8 +331,7 @@ def _must_be_whole(fresh: Path) -> None:
     log = Path(f"{fresh}-wal")
     if log.exists() and log.stat().st_size:
         raise InternalError(f"cannot use {fresh}: it was not closed")
-    with fresh.open("rb") as file:
-        os.fsync(file.fileno())
+    replace.sync_file(fresh)
 
 
 def _swap(path: Path, fresh: Path, kept: Path) -> None:

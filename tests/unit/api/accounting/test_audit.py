@@ -193,7 +193,7 @@ class Clock:
         return self.now
 
 
-async def test_the_file_is_put_aside_each_day_and_pages_go_on_in_older_ones(path: Path) -> None:
+async def test_the_file_is_rotated_each_day_and_pages_go_on_in_older_ones(path: Path) -> None:
     clock = Clock()
     audit = AuditLog(path, now=clock)
     for number in range(6):

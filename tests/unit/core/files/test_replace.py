@@ -78,3 +78,9 @@ def test_a_file_that_is_whole_gets_its_name_for_good(tmp_path: Path, steps: list
     replace.rename(tmp_path / "new", tmp_path / "file")
     assert steps == ["rename", "sync folder"]
     assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_a_files_content_alone_is_put_on_the_disk(tmp_path: Path, steps: list[str]) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    replace.sync_file(tmp_path / "file")
+    assert steps == ["sync file"]
