@@ -186,7 +186,7 @@ class DiskWatch:
             await self._end(tenant, usage, bound)
 
     async def _end(self, tenant: Tenant, usage: Usage, bound: Bound) -> None:
-        reason = _too_much(tenant, usage, bound)
+        reason = too_much(usage, bound, tenant.paths.data)
         figures = {"value_mb": usage.megabytes, "files": usage.files, "limit_mb": _limit(tenant)}
         self._events.emit(EventName.LIMIT_CROSSED, tenant.name, reason=reason, limit="disk_mb", **figures)
         log.warning("disk-limit-crossed", extra={"tenant": tenant.name, "reason": reason})
@@ -219,14 +219,15 @@ def _limit(tenant: Tenant) -> int | None:
     return tenant.config.limits.disk_mb if tenant.config is not None else None
 
 
-def _too_much(tenant: Tenant, usage: Usage, bound: Bound) -> str:
+def too_much(usage: Usage, bound: Bound, folder: Path | str) -> str:
+    """The words to a tenant whose folder passes its bound."""
     if usage.megabytes > bound.megabytes:
-        what = f"holds {usage.megabytes:,.0f} MB; the limit is {bound.megabytes:,} MB (2 × limits.disk_mb + 64 MB)"
+        what = f"{usage.megabytes:,.0f} MB; the limit is {bound.megabytes:,} MB (2 × limits.disk_mb + 64 MB)"
     else:
-        what = f"holds more files than the limit of {bound.files:,} (10,000 + 16 × limits.disk_mb)"
+        what = f"more files than the limit of {bound.files:,} (10,000 + 16 × limits.disk_mb)"
     return (
-        f"stopped: its folder {what}; an encoder never needs that much: look into {tenant.paths.data}, remove what "
-        "does not belong there or raise the limit, then start the tenant"
+        f"stopped: its folder holds {what}; an encoder never needs that much: look into {folder}, remove what does not "
+        "belong there or raise the limit, then start the tenant"
     )
 
 
