@@ -37,7 +37,8 @@ def test_each_tenant_that_did_something_has_figures() -> None:
     times = Histogram()
     for seconds in (0.0001, 0.001, 0.002, 99):
         times.observe(seconds)
-    totals = Totals({"queries": 4, "texts": 3, "tokens": 70, "encoder_s": 1.5, "cache_hits": 2}, storage_bytes=4096)
+    totals = Totals(storage_bytes=4096)
+    totals.counters |= {"queries": 4, "texts": 3, "tokens": 70, "encoder_s": 1.5, "cache_hits": 2}
     totals.times["queue"] = [*times.counts, times.sum_s]
     known = [
         TenantFigures("acme", restarts=2, deadline_kills=1, memory_bytes=1e6, totals=totals),

@@ -114,14 +114,15 @@ def test_ndjson_lines() -> None:
     ]
 
 
-@pytest.mark.parametrize("media_type", formats.MEDIA_TYPES)
-def test_files_that_are_not_utf_8_are_refused_with_the_line(media_type: str) -> None:
-    first = {"text/csv": "text\n", "text/plain": "text\n"}.get(media_type, '{"text":"x"}\n')
-    with pytest.raises(errors.BadRequest, match="line 2") as caught:
-        _read(first.encode() + "密码\n".encode("gb18030"), media_type)
-    assert caught.value.details["line"] == 2
+@pytest.mark.parametrize("format", formats.FORMATS, ids=lambda row: row.name)
+def test_files_that_are_not_utf_8_are_refused_with_the_line(format: formats.Format) -> None:
+    good = _written(format.name, [[_entry(1, "an entry")]])
+    line = good.count(b"\n") + 1
+    with pytest.raises(errors.BadRequest, match=f"line {line}: byte 1 is not UTF-8") as caught:
+        _read(good + "密码\n".encode("gb18030"), format.media_type)
+    assert caught.value.details["line"] == line
     with pytest.raises(errors.BadRequest, match="UTF-16"):
-        _read("text\n密码\n".encode("utf-16"), media_type)
+        _read(good.decode().encode("utf-16"), format.media_type)
 
 
 def test_an_endless_line_is_not_read_as_a_whole() -> None:
