@@ -21,12 +21,14 @@ from daemon.client import Client
 from daemon.core.errors import BadBackup, BodyTooLarge, DiskFull, NothingToUndo, RevisionChanged, VecwardError
 from daemon.core.wire import BackupManifest, NewEntry, Operation, OperationState
 from tests.conftest import StartDaemon
+from tests.storms import dice, limit, rounds, storm
 from tests.support.cli import Vecward, vecward
-from tests.support.daemons import RunningDaemon, fake_tenant, wait_for
+from tests.support.daemons import RunningDaemon, after_steps, fake_tenant, wait_for
 
 __all__ = ["vecward"]
 
-KILLS = 8
+KILLS = rounds(4)
+MOST_STEPS = 18  # of a restore
 
 
 def add(client: Client, *texts: str, tenant: str = "acme") -> list[int]:
@@ -321,20 +323,28 @@ def test_a_base_larger_than_disk_mb_is_refused(start_daemon: StartDaemon) -> Non
 # --- kills ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(300)
+def kill_after(pid: int, steps: int, deadline_s: float) -> None:
+    after_steps(pid, steps, deadline_s)
+    os.kill(pid, signal.SIGKILL)
+
+
+@storm
+@limit(300)
 def test_a_kill_leaves_the_old_base_or_the_new_one(daemon: RunningDaemon, client: Client) -> None:
     bases, backups = {}, {}
     for name in ("apple", "plum"):
         client.set_texts("acme", [f"{name} number {i}" for i in range(5000)])
         bases[name], backups[name] = set(texts_of(client).values()), backup_of(client)
-    chance = random.Random(11)  # noqa: S311 - a test's dice
+    chance = random.Random(dice(11))  # noqa: S311 - a test's dice
     live = "plum"
     for _ in range(KILLS):
         wanted = "apple" if live == "plum" else "plum"
         revision = client.entries("acme", limit=1).revision
         pid = daemon.wait_state("acme", "ready").pid
         assert pid is not None
-        killer = threading.Timer(chance.uniform(0.01, 0.45), os.kill, (pid, signal.SIGKILL))
+        killer = threading.Thread(
+            target=kill_after, args=(pid, chance.randrange(MOST_STEPS), chance.uniform(0.05, 0.5))
+        )
         killer.start()
         ended = client.wait("acme", client.restore("acme", io.BytesIO(backups[wanted])).id, timeout=60)
         killer.join()

@@ -1,13 +1,11 @@
 """An acknowledged write survives kill -9 of encoder, daemon and both, at any moment, and none is done twice.
 
-``VECWARD_KILLS=2000 VECWARD_SEED=7 pytest tests/integration/encoder/test_durability.py -s`` for more, or the same.
+``python -m tests.storms 80 -k kills_at_any_moment`` for 2,000 kills; VECWARD_SEED=7 in the environment repeats a run.
 """
 
 from __future__ import annotations
 
-import os
 import random
-import secrets
 import signal
 import threading
 import time
@@ -19,11 +17,12 @@ import pytest
 
 from daemon.encoder.knowledge import Knowledge
 from daemon.encoder.knowledge.salvage import damage
+from tests.storms import limit, rounds, seed, storm
 from tests.support.daemons import RunningDaemon, after_steps, fake_tenant, running_daemon, wait_for
 from tests.support.durability import Tally, Writer, base_of, check_history, history_of
 
-KILLS = int(os.environ.get("VECWARD_KILLS", "200"))
-SEED = int(os.environ.get("VECWARD_SEED") or secrets.randbelow(1_000_000))
+KILLS = rounds(25)
+SEED = seed()
 TENANTS = {"acme": 2, "bell": 2, "crow": 1, "dune": 1}  # writers of each; one alone also replaces everything
 
 
@@ -70,9 +69,10 @@ class Killer:
             self.kills[why] += 1
 
 
-@pytest.mark.timeout(120 + 3 * KILLS)
+@storm
+@limit(240)
 def test_kills_at_any_moment_lose_nothing_and_do_nothing_twice() -> None:
-    print(f"VECWARD_SEED={SEED} VECWARD_KILLS={KILLS}")  # noqa: T201 - to repeat it
+    print(f"VECWARD_SEED={SEED} kills={KILLS}")  # noqa: T201 - to repeat it
     began = time.monotonic()
     with running_daemon({name: fake_tenant(search={"wait_s": 30}) for name in TENANTS}) as daemon:
         daemon.ready(*TENANTS)

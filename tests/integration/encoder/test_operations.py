@@ -16,12 +16,13 @@ from daemon.client import Client
 from daemon.core.errors import DaemonUnreachable, TenantStarting
 from daemon.core.wire import Operation, OperationState
 from tests.conftest import StartDaemon
+from tests.storms import dice, limit, rounds, storm
 from tests.support.daemons import RunningDaemon, after_steps, fake_tenant, running_daemon, wait_for
 from tests.support.durability import base_of
 
 LINES = [f"line number {number} of the file" for number in range(4000)]
 FILE = "\n".join(LINES).encode()
-KILLS = 8
+KILLS = rounds(4)
 MOST_STEPS = 56  # a little more than an import of 2000 lines has
 
 
@@ -67,8 +68,10 @@ def check_exact(client: Client, ended: Operation) -> int:
     return int(added)
 
 
+@storm
+@limit(120)
 def test_a_killed_import_leaves_exactly_its_result(daemon: RunningDaemon, client: Client) -> None:
-    chance, reached = random.Random(5), []  # noqa: S311 - a test's dice
+    chance, reached = random.Random(dice(5)), []  # noqa: S311 - a test's dice
     for _ in range(KILLS):
         started = import_(client)
         wanted = chance.randrange(0, len(LINES) // 2)
@@ -88,9 +91,11 @@ def _beyond(client: Client, id_: str, done: int) -> Operation | None:
     return operation if told(operation) >= done else None
 
 
+@storm
+@limit(120)
 def test_a_killed_import_in_place_of_everything_is_whole_or_nothing(daemon: RunningDaemon, client: Client) -> None:
     client.set_texts("acme", ["an entry from before"])
-    chance = random.Random(6)  # noqa: S311 - a test's dice
+    chance = random.Random(dice(6))  # noqa: S311 - a test's dice
     for _ in range(KILLS // 2):
         before = set(base_of(client, "acme").values())
         lines = [f"{line} and {chance.randrange(10**9)}" for line in LINES[:2000]]
@@ -225,9 +230,11 @@ def test_waiting_goes_on_over_a_restart(start_daemon: StartDaemon) -> None:
         assert other.operation("acme", started.id) == ended[0]
 
 
+@storm
+@limit(120)
 def test_an_import_that_a_kill_interrupts_at_its_start_begins_once(daemon: RunningDaemon, client: Client) -> None:
     """The request is sent again by the daemon: it means the same operation."""
-    chance = random.Random(7)  # noqa: S311 - a test's dice
+    chance = random.Random(dice(7))  # noqa: S311 - a test's dice
     for _ in range(KILLS):
         pid = pid_of(daemon)
         client.set_texts("acme", [])
