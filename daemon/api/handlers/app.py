@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import iscoroutinefunction
+from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, FastAPI, Request
-from starlette.responses import JSONResponse, Response
 
 from daemon.api.context import ApiServices, CallDep
 from daemon.api.handlers import host, observability, operations, recovery, tenants
-from daemon.api.openapi import document
 from daemon.api.pipeline import problems
 from daemon.api.routes import ROUTES, By, Route
 from daemon.core.errors import Invalid
@@ -19,21 +19,14 @@ from daemon.core.version import version
 from daemon.core.wire import shorten
 
 
-async def openapi(request: Request) -> Response:
-    return JSONResponse(document(request.app))
+def _handlers_of(module: ModuleType) -> dict[str, Callable[..., Any]]:
+    """Return the handlers of a module: its public coroutine functions, each for the row of its name."""
+    own = ((name, found) for name, found in vars(module).items() if getattr(found, "__module__", "") == module.__name__)
+    return {name: found for name, found in own if iscoroutinefunction(found) and not name.startswith("_")}
 
 
-HANDLERS: dict[str, Callable[..., Any]] = {
-    handler.__name__: handler
-    for handler in (
-        *host.HANDLERS,
-        *tenants.HANDLERS,
-        *operations.HANDLERS,
-        *recovery.HANDLERS,
-        *observability.HANDLERS,
-        openapi,
-    )
-}
+_MODULES = (host, observability, operations, recovery, tenants)
+HANDLERS = {name: handler for module in _MODULES for name, handler in _handlers_of(module).items()}
 
 
 def create_handlers_app(services: ApiServices) -> FastAPI:

@@ -1,4 +1,4 @@
-"""Handlers of the daemon itself: health, info, and the sign-in of console users."""
+"""Handlers of the daemon itself: health, info, the description of the API, and the sign-in of console users."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import time
 
 import psutil
 from fastapi import Request
+from starlette.responses import JSONResponse, Response
 
 from daemon.api.context import ApiServices, CallDep, ServicesDep
+from daemon.api.openapi import document
 from daemon.core.errors import Invalid, VecwardError
 from daemon.core.units import mib
 from daemon.core.version import version
@@ -50,6 +52,10 @@ def _memory() -> HostMemory:
     return HostMemory(total_mb=mib(memory.total), available_mb=mib(memory.available))
 
 
+async def openapi(request: Request) -> Response:
+    return JSONResponse(document(request.app))
+
+
 async def sign_in(services: ServicesDep, call: CallDep, request: Request) -> SignedIn:
     asked = _read(await request.body())
     call.principal = "user:?"  # what was typed may be a password in the wrong field: only a known name is written down
@@ -68,6 +74,3 @@ def _read(body: bytes) -> SignIn:
         return parse(SignIn, body)
     except Invalid as error:  # its value may hold the password
         raise Invalid(error.message, **{**error.details, "value": "…"}) from None
-
-
-HANDLERS = (health, info, sign_in)

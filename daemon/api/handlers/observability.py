@@ -162,6 +162,3 @@ async def gpus(services: ServicesDep) -> GpuList:
 
 async def metrics(services: ServicesDep) -> Response:
     return Response(services.metrics.text(), media_type=CONTENT_TYPE_LATEST)
-
-
-HANDLERS = (events, logs, audit, usage, tenant_usage, gpus, metrics)

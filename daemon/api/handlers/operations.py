@@ -50,6 +50,3 @@ async def wait_operation(
 async def cancel_operation(services: ServicesDep, call: CallDep, operation: str) -> OperationAnswer:
     cancelled = await services.manager.operations.cancel(_id_of(services, call, operation))
     return OperationAnswer(operation=cancelled)
-
-
-HANDLERS = (operation, wait_operation, cancel_operation)

@@ -28,6 +28,3 @@ async def _all(first: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncIterat
         yield first
         async for chunk in chunks:
             yield chunk
-
-
-HANDLERS = (recover, salvage)

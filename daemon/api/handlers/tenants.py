@@ -171,6 +171,3 @@ async def park(services: ServicesDep, call: CallDep) -> OperationAnswer:
 async def bench(services: ServicesDep, tenant: TenantDep, request: Request) -> OperationAnswer:
     asked = parse(BenchRequest, await request.body() or b"{}")
     return OperationAnswer(operation=services.manager.benching.begin(tenant, asked))
-
-
-HANDLERS = (list_tenants, tenant, put_tenant, delete_tenant, start, stop, restart, park, bench, plan_tenant)
