@@ -1,4 +1,4 @@
-"""The commands `vecward usage` and `vecward openapi`."""
+"""The command `vecward usage`."""
 
 from __future__ import annotations
 
@@ -38,9 +38,3 @@ def _row(day: UsageDay) -> tuple[object, ...]:
 
 def _figure(number: float, unit: Unit) -> object:
     return f"{number:.1f} s" if unit == "seconds" else number
-
-
-def openapi(ctx: typer.Context, as_json: Json = False) -> None:  # noqa: ARG001 (it is JSON either way)
-    """Print the description of the HTTP API, OpenAPI 3.1."""
-    with settings(ctx).client() as client:
-        print_json(client.openapi().model_dump(mode="json"))
