@@ -27,7 +27,7 @@ from daemon.core.paths import Paths
 from daemon.supervisor.isolation import seccomp
 from daemon.supervisor.isolation.data_folders import DataFolder
 from daemon.supervisor.isolation.sandbox import Sandbox, check_host, write_accounts
-from daemon.supervisor.launcher import accounts_folder, tenant_sandbox
+from daemon.supervisor.isolation.tenant_sandbox import accounts_folder, tenant_sandbox
 from daemon.supervisor.process.job_process import JobLaunch, running
 
 Message = TypeVar("Message")

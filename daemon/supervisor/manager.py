@@ -26,7 +26,7 @@ from daemon.supervisor.jobs.reembed import ReEmbedding
 from daemon.supervisor.launcher import Launcher
 from daemon.supervisor.logs.access import let_group_read
 from daemon.supervisor.logs.sweep import LogSweep
-from daemon.supervisor.process.encoder_process import Launch
+from daemon.supervisor.process.launch import Launch
 from daemon.supervisor.records.events import EventLog, EventName
 from daemon.supervisor.records.operations import Operations
 from daemon.supervisor.records.state_db import StateDb
@@ -142,7 +142,7 @@ class Manager:
         self.state_db.close()
 
     async def _catch_up(self) -> None:
-        """Do again what had no room on a full disk, or was busy."""
+        """Retry what had no room on a full disk, or was busy."""
         while True:
             await asyncio.sleep(CATCH_UP_S)
             self.state_db.catch_up()

@@ -1,4 +1,4 @@
-"""The states of a tenant, what can happen to it, and the one table that says what follows.
+"""The states of a tenant, the triggers that change them, and the table that says which state follows.
 
 Restart is not a state: a goal stands beside it, and `STOPPING` knows by the event of the process's end
 where it leads.
@@ -27,7 +27,7 @@ class Goal(StrEnum):
 
 
 class Trigger(StrEnum):
-    """What can happen to a tenant; the run loop takes one after the other."""
+    """The triggers of a tenant's run loop, which takes one after the other."""
 
     START = "start"  # someone wants it up, or a request wakes it
     STOP = "stop"  # someone wants it down

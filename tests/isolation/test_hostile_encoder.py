@@ -26,7 +26,9 @@ from daemon.supervisor.isolation.sandbox import Sandbox, write_accounts
 from daemon.supervisor.logs import tenant_log
 from daemon.supervisor.logs.tenant_log import TenantLog
 from daemon.supervisor.process import encoder_process
-from daemon.supervisor.process.encoder_process import EncoderProcess, Ended, Launch
+from daemon.supervisor.process.encoder_process import EncoderProcess
+from daemon.supervisor.process.ended import Ended
+from daemon.supervisor.process.launch import Launch
 from daemon.supervisor.process.throttle import Throttle
 from tests.isolation.conftest import needs_root
 from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon

@@ -15,11 +15,11 @@ import pytest
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.errors import StartRefused
 from daemon.core.paths import Paths
-from daemon.supervisor import launcher
 from daemon.supervisor.isolation import sandbox, seccomp
 from daemon.supervisor.isolation.cgroups import CgroupLimits, Cgroups
 from daemon.supervisor.isolation.data_folders import DataFolder, as_tenant
 from daemon.supervisor.isolation.sandbox import Limits, Sandbox, write_accounts
+from daemon.supervisor.isolation.tenant_sandbox import check_uid, model_folders, tenant_sandbox
 from tests.isolation.conftest import needs_root
 
 _HEADERS = {
@@ -59,8 +59,8 @@ def test_a_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 def test_a_uid_of_the_hosts_is_refused() -> None:
     with pytest.raises(StartRefused, match=r"its uid 0 is the host's user root; set uid_range"):
-        launcher.check_uid(0, "acme")
-    launcher.check_uid(29_997, "acme")
+        check_uid(0, "acme")
+    check_uid(29_997, "acme")
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_model_path_into_what_is_vecwards_is_refused(tmp_path: Path, place: st
         {"encoder": {"backend": "sentence-transformers", "model": str(tmp_path / place)}}
     )
     with pytest.raises(StartRefused, match="which no encoder may see"):
-        launcher.model_folders(paths, paths.tenant("acme"), config)
+        model_folders(paths, paths.tenant("acme"), config)
 
 
 @pytest.mark.parametrize("place", ["/", "/etc", "/root", "/home", "/proc/1/root", "/etc/ssl/.."])
@@ -82,7 +82,7 @@ def test_a_model_path_into_the_hosts_own_is_refused(tmp_path: Path, place: str) 
     paths = Paths.under(tmp_path)
     config = TenantConfig.model_validate({"encoder": {"backend": "sentence-transformers", "model": place}})
     with pytest.raises(StartRefused, match="which no encoder may see"):
-        launcher.model_folders(paths, paths.tenant("acme"), config)
+        model_folders(paths, paths.tenant("acme"), config)
 
 
 def test_a_model_folder_is_shown_and_an_id_or_own_folder_needs_none(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_model_folder_is_shown_and_an_id_or_own_folder_needs_none(tmp_path: Pa
 
     def shown(name: str) -> tuple[Path, ...]:
         config = TenantConfig.model_validate({"encoder": {"backend": "sentence-transformers", "model": name}})
-        return launcher.model_folders(paths, paths.tenant("acme"), config)
+        return model_folders(paths, paths.tenant("acme"), config)
 
     assert shown(str(model)) == (model,)
     assert shown("Qwen/Qwen3-Embedding-0.6B") == ()
@@ -105,9 +105,9 @@ def test_a_model_folder_is_shown_and_an_id_or_own_folder_needs_none(tmp_path: Pa
 def test_limits_follow_the_tenants_file(tmp_path: Path) -> None:
     paths = Paths.under(tmp_path)
     config = TenantConfig.model_validate({"encoder": {"backend": "fake"}, "limits": {"disk_mb": 100, "memory_mb": 400}})
-    limits = launcher.tenant_sandbox(paths, "acme", 29_990, config).limits
+    limits = tenant_sandbox(paths, "acme", 29_990, config).limits
     assert (limits.file_mb, limits.tmp_mb) == (164, 100)
-    default = launcher.tenant_sandbox(paths, "acme", 29_990, _config()).limits
+    default = tenant_sandbox(paths, "acme", 29_990, _config()).limits
     assert (default.file_mb, default.tmp_mb) == (Limits().file_mb, 256)
 
 

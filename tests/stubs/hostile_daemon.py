@@ -8,7 +8,7 @@ from pathlib import Path
 
 from daemon.__main__ import main
 from daemon.supervisor.launcher import Launcher
-from daemon.supervisor.process.encoder_process import Launch
+from daemon.supervisor.process.launch import Launch
 from daemon.supervisor.tenants.tenant import Tenant
 
 HOSTILE = {"evil": "hostile_encoder.py", "evil-filler": "filling_encoder.py"}  # by the beginning of the name

@@ -27,9 +27,10 @@ from daemon.core.config.daemon_config import DaemonConfig
 from daemon.core.config.tenant_file import load_tenant
 from daemon.core.errors import InternalError, VecwardError
 from daemon.core.paths import Paths
-from daemon.supervisor import launcher
 from daemon.supervisor.isolation import seccomp
+from daemon.supervisor.isolation.environment import environment
 from daemon.supervisor.isolation.sandbox import SOURCE_ROOT, Sandbox
+from daemon.supervisor.isolation.tenant_sandbox import tenant_sandbox
 
 DISK_MB = 64
 _START_S = 60.0
@@ -168,7 +169,7 @@ class Stage:
         """Return the attacker's sandbox, built as its encoder's was."""
         config = load_tenant(self.paths.tenants_d / f"{ATTACKER}.yaml").config
         assert config is not None
-        return launcher.tenant_sandbox(self.paths, ATTACKER, self.uid(ATTACKER), config)
+        return tenant_sandbox(self.paths, ATTACKER, self.uid(ATTACKER), config)
 
     # --- playing -------------------------------------------------------------------------------------
 
@@ -193,7 +194,7 @@ class Stage:
                 os.close(filter_fd)
 
     def environment(self) -> dict[str, str]:
-        return launcher.environment(self.attackers_folder)
+        return environment(self.attackers_folder)
 
 
 def _run(

@@ -1,8 +1,8 @@
-"""`vecward tenant plan`: what a changed file will do, said beforehand; nothing is changed by asking."""
+"""The plan of a changed file (`vecward tenant plan`): what it would do, said beforehand without a change."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from daemon.core.config.effects import effect, may_reembed, needs_restart
 from daemon.core.config.tenant_config import TenantConfig
@@ -14,14 +14,13 @@ from daemon.supervisor.tenants.tenant import Tenant
 
 
 async def plan(name: str, tenant: Tenant | None, config: TenantConfig, reembedding: ReEmbedding) -> Plan:
-    """Loads the new model beside the old one where entries may need new vectors. Raises StartRefused, InternalError."""
+    """Make the plan; a model that may need new vectors is loaded for it. Raises StartRefused, InternalError."""
     if tenant is None or tenant.config is None:
         return Plan(tenant=name, action="create", restart=True)
     before = tenant.config
-    found = Plan(
-        tenant=name, action="nothing" if before == config else "change", changes=_changes(before, config),
-        restart=needs_restart(before, config),
-    )  # fmt: skip
+    action: Literal["nothing", "change"] = "nothing" if before == config else "change"
+    changes = _changes(before, config)
+    found = Plan(tenant=name, action=action, changes=changes, restart=needs_restart(before, config))
     if not may_reembed(before, config):
         return found
     loaded = await reembedding.survey(tenant, config)

@@ -1,7 +1,7 @@
-"""One question to a ready encoder: does the canary still get its vector, and does the index hold the whole base?
+"""The health question to a ready encoder: does the canary still get its vector, is the whole base in the index?
 
-It goes straight to the encoder's socket: it is no use of the tenant (parking) and no call that it owes an answer
-(hang watch). The answer is a tenant's word: bounded, parsed strictly, never trusted to come.
+It goes straight to the encoder's socket, past the relay: it neither keeps an idle tenant from being parked nor counts
+as a request for the hang watch. The answer comes from a tenant: it is bounded, parsed strictly, and may never come.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _AGAIN_S = 0.5
 _BUSY = 429
 
 
-class Told(BaseModel):
-    """`cosine`: the canaries' vectors against those of the warm-up, the lowest."""
+class CanaryAnswer(BaseModel):
+    """The encoder's answer; `cosine` is the lowest of the canaries' vectors against those of the warm-up."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
@@ -34,7 +34,7 @@ class Told(BaseModel):
 
 @dataclass(frozen=True)
 class Found:
-    """What is wrong, in words, each None when it is well."""
+    """Faults in words, each None when all is well."""
 
     canary: str | None = None
     index: str | None = None
@@ -45,19 +45,19 @@ class _Failed(Exception):
 
 
 class _Busy(Exception):
-    """Its queue is full: no time for a canary, and no fault."""
+    """The encoder's queue is full, which is no fault."""
 
 
 async def look(pool: Pool, moved: Callable[[], bool], within_s: float) -> Found | None:
-    """None where nothing can be said: the encoder is busy.
+    """Ask the question; None where the encoder is too busy to answer it.
 
     Args:
-        moved: whether the encoder has made progress since the call of `look`.
-        within_s: for the answer; an import's long call may take longer, and then `moved` is true.
+        moved: tells whether the encoder has made progress since the call of `look`.
+        within_s: seconds for the answer; a long call of an import may take longer, and then `moved` is true.
     """
     try:
-        told = await _ask(pool, within_s)
-        index = await _difference(pool, told, within_s)
+        answer = await _ask(pool, within_s)
+        index = await _difference(pool, answer, within_s)
     except _Busy:
         return None
     except TimeoutError:
@@ -66,12 +66,12 @@ async def look(pool: Pool, moved: Callable[[], bool], within_s: float) -> Found 
         return Found(str(error))
     except (OSError, ConnectionLost) as error:
         return Found(f"the health check can't reach the encoder: {error}")
-    if told.cosine < LOWEST_COSINE:
-        return Found(f"the same text gets another vector than at the start: cosine {told.cosine:.4f}", index)
+    if answer.cosine < LOWEST_COSINE:
+        return Found(f"the same text gets another vector than at the start: cosine {answer.cosine:.4f}", index)
     return Found(None, index)
 
 
-async def _ask(pool: Pool, within_s: float) -> Told:
+async def _ask(pool: Pool, within_s: float) -> CanaryAnswer:
     async with asyncio.timeout(within_s):
         response = await pool.send("GET", "/internal/health", [], b"")
         body = bytearray()
@@ -87,13 +87,13 @@ async def _ask(pool: Pool, within_s: float) -> Told:
     if response.status != 200:
         raise _Failed(f"the encoder answered the health check with status {response.status}; see the tenant's log")
     try:
-        return Told.model_validate_json(bytes(body))
+        return CanaryAnswer.model_validate_json(bytes(body))
     except ValidationError as error:
         raise _Failed("the encoder's answer to the health check can't be understood") from error
 
 
-async def _difference(pool: Pool, first: Told, within_s: float) -> str | None:
-    """Asks again: an edit just being made looks like a difference, a lost row stays one while the base rests."""
+async def _difference(pool: Pool, first: CanaryAnswer, within_s: float) -> str | None:
+    """Ask again before calling it a fault: a write just being made looks like one, a lost row stays one."""
     if first.entries_index == first.entries_base:
         return None
     await asyncio.sleep(_AGAIN_S)

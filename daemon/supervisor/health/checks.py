@@ -1,7 +1,7 @@
-"""Health: every `health.every_s` each ready tenant's memory, GPU and canary; each second, who is idle enough to park.
+"""The health checks: every `health.every_s` each ready tenant's memory, GPU and canary; each second the idle watch.
 
-A check can't hang (deadlines) and can't end the scheduler (one guard around each). What it finds is told by
-`notices`.
+A check can't hang (deadlines) and can't end the scheduler (one guard around each). Its findings are warnings at the
+tenant and events (`tenants/check_warnings.py`).
 """
 
 from __future__ import annotations
@@ -35,11 +35,17 @@ _RESTING = frozenset({State.STOPPED, State.FAILED, State.PARKED})
 
 
 class Health:
+    """The scheduler of all checks."""
+
     def __init__(
-        self, tenants: Callable[[], Collection[Tenant]], events: EventLog, gpus: Gpus,
-        encoders: Callable[[], Collection[int]], every_s: float,
-    ) -> None:  # fmt: skip
-        """`encoders` answers the pids of this daemon's encoders."""
+        self,
+        tenants: Callable[[], Collection[Tenant]],
+        events: EventLog,
+        gpus: Gpus,
+        encoders: Callable[[], Collection[int]],
+        every_s: float,
+    ) -> None:
+        """Make it; `encoders` returns the pids of this daemon's encoders."""
         self._tenants = tenants
         self._gpus = gpus
         self._every_s = every_s
@@ -58,13 +64,13 @@ class Health:
         self._scheduler.start()
 
     def close(self) -> None:
-        """Ends a round that runs, too, which the scheduler would call an error."""
+        """End the scheduler and a round that runs, which it would log as an error."""
         logging.getLogger("apscheduler.executors.default").setLevel(logging.CRITICAL)
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
     async def look(self) -> None:
-        """One round: every ready tenant, a few at a time, spread over half the interval where they are many."""
+        """Check every ready tenant, a few at a time, spread over half the interval where they are many."""
         tenants = list(self._tenants())
         self._memory.keep({tenant.name for tenant in tenants})
         for tenant in tenants:
@@ -81,7 +87,7 @@ class Health:
                 await asyncio.sleep(min(0.05, self._every_s / 2 / len(ready)))
 
     async def _read_gpus(self, ready: Sequence[Tenant]) -> GpuReading:
-        """Nobody asks NVML where no ready tenant is on a GPU."""
+        """Ask NVML once for the whole round, and not at all where no ready tenant is on a GPU."""
         if not any(tenant.facts.placement and tenant.facts.placement.uuid for tenant in ready):
             return GpuReading()
         try:

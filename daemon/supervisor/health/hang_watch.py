@@ -13,9 +13,10 @@ LOOK_EVERY_S = 0.1
 
 
 class HangWatch:
-    """One task for all tenants; `live` names those with a ready process."""
+    """One task for all tenants."""
 
     def __init__(self, live: Callable[[], Iterable[Tenant]]) -> None:
+        """Make it; `live` returns the tenants whose encoder is ready."""
         self._live = live
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""Who has been idle for `limits.park_after_s`."""
+"""The watch that parks tenants which have been idle for `limits.park_after_s`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from daemon.supervisor.tenants.tenant import Tenant
 
 
 class IdleWatch:
+    """Parks idle tenants: those that are ready, have the limit, and answer nobody."""
+
     def __init__(self, tenants: Callable[[], Collection[Tenant]]) -> None:
         self._tenants = tenants
         self._revisions: dict[EncoderProcess, int | None] = {}
 
     async def look(self) -> None:
-        """Only tenants that are ready and have the limit cost anything here."""
+        """Look at every tenant once; those that are not ready or have no limit cost nothing."""
         seen: dict[EncoderProcess, int | None] = {}
         for tenant in self._tenants():
             after = tenant.config.limits.park_after_s if tenant.config else None
@@ -33,8 +35,7 @@ class IdleWatch:
         self._revisions = seen
 
     def _in_use(self, tenant: Tenant, process: EncoderProcess) -> bool:
-        """A request that waits for its answer, a stream being read, or an import that goes on by itself; not what
-        the daemon asks."""
+        """Tell whether a caller waits or reads, or an import goes on by itself."""
         if tenant.traffic.has_callers:
             return True
         moved = self._revisions.get(process, tenant.facts.report.revision) != tenant.facts.report.revision

@@ -21,7 +21,7 @@ RESTART_PAUSE_S = 300.0
 
 @dataclass(frozen=True)
 class GpuReading:
-    """What NVML said at the beginning of a round; `trouble` where it could not."""
+    """The devices as NVML saw them at the beginning of a round, or the trouble that it had."""
 
     devices: Sequence[Device] = ()
     trouble: str | None = None
@@ -35,8 +35,10 @@ class _Past:
 
 
 class MemoryChecks:
+    """The memory check of every tenant, with what is remembered of its last restart."""
+
     def __init__(self, warnings: CheckWarnings, encoders: Callable[[], Collection[int]]) -> None:
-        """`encoders` answers the pids of this daemon's encoders: any other on a tenant's GPU is foreign."""
+        """Make it; `encoders` returns the pids of this daemon's encoders: any other on a tenant's GPU is foreign."""
         self._warnings = warnings
         self._encoders = encoders
         self._past: dict[str, _Past] = {}
@@ -62,7 +64,7 @@ class MemoryChecks:
     def _limit(
         self, tenant: Tenant, key: WarningKey, what: str, value: float | None, allowed: int | None
     ) -> str | None:
-        """Words when the limit is crossed."""
+        """Compare one figure with its limit, and return the words where it is crossed."""
         over = value is not None and allowed is not None and value > allowed
         words = f"{what}: {value:.0f} MB, over the limit of {allowed} MB (limits.{key})" if over else None
         about = {"limit": key.value, "value_mb": value, "limit_mb": allowed}
@@ -72,7 +74,7 @@ class MemoryChecks:
     # --- restart -------------------------------------------------------------------------------------
 
     def _restart(self, tenant: Tenant, process: EncoderProcess, over: list[str]) -> None:
-        """Once: a process that never was within its limits after a restart will not be so after another."""
+        """Restart an encoder past its limits, if a restart can help: it has been within them since the last one."""
         past = self._past.setdefault(tenant.name, _Past())
         if past.process is not process:
             past.process, past.seen_below = process, False
@@ -93,14 +95,14 @@ class MemoryChecks:
                 tenant.warnings.warn(key, f"{words}; a restart {since:.0f} s ago did not help: raise the limit")
 
     def keep(self, names: Collection[str]) -> None:
-        """Forgets tenants that are no more."""
+        """Forget all tenants but these."""
         for name in set(self._past) - set(names):
             del self._past[name]
 
     # --- GPU -----------------------------------------------------------------------------------------
 
     def _gpu_memory(self, tenant: Tenant, pid: int, reading: GpuReading) -> float | None:
-        """MiB that the encoder has on its GPU; None: not on a GPU, or not told."""
+        """Return the MiB that the encoder has on its GPU; None where it is on no GPU, or the driver does not tell."""
         uuid = tenant.facts.placement.uuid if tenant.facts.placement else None
         if uuid is None:
             return None

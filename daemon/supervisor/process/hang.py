@@ -31,7 +31,7 @@ class Calls:
 
     @property
     def oldest(self) -> float:
-        """When the request that waits longest was sent. There is one."""
+        """Return when the request that has waited longest was sent; there must be one."""
         return next(iter(self.oldest_first.values()))
 
     def begin(self) -> int:
@@ -47,7 +47,7 @@ class Calls:
             self.moved_at = time.monotonic()
 
     def moved(self) -> None:
-        """A part of a request has been taken."""
+        """Note that the encoder has taken a part of a request."""
         self.moved_at = time.monotonic()
 
     def saw(self, counter: int) -> None:
@@ -63,7 +63,7 @@ class Deadlines:
 
 
 def verdict(reading: Reading, calls: Calls, deadlines: Deadlines, now: float) -> str | None:
-    """Why the encoder counts as hung at `now` (monotonic seconds), or None."""
+    """Return why the encoder counts as hung at `now` (monotonic seconds), or None."""
     silent = _no_progress if reading.work_moved_ns is None else _long_work
     return (
         _long_call(reading, deadlines, now)
@@ -83,7 +83,7 @@ def _long_call(reading: Reading, deadlines: Deadlines, now: float) -> str | None
 
 
 def _no_beat(reading: Reading, calls: Calls, deadlines: Deadlines, now: float) -> str | None:
-    """Neither an import call nor work on the base stops the event loop; SIGSTOP and a held interpreter lock do."""
+    """Look at the event loop, which no call of the model stops; SIGSTOP and a held interpreter lock do."""
     if reading.beat_ns is None or not calls.oldest_first:
         return None
     silent = now - max(reading.beat_ns / 1e9, calls.oldest)

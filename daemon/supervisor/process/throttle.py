@@ -1,4 +1,4 @@
-"""Reading what a tenant sends no faster than is good for the others: the daemon has one event loop for all."""
+"""A bound on how fast the daemon reads what a tenant sends: one event loop serves all tenants."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Throttle:
         self._at = now()
 
     def spend(self, cost: float) -> float:
-        """The seconds to wait before more is taken; 0 within the burst."""
+        """Count a cost, and return the seconds to wait before more is taken; 0 within the burst."""
         now = self._now()
         self._level = max(0.0, self._level - (now - self._at) * self._rate) + cost
         self._at = now
@@ -26,7 +26,7 @@ class Throttle:
 
 
 class ThrottledReader:
-    """Calls `read` while the descriptor is readable; `read` answers what it cost. While it waits, the sender does."""
+    """A reader that calls `read`, which returns its cost, while there is something to read and no pause."""
 
     def __init__(self, fd: int, read: Callable[[], float], throttle: Throttle) -> None:
         self._fd = fd
@@ -38,7 +38,7 @@ class ThrottledReader:
         self._loop.add_reader(fd, self._on_readable)
 
     def stop(self) -> None:
-        """May be called twice; before the descriptor is closed."""
+        """Stop reading, before the descriptor is closed; a second call does nothing."""
         if self._stopped:
             return
         self._stopped = True

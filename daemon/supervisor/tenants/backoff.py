@@ -18,7 +18,7 @@ class Ladder:
     jitter: float = 0.0
 
     def delay(self, crashes: int, chance: Callable[[], float] = random) -> float:
-        """Seconds to wait after the `crashes`-th crash in a row (from 1)."""
+        """Return the seconds to wait after the `crashes`-th crash in a row (from 1)."""
         base = min(self.first_s * 2.0 ** min(crashes - 1, 30), self.last_s)
         return min(base * (1 + self.jitter * chance()), self.last_s)
 
@@ -28,8 +28,10 @@ AFTER_READY = Ladder(first_s=0.1, last_s=2.0)
 
 
 class Crashes:
-    """Crashes in a row, those of starts and those of running encoders apart: one that ran and was killed now and then
-    need not wait for long when a kill meets its start."""
+    """Crashes in a row, those before and those after `ready` counted apart.
+
+    An encoder that runs well and is killed now and then need not wait long when a kill meets one of its starts.
+    """
 
     def __init__(self) -> None:
         self.forget()
@@ -38,7 +40,7 @@ class Crashes:
         self._in_a_row = {BEFORE_READY: 0, AFTER_READY: 0}
 
     def delay_after(self, *, ready: bool) -> float:
-        """Counts one that came before or after `ready`; seconds to wait before the next start."""
+        """Count a crash before or after `ready`, and return the seconds to wait before the next start."""
         ladder = AFTER_READY if ready else BEFORE_READY
         self._in_a_row[ladder] += 1
         return ladder.delay(self._in_a_row[ladder])

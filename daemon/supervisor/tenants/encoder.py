@@ -18,7 +18,9 @@ from daemon.core.encoder_protocol.control import SELF_REFUSED_EXIT, Changed, Fro
 from daemon.core.errors import StartRefused
 from daemon.core.wire import Crash, Progress
 from daemon.supervisor.logs.tenant_log import TenantLog
-from daemon.supervisor.process.encoder_process import EncoderProcess, Ended, Launch
+from daemon.supervisor.process.encoder_process import EncoderProcess
+from daemon.supervisor.process.ended import Ended
+from daemon.supervisor.process.launch import Launch
 from daemon.supervisor.records.events import EventName
 from daemon.supervisor.states import State, Trigger
 from daemon.supervisor.tenants.facts import Facts
@@ -55,7 +57,7 @@ class RunLoop(Protocol):
 
 
 class Encoder:
-    """At most one process at a time; a new one starts when the one before has ended."""
+    """The process of one tenant: at most one at a time, a new one when the one before has ended."""
 
     def __init__(
         self,

@@ -55,7 +55,7 @@ class Totals:
 
 
 class Metering:
-    """Adds up counters that only grow while their process lives."""
+    """Sums of counters, each of which only grows while its process lives."""
 
     def __init__(
         self, db: StateDb, live: Callable[[], Iterable[Tenant]], now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -75,14 +75,14 @@ class Metering:
             self._db.catch_up()
 
     async def collect(self, names: Collection[str] | None = None) -> None:
-        """Asks every ready encoder now, or those of these tenants."""
+        """Ask every ready encoder now, or those of these tenants."""
         await asyncio.gather(*(self.ask(tenant) for tenant in self._live() if names is None or tenant.name in names))
 
     async def ask(self, tenant: Tenant) -> None:
-        """Adds what this encoder did since it was last asked; one that does not answer is asked again later.
+        """Add what this encoder did since it was last asked; one that does not answer is asked again later.
 
-        One question at a time: an older answer that is added after a newer one would count twice. Whoever waited for
-        one that was put after they came needs no other: many who ask do not queue up behind an encoder that is silent.
+        One question runs at a time, since an older answer added after a newer one would count twice. Callers that came
+        during a question share the next one: many of them do not queue up behind a silent encoder.
         """
         came = time.monotonic()
         async with self._turns[tenant.name]:
@@ -105,7 +105,7 @@ class Metering:
             log.info("usage-not-told", extra={"tenant": tenant.name, "reason": str(error) or type(error).__name__})
 
     def forget(self, tenant: str) -> None:
-        """The tenant is no more, or will be another one of its name."""
+        """Forget a tenant that was removed; another one of its name may come."""
         self.totals.pop(tenant, None)
         self._seen.pop(tenant, None)
         self._turns.pop(tenant, None)

@@ -14,6 +14,8 @@ _SAMPLE = 512
 
 
 class RateWindow:
+    """Searches of the last minute."""
+
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._buckets: deque[list[int]] = deque()  # [second, searches, errors]

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from daemon.core.encoder_protocol.control import FromEncoder
-from daemon.supervisor.process.encoder_process import EncoderProcess, Ended, Launch
+from daemon.supervisor.process.encoder_process import EncoderProcess, OnEnd, OnMessage
+from daemon.supervisor.process.launch import Launch
 from daemon.supervisor.records.events import EventLog
 from daemon.supervisor.records.state_db import StateDb
 from daemon.supervisor.tenants.start_slots import StartSlots
 
-OnMessage = Callable[[EncoderProcess, FromEncoder], None]
-OnEnd = Callable[[EncoderProcess, Ended], None]
 Spawn = Callable[[Launch, OnMessage, OnEnd], EncoderProcess]
 
 

@@ -12,7 +12,7 @@ from daemon.core import logs
 from daemon.core.errors import VecwardError
 from daemon.core.files import disk
 from daemon.core.wire import Progress
-from daemon.supervisor.process.encoder_process import Launch
+from daemon.supervisor.process.launch import Launch
 from daemon.supervisor.states import Trigger
 from daemon.supervisor.tenants.start_slots import Slot, StartSlots, Urgency
 
@@ -43,7 +43,7 @@ class Steps:
 
 
 class Starting:
-    """At most one start at a time; its slot is held until the tenant is ready, or `release_slot`."""
+    """Starts of one tenant, one at a time; a start holds its slot until `release_slot`."""
 
     def __init__(self, tenant: str, slots: StartSlots, steps: Steps) -> None:
         self._tenant = tenant

@@ -1,4 +1,4 @@
-"""What tenants used, across stops, kills and daemons."""
+"""The usage of tenants across stops, kills and daemons."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from daemon.core.config.tenant_file import TenantFile
 from daemon.core.encoder_protocol.control import Ready, Refused, Warming
 from daemon.core.errors import StartRefused
 from daemon.core.paths import Paths
-from daemon.supervisor.process.encoder_process import Ended
+from daemon.supervisor.process.ended import Ended
 from daemon.supervisor.records.events import EventLog
 from daemon.supervisor.records.state_db import StateDb
 from daemon.supervisor.states import Goal, State, Trigger
@@ -134,7 +134,7 @@ class World:
 
 
 def backoff_is_over(tenant: Tenant) -> None:
-    """What its timer would do."""
+    """Post what the timer of its backoff would."""
     if tenant.state is State.BACKOFF:
         tenant.post(Trigger.BACKOFF_OVER, tenant.reason)
 
@@ -286,7 +286,7 @@ class RunLoop(RuleBasedStateMachine):
                 self.act(lambda: process.say(READY))
 
     def _obeys_from_here(self) -> None:
-        """Wherever it ended: a stop stops it, and a start starts it."""
+        """Check that a stop stops it and a start starts it, in whatever state it ended."""
         for goal, state in ((Goal.DOWN, State.STOPPED), (Goal.UP, State.READY)):
             self.act(lambda goal=goal: self.tenant.want(goal))
             for _ in range(4):

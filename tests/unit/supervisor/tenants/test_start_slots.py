@@ -1,4 +1,4 @@
-"""Who may start next."""
+"""The order in which starts get a slot."""
 
 from __future__ import annotations
 
