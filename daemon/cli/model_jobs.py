@@ -21,6 +21,7 @@ from daemon.core.config.daemon_config import DaemonConfig, load_config
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.config.tenant_file import check_name, load_tenant
 from daemon.core.encoder_protocol import model
+from daemon.core.encoder_protocol.job import Job
 from daemon.core.encoder_protocol.model import Fetched, Unchanged, Verified
 from daemon.core.errors import InternalError, StartRefused, UnknownTenant, VecwardError, all_kinds
 from daemon.core.paths import Paths
@@ -63,17 +64,17 @@ def fetch(paths: Paths, name: str, source: Path | None) -> Fetched:
     arguments = [] if source is None else ["--from", str(source)]
     if not tenant.strict:
         tenant.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return _fetched(_ask(tenant, "fetch", model.fetch, tenant.data, arguments, network=source is None))
+        return _fetched(_ask(tenant, Job.FETCH, model.fetch, tenant.data, arguments, network=source is None))
     if source is None:
         return _download_then_take(tenant)
-    return _fetched(_ask(tenant, "fetch", model.fetch, tenant.data, arguments, _sandbox(tenant, readable=source)))
+    return _fetched(_ask(tenant, Job.FETCH, model.fetch, tenant.data, arguments, _sandbox(tenant, readable=source)))
 
 
 def verify(paths: Paths, name: str, *, files_only: bool) -> Verified:
     """Compare the tenant's model with its manifest. Raises VecwardError, the job process's or our own."""
     tenant = _tenant(paths, name)
     arguments = ["--files-only"] if files_only else []
-    return _ask(tenant, "verify", model.verify, tenant.data, arguments, _sandbox(tenant) if tenant.strict else None)
+    return _ask(tenant, Job.VERIFY, model.verify, tenant.data, arguments, _sandbox(tenant) if tenant.strict else None)
 
 
 def _fetched(message: Fetched | Unchanged) -> Fetched:
@@ -115,10 +116,10 @@ def _download_then_take(tenant: Tenant) -> Fetched:
     depot.give_to(inside.uid)
     outside = replace(inside, data=depot.data, readable=(), network=True)
     have = ["--have", there.commit] if there is not None and there.commit is not None else []
-    found = _ask(tenant, "fetch", model.fetch, depot.data, have, outside, network=True)
+    found = _ask(tenant, Job.FETCH, model.fetch, depot.data, have, outside, network=True)
     if isinstance(found, Fetched):  # in the depot: just now, or by an attempt that failed later
         readable = replace(inside, readable=[*inside.readable, depot.data])
-        there = _fetched(_ask(tenant, "fetch", model.fetch, tenant.data, ["--from", found.folder], readable))
+        there = _fetched(_ask(tenant, Job.FETCH, model.fetch, tenant.data, ["--from", found.folder], readable))
     assert there is not None
     depot.destroy()
     return there.model_copy(update={"revision": tenant.config.encoder.revision})
@@ -127,7 +128,7 @@ def _download_then_take(tenant: Tenant) -> Fetched:
 def _there(tenant: Tenant, sandbox: Sandbox) -> Fetched | None:
     """Return the model that is there and whole; None if it has to be fetched."""
     try:
-        found = _ask(tenant, "verify", model.verify, tenant.data, ["--files-only"], sandbox)
+        found = _ask(tenant, Job.VERIFY, model.verify, tenant.data, ["--files-only"], sandbox)
     except VecwardError:
         return None
     if found.problems or found.model is None:
@@ -172,7 +173,7 @@ def _uid(tenant: Tenant, accounts: Path) -> int:
 
 def _ask(
     tenant: Tenant,
-    job: str,
+    job: Job,
     kind: TypeAdapter[Message],
     data: Path,
     arguments: list[str],
@@ -192,7 +193,7 @@ def _ask(
         pass_fds=[] if filter_fd is None else [filter_fd],
         believed=all_kinds(),
     )
-    return asyncio.run(_message(launch, f"daemon.encoder.jobs.{job}", arguments, kind))
+    return asyncio.run(_message(launch, job.module, arguments, kind))
 
 
 async def _message(launch: JobLaunch, module: str, arguments: list[str], kind: TypeAdapter[Message]) -> Message:

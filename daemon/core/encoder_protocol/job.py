@@ -14,6 +14,7 @@ A message is a tenant's word: bounded, and checked against the models here by `s
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -24,6 +25,21 @@ MAX_LINE_BYTES = 64 * 1024
 MAX_LINES = 10_000
 MAX_REASON_CHARS = 4096
 GO = b"go\n"
+
+
+class Job(StrEnum):
+    """The jobs; each is a module of `daemon/encoder/jobs`."""
+
+    BENCH = "bench"
+    RECOVER = "recover"
+    REEMBED = "reembed"
+    FETCH = "fetch"
+    VERIFY = "verify"
+
+    @property
+    def module(self) -> str:
+        """The module that Python runs."""
+        return f"daemon.encoder.jobs.{self.value}"
 
 
 class Step(Answer):

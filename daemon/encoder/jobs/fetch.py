@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.core.config.tenant_config import TenantConfig
+from daemon.core.encoder_protocol.job import Job
 from daemon.core.encoder_protocol.model import Fetched, Unchanged
 from daemon.core.errors import Conflict, DiskFull, Forbidden, Invalid, Unavailable
 from daemon.core.files import locks, replace
@@ -30,7 +31,7 @@ _SPARE_MB = 64
 
 
 def main() -> int:
-    options, config = begin("daemon.encoder.jobs.fetch", _add_options, on_terminal=True)
+    options, config = begin(Job.FETCH, _add_options, on_terminal=True)
     end_with_lifeline()
     paths = TenantPaths(options.data, options.data, options.data)
     with telling_problems():

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from daemon.core import logs
 from daemon.core.config.tenant_config import TenantConfig
-from daemon.core.encoder_protocol.job import MAX_REASON_CHARS, Problem
+from daemon.core.encoder_protocol.job import MAX_REASON_CHARS, Job, Problem
 from daemon.core.errors import DiskFull, StartRefused, VecwardError
 from daemon.core.files import disk
 from daemon.encoder.process.options import read_all
@@ -27,7 +27,7 @@ AddOptions = Callable[[argparse.ArgumentParser], object]
 
 
 def begin(
-    module: str, add_options: AddOptions, *, on_terminal: bool = False
+    job: Job | str, add_options: AddOptions, *, on_terminal: bool = False
 ) -> tuple[argparse.Namespace, TenantConfig]:
     """The options and the tenant's configuration of a process that ends with the one that started it.
 
@@ -35,7 +35,7 @@ def begin(
     else it is a log of JSON lines.
     """
     die_with_parent()
-    parser = argparse.ArgumentParser(module, description="A job process, started by vecward.")
+    parser = argparse.ArgumentParser(str(job), description="A job process, started by vecward.")
     parser.add_argument("--tenant", required=True)
     parser.add_argument("--data", required=True, type=Path)
     parser.add_argument("--config-fd", required=True, type=int)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from daemon.core.encoder_protocol.job import Step
+from daemon.core.encoder_protocol.job import Job, Step
 from daemon.core.encoder_protocol.recover import Recovered, Salvaged
 from daemon.core.errors import Conflict, DiskFull, InternalError, StartRefused
 from daemon.core.files import disk, replace
@@ -35,9 +35,7 @@ _SHOWN_CHARS = 1000
 
 
 def main() -> int:
-    options, _ = begin(
-        "daemon.encoder.jobs.recover", lambda parser: parser.add_argument("--in-place", action="store_true")
-    )
+    options, _ = begin(Job.RECOVER, lambda parser: parser.add_argument("--in-place", action="store_true"))
     end_with_lifeline()
     with telling_problems(), _translated(options.data):
         if options.in_place:

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from daemon.core.config.tenant_config import TenantConfig
-from daemon.core.encoder_protocol.job import Step
+from daemon.core.encoder_protocol.job import Job, Step
 from daemon.core.encoder_protocol.reembed import Done, Loaded
 from daemon.core.paths import TenantPaths
 from daemon.core.process_memory import resident_mb
@@ -31,9 +31,7 @@ _ROUNDS = 5  # entries that came meanwhile; the last few are the start's affair
 
 
 def main() -> int:
-    options, config = begin(
-        "daemon.encoder.jobs.reembed", lambda parser: parser.add_argument("--survey", action="store_true")
-    )
+    options, config = begin(Job.REEMBED, lambda parser: parser.add_argument("--survey", action="store_true"))
     limit_threads(config)
     os.nice(_NICE)
     go = end_with_lifeline()

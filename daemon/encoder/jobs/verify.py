@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from daemon.core.config.tenant_config import TenantConfig
+from daemon.core.encoder_protocol.job import Job
 from daemon.core.encoder_protocol.model import Verified
 from daemon.core.errors import StartRefused
 from daemon.core.paths import TenantPaths
@@ -23,7 +24,7 @@ _ALIKE = 0.999  # one text alone and among others, in the lowest precision
 
 
 def main() -> int:
-    options, config = begin("daemon.encoder.jobs.verify", _add_options, on_terminal=True)
+    options, config = begin(Job.VERIFY, _add_options, on_terminal=True)
     end_with_lifeline()
     with telling_problems():
         tell(verify(config, TenantPaths(options.data, options.data, options.data), files_only=options.files_only))

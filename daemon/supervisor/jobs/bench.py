@@ -7,6 +7,7 @@ from typing import Any
 
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.encoder_protocol.bench import Bench, BenchAbout, BenchRequest, BenchRow, messages
+from daemon.core.encoder_protocol.job import Job
 from daemon.core.errors import Conflict, InternalError, StartRefused
 from daemon.core.wire import Operation, OperationState
 from daemon.supervisor.gpu.placement import Placement
@@ -16,8 +17,6 @@ from daemon.supervisor.records.operations import Handle, Operations
 from daemon.supervisor.states import HAS_PROCESS, State
 from daemon.supervisor.tenants.tenant import Tenant
 
-MODULE = "daemon.encoder.jobs.bench"
-_CGROUP = "bench"
 _RESTING = frozenset({State.STOPPED, State.FAILED})
 
 
@@ -81,11 +80,11 @@ class Benching:
         notes = self._notes(tenant)
         try:
             placement = await self._placement(tenant, config)
-            launch = await self._launcher.job(tenant, config, placement, _CGROUP)
+            launch = await self._launcher.job(tenant, config, placement, Job.BENCH)
             found = await self._measure(launch, asked, handle)
         finally:
             self._job = None
-            self._launcher.job_ended(tenant.name, _CGROUP)
+            self._launcher.job_ended(tenant.name, Job.BENCH)
             if tenant.state in _RESTING:
                 self._release(tenant)
         return found.model_copy(update={"notes": notes}).model_dump(mode="json")
@@ -99,7 +98,7 @@ class Benching:
         """Run the job process and collect its figures. Raises the error that it tells, InternalError."""
         about: BenchAbout | None = None
         rows: list[BenchRow] = []
-        async with running(launch, MODULE, ["--asked", asked.model_dump_json()]) as self._job:
+        async with running(launch, Job.BENCH.module, ["--asked", asked.model_dump_json()]) as self._job:
             async for message in self._job.messages(messages):
                 if isinstance(message, BenchAbout):
                     about = message

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from daemon.core.encoder_protocol.job import Job
 from daemon.core.encoder_protocol.recover import Recovered, recovery, salvage
 from daemon.core.errors import Conflict, InternalError, StartRefused
 from daemon.core.wire import Operation
@@ -19,8 +20,6 @@ from daemon.supervisor.tenants.tenant import Tenant
 
 log = logging.getLogger(__name__)
 
-MODULE = "daemon.encoder.jobs.recover"
-_CGROUP = "recovery"
 _RESTING = (State.STOPPED, State.FAILED)
 
 
@@ -77,9 +76,9 @@ class Recovery:
         try:
             if tenant.config is None:
                 raise StartRefused(f"cannot recover {tenant.name}: its file is not valid; mend it first")
-            launch = await self._launcher.job(tenant, tenant.config, Placement(), _CGROUP)
-            async with running(launch, MODULE, arguments) as job:
+            launch = await self._launcher.job(tenant, tenant.config, Placement(), Job.RECOVER)
+            async with running(launch, Job.RECOVER.module, arguments) as job:
                 yield job
         finally:
             self._under_way.discard(tenant.name)
-            self._launcher.job_ended(tenant.name, _CGROUP)
+            self._launcher.job_ended(tenant.name, Job.RECOVER)

@@ -16,6 +16,7 @@ from typing import Any
 from daemon.core.config.effects import may_reembed
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.config.tenant_file import TenantFile
+from daemon.core.encoder_protocol.job import Job
 from daemon.core.encoder_protocol.reembed import Done, Loaded, messages
 from daemon.core.errors import Conflict, InternalError, VecwardError
 from daemon.core.process_memory import resident_mb
@@ -27,9 +28,6 @@ from daemon.supervisor.records.operations import Handle, Operations
 from daemon.supervisor.states import HAS_PROCESS, State
 from daemon.supervisor.tenants.tenant import Tenant
 from daemon.supervisor.tenants.warnings import WarningKey
-
-MODULE = "daemon.encoder.jobs.reembed"
-_CGROUP = "reembed"
 
 Switch = Callable[[Tenant, TenantFile], object]
 
@@ -159,16 +157,16 @@ class ReEmbedding:
     @asynccontextmanager
     async def _running(self, tenant: Tenant, config: TenantConfig, *arguments: str) -> AsyncIterator[JobProcess]:
         """A job process for one talk; its cgroup goes with it."""
-        launch = await self._launcher.job(tenant, config, _placement(tenant, config), _CGROUP)
+        launch = await self._launcher.job(tenant, config, _placement(tenant, config), Job.REEMBED)
         try:
-            async with running(launch, MODULE, arguments) as job:
+            async with running(launch, Job.REEMBED.module, arguments) as job:
                 self._jobs.add(job)
                 try:
                     yield job
                 finally:
                     self._jobs.discard(job)
         finally:
-            self._launcher.job_ended(tenant.name, _CGROUP)
+            self._launcher.job_ended(tenant.name, Job.REEMBED)
 
 
 def obstacle(tenant: Tenant, config: TenantConfig, loaded: Loaded) -> str | None:

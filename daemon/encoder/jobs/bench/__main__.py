@@ -16,7 +16,7 @@ from typing import Any
 
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.core.encoder_protocol.bench import BenchAbout, BenchRequest, BenchRow
-from daemon.core.encoder_protocol.job import MAX_REASON_CHARS, Problem, Step
+from daemon.core.encoder_protocol.job import MAX_REASON_CHARS, Job, Problem, Step
 from daemon.core.errors import StartRefused, VecwardError
 from daemon.core.http.response import ConnectionLost
 from daemon.core.paths import TenantPaths
@@ -31,7 +31,7 @@ _ALONE_S = 5.0
 
 def main() -> int:
     options, config = begin(
-        "daemon.encoder.jobs.bench",
+        Job.BENCH,
         lambda parser: parser.add_argument("--asked", required=True, type=BenchRequest.model_validate_json),
     )
     copied.clean(options.data)

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from daemon.core.errors import Conflict, DiskFull, Forbidden, InternalError, Sta
 from daemon.supervisor.logs.tenant_log import TenantLog
 from daemon.supervisor.process import job_process
 from daemon.supervisor.process.job_process import BELIEVED, JobLaunch, JobProcess, Kinds, running
-from tests.support.daemons import CHECKOUT
+from tests.support.daemons import CHECKOUT, wait_for
 
 Run = Callable[..., AbstractAsyncContextManager[JobProcess]]
 CONFIG = TenantConfig.model_validate({"encoder": {"backend": "fake"}})
@@ -219,7 +218,4 @@ os._exit(0)
 """
     done = subprocess.run([sys.executable, "-c", parent], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=True)
     proc = Path(f"/proc/{int(done.stdout)}")
-    deadline = time.monotonic() + 10
-    while proc.exists() and "\nState:\tZ" not in (proc / "status").read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for(lambda: not proc.exists() or "\nState:\tZ" in (proc / "status").read_text(), what="its end")
