@@ -17,7 +17,7 @@ from daemon.cli import model_jobs
 from daemon.supervisor.isolation.data_folders import as_tenant
 from tests.isolation.conftest import needs_root
 from tests.support.daemons import CHECKOUT, RunningDaemon, running_daemon
-from tests.support.hub import hub
+from tests.support.encoder.hub import hub
 from tests.support.models import copy_model, needs_torch
 
 pytestmark = [needs_root, pytest.mark.timeout(300)]

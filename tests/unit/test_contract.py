@@ -19,7 +19,7 @@ from daemon.core.wire import OperationState
 from daemon.supervisor.records.events import EventName
 from daemon.supervisor.states import State
 from daemon.supervisor.tenants.warnings import WarningKey
-from tests.support.pages import CONTRACT, citations, quoted, sections
+from tests.support.repository.pages import CONTRACT, citations, quoted, sections
 
 HEADINGS = [
     *("Vocabulary", "Parts", "Layout", "Tenant states", "Deadline and progress", "HTTP API", "Who may do what"),

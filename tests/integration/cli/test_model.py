@@ -15,7 +15,7 @@ import pytest
 from daemon.core.paths import Paths
 from daemon.encoder.models import manifest
 from tests.support.daemons import CHECKOUT
-from tests.support.hub import COMMIT, Hub, hub
+from tests.support.encoder.hub import COMMIT, Hub, hub
 from tests.support.models import needs_torch
 
 MODEL = "Qwen/Qwen3-Embedding-tiny"

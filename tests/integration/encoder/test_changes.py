@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from daemon.core.encoder_protocol.control import Changed
-from tests.support.encoders import SEED, RunningEncoder, config, running
+from tests.support.encoder.processes import SEED, RunningEncoder, config, running
 
 
 @pytest.fixture

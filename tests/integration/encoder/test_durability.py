@@ -19,7 +19,7 @@ from daemon.encoder.knowledge import Knowledge
 from daemon.encoder.knowledge.salvage import damage
 from tests.storms import limit, rounds, seed, storm
 from tests.support.daemons import RunningDaemon, after_steps, fake_tenant, running_daemon, wait_for
-from tests.support.durability import Tally, Writer, base_of, check_history, history_of
+from tests.support.encoder.durability import Tally, Writer, base_of, check_history, history_of
 
 KILLS = rounds(25)
 SEED = seed()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from daemon.core import wire
-from tests.support.encoders import SEED, RunningEncoder, config, running, until
+from tests.support.encoder.processes import SEED, RunningEncoder, config, running, until
 
 
 @pytest.fixture

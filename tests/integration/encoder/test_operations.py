@@ -18,7 +18,7 @@ from daemon.core.wire import Operation, OperationState
 from tests.conftest import StartDaemon
 from tests.storms import dice, limit, rounds, storm
 from tests.support.daemons import RunningDaemon, after_steps, fake_tenant, running_daemon, wait_for
-from tests.support.durability import base_of
+from tests.support.encoder.durability import base_of
 
 LINES = [f"line number {number} of the file" for number in range(4000)]
 FILE = "\n".join(LINES).encode()

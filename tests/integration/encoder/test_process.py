@@ -17,7 +17,7 @@ import pytest
 from daemon.core.encoder_protocol.control import Ready, Warming
 from daemon.core.encoder_protocol.progress_page import CallKind
 from tests.support.daemons import CHECKOUT
-from tests.support.encoders import PATIENCE_S, SEED, RunningEncoder, fake, running, until
+from tests.support.encoder.processes import PATIENCE_S, SEED, RunningEncoder, fake, running, until
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_it_dies_with_the_thread_that_started_it() -> None:
     script = textwrap.dedent(
         """
         import os, sys
-        from tests.support.encoders import RunningEncoder, fake
+        from tests.support.encoder.processes import RunningEncoder, fake
         from pathlib import Path
         encoder = RunningEncoder(Path(sys.argv[1]), fake(), None, {})
         encoder.ready()

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from daemon.core import wire
-from tests.support.encoders import SEED, RunningEncoder, config, fake, running
+from tests.support.encoder.processes import SEED, RunningEncoder, config, fake, running
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from daemon.encoder.knowledge.changes import succession
 from daemon.encoder.knowledge.changes.succession import Restored
 from daemon.encoder.knowledge.salvage import damage
 from tests.support.daemons import wait_for
-from tests.support.knowledge import add, check_vectors, contents, delete, open_base
+from tests.support.encoder.knowledge import add, check_vectors, contents, delete, open_base
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 OPERATION = wire.Operation(
@@ -29,7 +29,7 @@ CHILD = """
 import os, sys
 from pathlib import Path
 from daemon.core.files import replace
-from tests.support.knowledge import open_base
+from tests.support.encoder.knowledge import open_base
 
 steps = int(sys.argv[2])
 def counted(function):

@@ -13,7 +13,7 @@ from daemon.encoder.changes.pipeline import Changes
 from daemon.encoder.handlers import filters
 from daemon.encoder.handlers.filters import Filters
 from daemon.encoder.index.exact import Ids
-from tests.support.knowledge import add, edit, open_base
+from tests.support.encoder.knowledge import add, edit, open_base
 
 
 class Reads:

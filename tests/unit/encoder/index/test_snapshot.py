@@ -19,7 +19,7 @@ from daemon.encoder.index.growing import GrowingMatrix
 from daemon.encoder.index.keeper import Keeper
 from daemon.encoder.index.restore import restore
 from daemon.encoder.knowledge import Committed, Knowledge
-from tests.support import knowledge as support
+from tests.support.encoder import knowledge as support
 
 FINGERPRINT, DIMENSION = support.FINGERPRINT, 64
 KIND = kind_of(IndexConfig())

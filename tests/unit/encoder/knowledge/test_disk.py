@@ -13,7 +13,7 @@ import pytest
 from daemon.core import errors
 from daemon.encoder.knowledge import Knowledge
 from daemon.encoder.knowledge.salvage import damage
-from tests.support.knowledge import add, check_vectors, contents, context, delete, open_base
+from tests.support.encoder.knowledge import add, check_vectors, contents, context, delete, open_base
 
 
 def _fill(base: Knowledge, name: str = "filling") -> dict[int, str]:

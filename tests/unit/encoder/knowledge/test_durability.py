@@ -21,7 +21,7 @@ from daemon.encoder.knowledge import Knowledge
 from daemon.encoder.knowledge.file import schema
 from daemon.encoder.knowledge.salvage import damage
 from daemon.encoder.knowledge.salvage.recover import recover
-from tests.support.knowledge import add, check_vectors, contents, context, delete, edit, open_base, vector
+from tests.support.encoder.knowledge import add, check_vectors, contents, context, delete, edit, open_base, vector
 
 CHECKOUT = Path(__file__).resolve().parents[4]
 KILLS = 20
@@ -30,7 +30,7 @@ WRITER = """
 import json, random, sys
 from pathlib import Path
 from daemon.core import wire
-from tests.support.knowledge import add, context, contents, open_base
+from tests.support.encoder.knowledge import add, context, contents, open_base
 
 base = open_base(Path(sys.argv[1]))
 chance = random.Random(int(sys.argv[2]))

@@ -12,7 +12,7 @@ import pytest
 
 from daemon.core import errors, wire
 from daemon.encoder.knowledge import Knowledge, MissingVectors
-from tests.support.knowledge import (
+from tests.support.encoder.knowledge import (
     FINGERPRINT,
     add,
     check_vectors,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from daemon.core import errors, formats, wire
 from daemon.encoder.knowledge import Knowledge, entry_files
 from daemon.encoder.knowledge.columns import Column, quote_cell, unquote_cell
-from tests.support.knowledge import add, open_base
+from tests.support.encoder.knowledge import add, open_base
 
 NOW = datetime.now(UTC)
 

@@ -18,7 +18,7 @@ from daemon.core import errors, wire
 from daemon.encoder.knowledge import Committed, Knowledge, MissingVectors
 from daemon.encoder.knowledge.file import database
 from daemon.encoder.knowledge.salvage import damage
-from tests.support.knowledge import (
+from tests.support.encoder.knowledge import (
     FINGERPRINT,
     add,
     answer,

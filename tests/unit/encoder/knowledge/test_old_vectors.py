@@ -22,7 +22,7 @@ from daemon.encoder.knowledge.changes import succession
 from daemon.encoder.knowledge.salvage import damage
 from daemon.encoder.knowledge.vectors import old_vectors
 from tests.support.daemons import CHECKOUT
-from tests.support.knowledge import (
+from tests.support.encoder.knowledge import (
     FINGERPRINT,
     add,
     check_vectors,

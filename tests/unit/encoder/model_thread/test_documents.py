@@ -9,7 +9,7 @@ import numpy as np
 from daemon.encoder.model_thread.pacing import Pace
 from daemon.encoder.model_thread.requests import DocumentsRequest
 from daemon.encoder.models.fake import FakeBackend
-from tests.support.workers import bench
+from tests.support.encoder.workers import bench
 
 # --- documents ---
 

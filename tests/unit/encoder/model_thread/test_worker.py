@@ -12,7 +12,7 @@ from daemon.core.encoder_protocol.counters import CACHE_HITS, ENCODER_S, QUERIES
 from daemon.core.encoder_protocol.progress_page import CallKind, ProgressReader
 from daemon.core.errors import QueueFull
 from daemon.encoder.model_thread.pacing import Pace
-from tests.support.workers import bench
+from tests.support.encoder.workers import bench
 
 # --- searching ---
 

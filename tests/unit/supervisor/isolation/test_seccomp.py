@@ -12,9 +12,9 @@ import pytest
 
 from daemon.supervisor.isolation import seccomp
 from daemon.supervisor.isolation.seccomp import ABSENT, CLONE, IOCTL, MACHINES, REFUSED, SOCKET, SOCKETPAIR
-from tests.support import bpf, libseccomp
-from tests.support.bpf import ALLOWED, KILLED
-from tests.support.libseccomp import Comparison
+from tests.support.seccomp import bpf, libseccomp
+from tests.support.seccomp.bpf import ALLOWED, KILLED
+from tests.support.seccomp.libseccomp import Comparison
 
 _X32_BIT = 0x40000000
 _NEW_USER, _NEW_NET, _SIGCHLD, _THREAD = 0x10000000, 0x40000000, 17, 0x3D0F00  # glibc's pthread_create

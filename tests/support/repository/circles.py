@@ -1,4 +1,4 @@
-"""Circles among modules, imports under TYPE_CHECKING included: `python -m tests.support.circles` lists them."""
+"""Circles among modules, those of types included: `python -m tests.support.repository.circles` lists them."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[3]
 CONTRACT = CHECKOUT / "daemon" / "README.md"
 ROOMS = ("daemon", "console", "tests")
 _TOP = (*ROOMS, "deploy", "tenants.d")
