@@ -19,7 +19,7 @@ TEXTS = ["the printer is upstairs", "lunch is at noon", "the door code changes m
 # Fields in which no two daemons are alike: times, what the model makes, what the host has, and words.
 _TIMES = {"at", "created_at", "updated_at", "timing", "uptime_s"}
 _MODELS = {"score", "fingerprint", "dimension", "threshold", "backend", "device", "memory_mb", "pid"}
-_HOSTS = {"version", "caller", "paths", "memory", "isolation", "lacking", "disk", "tenants", "restarts", "rates"}
+_HOSTS = {"isolation", "restarts", "rates"}
 _WORDS = {"title", "reason", "warnings"}
 _DETAILS = {"details", "progress"}
 _OWN = _TIMES | _MODELS | _HOSTS | _WORDS | _DETAILS
@@ -29,6 +29,8 @@ def facts(answer: Any) -> Any:
     """Reduce an answer to what every daemon must say."""
     if isinstance(answer, wire.Operation):
         return {"kind": answer.kind, "tenant": answer.tenant, "state": answer.state, "result": facts(answer.result)}
+    if isinstance(answer, wire.Info):
+        return {"type": "Info", "admin": answer.admin}
     if isinstance(answer, BaseModel):
         named = {name: facts(value) for name, value in answer if name not in _OWN}
         return {"type": type(answer).__name__, **named}
