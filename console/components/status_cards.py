@@ -140,9 +140,13 @@ def host(info: wire.Info, gpus: wire.GpuList | None, t: Words) -> Html | None:
         rows.append(_meter(t("status.host_memory"), free, 1 - memory.available_mb / (memory.total_mb or 1)))
     if gpus is not None:
         rows += [_gpu(one, t) for one in gpus.gpus] or [_no_gpu(gpus.note, t)]
-    bounds = [t(f"lacking.{key}") for key in info.lacking] + ([t(f"disk.{info.disk}")] if info.disk else [])
-    hint = el("p", " · ".join(bounds), class_="vw-hint") if bounds else None
-    return el("section", el("h3", t("status.host")), rows, hint, class_="vw-host")
+    return el("section", el("h3", t("status.host")), rows, _bounds(info, t), class_="vw-host")
+
+
+def _bounds(info: wire.Info, t: Words) -> Html | None:
+    """Say which bounds this host does not give its tenants, and what bounds their disk space."""
+    said = [t(f"lacking.{key}") for key in info.lacking] + ([t(f"disk.{info.disk}")] if info.disk else [])
+    return el("p", " · ".join(said), class_="vw-hint") if said else None
 
 
 def _no_gpu(note: str | None, t: Words) -> Html:
