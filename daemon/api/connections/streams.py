@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
 HEARTBEAT_S = 15.0
+UNBUFFERED = {"cache-control": "no-store"}  # headers of a stream
 
 Item = TypeVar("Item")
 

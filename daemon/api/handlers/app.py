@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 from fastapi import Depends, FastAPI, Request
 
 from daemon.api.context import ApiServices, CallDep
-from daemon.api.handlers import host, observability, operations, recovery, tenants
+from daemon.api.handlers import events, host, logs, observability, operations, recovery, tenants
 from daemon.api.pipeline import problems
 from daemon.api.routes import ROUTES, By, Route
 from daemon.core.errors import Invalid
@@ -25,7 +25,7 @@ def _handlers_of(module: ModuleType) -> dict[str, Callable[..., Any]]:
     return {name: found for name, found in own if iscoroutinefunction(found) and not name.startswith("_")}
 
 
-_MODULES = (host, observability, operations, recovery, tenants)
+_MODULES = (events, host, logs, observability, operations, recovery, tenants)
 HANDLERS = {name: handler for module in _MODULES for name, handler in _handlers_of(module).items()}
 
 
