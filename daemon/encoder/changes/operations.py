@@ -15,7 +15,7 @@ from daemon.core.errors import InternalError, UnknownOperation, VecwardError
 from daemon.core.http import problems
 from daemon.core.wire import OperationState
 from daemon.encoder.changes.threads import Threads
-from daemon.encoder.http.messages import Answer, Request, answer
+from daemon.encoder.http.messages import Request, Response, respond
 from daemon.encoder.knowledge import Knowledge
 
 log = logging.getLogger(__name__)
@@ -139,16 +139,16 @@ class Operations:
 
     # --- its paths ---
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         return shown(await self.find(request.part))
 
-    async def wait(self, request: Request) -> Answer:
+    async def wait(self, request: Request) -> Response:
         """Show the operation when it has ended, or as it is after `timeout` seconds."""
         seconds = request.integer("timeout", 30, 0, MAX_WAIT_S) or 0
         await self._ended(request.part, seconds)
         return shown(await self.find(request.part))
 
-    async def cancel(self, request: Request) -> Answer:
+    async def cancel(self, request: Request) -> Response:
         if request.part in self._running:
             self._running[request.part][1].cancel()
             await self._ended(request.part, _CANCEL_S)
@@ -159,8 +159,8 @@ class Operations:
             await asyncio.wait([self._running[id_][1]], timeout=seconds)
 
 
-def shown(operation: wire.Operation, status: int = 200) -> Answer:
-    return answer(wire.OperationAnswer(operation=operation), status)
+def shown(operation: wire.Operation, status: int = 200) -> Response:
+    return respond(wire.OperationAnswer(operation=operation), status)
 
 
 def new_id(request_id: str | None) -> str:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from daemon.core import wire
 from daemon.core.errors import QueueFull
-from daemon.encoder.http.messages import Answer, Request
+from daemon.encoder.http.messages import Request, Response
 from daemon.encoder.knowledge import Knowledge
 from daemon.encoder.knowledge.file import backup_format
 from daemon.encoder.knowledge.file.backup_manifest import manifest_of
@@ -28,7 +28,7 @@ class Backups:
         self._running = 0
         self.copying = asyncio.Lock()
 
-    async def backup(self, _request: Request) -> Answer:
+    async def backup(self, _request: Request) -> Response:
         if self._running >= AT_ONCE:
             raise QueueFull(f"cannot back up {self._tenant}: {AT_ONCE} backups run already; try again when one is done")
         self._running += 1
@@ -41,7 +41,7 @@ class Backups:
         head, tail = backup_format.head(manifest), backup_format.tail(manifest)
         size = len(head) + manifest.database.bytes + len(tail)
         name = f"{self._tenant}-{manifest.created_at:%Y%m%d-%H%M%S}.vecward"
-        return Answer(
+        return Response(
             media_type=backup_format.MEDIA_TYPE.encode(),
             chunks=self._stream(head, file, tail),
             headers=(

@@ -7,7 +7,7 @@ from daemon.core.errors import UnknownEntry
 from daemon.encoder.changes.edits import AddEntries, DeleteEntries, Edit, EditEntry, SetTexts, Undo
 from daemon.encoder.changes.pipeline import Caller, Changes
 from daemon.encoder.changes.threads import Threads
-from daemon.encoder.http.messages import Answer, Request, answer
+from daemon.encoder.http.messages import Request, Response, respond
 from daemon.encoder.knowledge import Knowledge
 
 PAGE = 100
@@ -25,29 +25,29 @@ class Entries:
 
     # --- reading ---
 
-    async def page(self, request: Request) -> Answer:
+    async def page(self, request: Request) -> Response:
         after, limit = _place(request)
         q = request.parameter("q")
-        return answer(await self._threads.read(lambda: self._knowledge.reads.page(after, limit, q)))
+        return respond(await self._threads.read(lambda: self._knowledge.reads.page(after, limit, q)))
 
-    async def get(self, request: Request) -> Answer:
+    async def get(self, request: Request) -> Response:
         id_ = entry_id(request)
-        return answer(await self._threads.read(lambda: self._knowledge.reads.entry(id_)))
+        return respond(await self._threads.read(lambda: self._knowledge.reads.entry(id_)))
 
-    async def history(self, request: Request) -> Answer:
+    async def history(self, request: Request) -> Response:
         after, limit = _place(request)
-        return answer(await self._threads.read(lambda: self._knowledge.reads.history(after, limit)))
+        return respond(await self._threads.read(lambda: self._knowledge.reads.history(after, limit)))
 
     # --- changing ---
 
-    async def add(self, request: Request) -> Answer:
+    async def add(self, request: Request) -> Response:
         asked = await request.json(wire.AddEntries, self._threads.read)
         return await self._make(request, AddEntries(asked.entries, self._max_tokens))
 
-    async def set(self, request: Request) -> Answer:
+    async def set(self, request: Request) -> Response:
         asked = await request.json(wire.SetTexts, self._threads.read)
         if request.flag("dry_run"):
-            return answer(await self._threads.read(lambda: self._would_set(asked.texts)))
+            return respond(await self._threads.read(lambda: self._would_set(asked.texts)))
         return await self._make(request, SetTexts(asked.texts, self._max_tokens))
 
     def _would_set(self, texts: list[str]) -> wire.SetResult:
@@ -60,26 +60,26 @@ class Entries:
             revision=self._knowledge.reads.revision,
         )
 
-    async def edit(self, request: Request) -> Answer:
+    async def edit(self, request: Request) -> Response:
         id_ = entry_id(request)
         asked = await request.json(wire.EditEntry)
         return await self._make(request, EditEntry(id_, asked.text, asked.metadata, self._max_tokens))
 
-    async def delete(self, request: Request) -> Answer:
+    async def delete(self, request: Request) -> Response:
         """Delete one entry; an unknown one is 404."""
         id_ = entry_id(request)
         return await self._make(request, DeleteEntries([id_], request.flag("forget"), all_known=True))
 
-    async def delete_many(self, request: Request) -> Answer:
+    async def delete_many(self, request: Request) -> Response:
         asked = await request.json(wire.DeleteEntries, self._threads.read)
         return await self._make(request, DeleteEntries(asked.ids, asked.forget))
 
-    async def undo(self, request: Request) -> Answer:
+    async def undo(self, request: Request) -> Response:
         return await self._make(request, Undo())
 
-    async def _make(self, request: Request, edit: Edit) -> Answer:
+    async def _make(self, request: Request, edit: Edit) -> Response:
         status, body = await self._changes.make(edit, Caller.of(request))
-        return Answer(body, status=status)
+        return Response(body, status=status)
 
 
 def _place(request: Request) -> tuple[int | None, int]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from daemon.core import formats, wire
 from daemon.encoder.changes.threads import Threads
-from daemon.encoder.http.messages import Answer, Request, refuse
+from daemon.encoder.http.messages import Request, Response, refuse
 from daemon.encoder.knowledge import Knowledge, entry_files
 
 _PAGE = 1000
@@ -18,14 +18,14 @@ class Exports:
         self._knowledge = knowledge
         self._threads = threads
 
-    async def export(self, request: Request) -> Answer:
+    async def export(self, request: Request) -> Response:
         name = request.parameter("format") or formats.DEFAULT.name
         format = formats.find(name)
         if format is None:
             raise refuse("format", name, ", ".join(row.name for row in formats.FORMATS))
         parts = entry_files.write(self._pages(), format.name, self._knowledge.reads.columns)
         file = f'attachment; filename="{self._tenant}{format.suffixes[0]}"'.encode()
-        return Answer(
+        return Response(
             media_type=f"{format.media_type}; charset=utf-8".encode(),
             chunks=self._chunks(parts),
             headers=((b"content-disposition", file),),

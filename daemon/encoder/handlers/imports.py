@@ -17,7 +17,7 @@ from daemon.encoder.changes.operations import Handle, Operations, finished, new_
 from daemon.encoder.changes.pipeline import Caller, Changes, NewVectors
 from daemon.encoder.changes.threads import Threads
 from daemon.encoder.handlers.import_chunks import Chunk, Tally
-from daemon.encoder.http.messages import Answer, Request, refuse
+from daemon.encoder.http.messages import Request, Response, refuse
 from daemon.encoder.knowledge import Committed, Knowledge, entry_files
 from daemon.encoder.knowledge.changes.condition import require_revision
 
@@ -35,7 +35,7 @@ class Imports:
         self._operations = operations
         self._max_tokens = max_tokens
 
-    async def start(self, request: Request) -> Answer:
+    async def start(self, request: Request) -> Response:
         """Read the whole file once before anything changes: an unreadable one is refused as a whole."""
         id_ = new_id(request.request_id)
         if known := await self._operations.known(id_):

@@ -9,7 +9,7 @@ import numpy as np
 
 from daemon.core.encoder_protocol.counters import STORAGE_KEY
 from daemon.encoder.arrays import Matrix
-from daemon.encoder.http.messages import Answer, Request, answer
+from daemon.encoder.http.messages import Request, Response, respond
 from daemon.encoder.knowledge import Knowledge
 from daemon.encoder.model_thread.batches import Batches
 from daemon.encoder.model_thread.worker import Worker
@@ -27,16 +27,16 @@ class Internal:
         self._worker = worker
         self._canary = canary
 
-    async def health(self, _request: Request) -> Answer:
+    async def health(self, _request: Request) -> Response:
         """Show the lowest cosine between the canaries' vectors now and at warm-up, and how many entries there are."""
         now = np.stack([await self._worker.canary(text) for text in CANARIES])
         cosine = float(np.einsum("ij,ij->i", now, self._canary).min())
         in_index = await self._worker.call(self._batches.index.__len__)
-        return answer({"cosine": cosine, "entries_index": in_index, "entries_base": self._knowledge.reads.total})
+        return respond({"cosine": cosine, "entries_index": in_index, "entries_base": self._knowledge.reads.total})
 
-    async def usage(self, _request: Request) -> Answer:
-        """Answer with everything counted since the process started (core/encoder_protocol/counters.py)."""
-        return answer({**self._batches.counts.to_answer(), STORAGE_KEY: sum(map(_size, self._files))})
+    async def usage(self, _request: Request) -> Response:
+        """Response with everything counted since the process started (core/encoder_protocol/counters.py)."""
+        return respond({**self._batches.counts.to_answer(), STORAGE_KEY: sum(map(_size, self._files))})
 
 
 def _size(path: Path) -> int:

@@ -21,7 +21,7 @@ from daemon.core.units import MIB
 from daemon.encoder.changes.operations import Handle, Operations, finished, new_id, shown
 from daemon.encoder.changes.pipeline import Caller
 from daemon.encoder.changes.swap import Live, Swap
-from daemon.encoder.http.messages import Answer, Request
+from daemon.encoder.http.messages import Request, Response
 from daemon.encoder.index import Index
 from daemon.encoder.index.restore import build
 from daemon.encoder.knowledge import Knowledge
@@ -46,7 +46,7 @@ class Restores:
         self._copying = copying
         self._busy = False
 
-    async def restore(self, request: Request) -> Answer:
+    async def restore(self, request: Request) -> Response:
         id_ = new_id(request.request_id)
         if known := await self._operations.known(id_):
             return shown(known, 202)

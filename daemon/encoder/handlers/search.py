@@ -11,7 +11,7 @@ from daemon.core import wire
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.encoder.changes.threads import Threads
 from daemon.encoder.handlers.filters import Filters
-from daemon.encoder.http.messages import Answer, Request
+from daemon.encoder.http.messages import Request, Response
 from daemon.encoder.knowledge import Knowledge
 from daemon.encoder.model_thread.requests import Found
 from daemon.encoder.model_thread.worker import Worker
@@ -28,14 +28,14 @@ class Searching:
         self._worker = worker
         self._filters = Filters(knowledge, threads)
 
-    async def search(self, request: Request) -> Answer:
+    async def search(self, request: Request) -> Response:
         asked = await request.json(wire.Search)
         query = wire.check_query(asked.query)
         among = await self._filters.matching(asked.filter) if asked.filter else None
         found = await self._worker.search(query, asked.k or self._k, among)
         if self._log_queries:
             log.info("search", extra={"query": query, "results": len(found.ids)})
-        return Answer(to_json(self._result(found, asked.min_score)))
+        return Response(to_json(self._result(found, asked.min_score)))
 
     def _result(self, found: Found, min_score: float | None) -> dict[str, Any]:
         """Write a wire.SearchResult as a dict: building the models would double the answer's cost."""

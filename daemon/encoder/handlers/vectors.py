@@ -15,7 +15,7 @@ from daemon.encoder.arrays import Vector
 from daemon.encoder.changes.threads import Threads
 from daemon.encoder.encoding.cut import cut_warnings
 from daemon.encoder.handlers.entries import entry_id
-from daemon.encoder.http.messages import Answer, Request, answer, refuse
+from daemon.encoder.http.messages import Request, Response, refuse, respond
 from daemon.encoder.knowledge import Knowledge, MissingVectors
 from daemon.encoder.model_thread.worker import Worker
 from daemon.encoder.models import Backend
@@ -41,7 +41,7 @@ class Embedding:
         self._backend = backend
         self._model = model
 
-    async def of_entry(self, request: Request) -> Answer:
+    async def of_entry(self, request: Request) -> Response:
         id_ = entry_id(request)
         dims = request.integer("dims", None, 1, wire.MAX_DIMS)
         fingerprint = self._backend.fingerprint
@@ -51,7 +51,7 @@ class Embedding:
             vector = (await self._worker.documents(missing.texts)).vectors[0]
         return self._answer(vector, dims)
 
-    async def of_text(self, request: Request) -> Answer:
+    async def of_text(self, request: Request) -> Response:
         asked = await request.json(wire.VectorRequest)
         text = wire.check_query(asked.text)
         if asked.kind == "query":
@@ -59,7 +59,7 @@ class Embedding:
         job = await self._worker.documents([text])
         return self._answer(job.vectors[0], asked.dims, cut=len(job.truncated))
 
-    def _answer(self, vector: Vector, dims: int | None, cut: int = 0) -> Answer:
+    def _answer(self, vector: Vector, dims: int | None, cut: int = 0) -> Response:
         shown = wire.Vector(
             dimension=len(vector),
             norm=float(np.linalg.norm(vector)),
@@ -67,27 +67,27 @@ class Embedding:
             values=vector[:dims].tolist(),
             warnings=cut_warnings(cut, self._backend.max_tokens),
         )
-        return answer(shown)
+        return respond(shown)
 
     # --- OpenAI's shape ---
 
-    async def openai_embeddings(self, request: Request) -> Answer:
+    async def openai_embeddings(self, request: Request) -> Response:
         asked = await request.json(Embeddings)
         texts = [asked.input] if isinstance(asked.input, str) else asked.input
         if asked.dimensions not in (None, self._backend.dimension):
             raise refuse("dimensions", str(asked.dimensions), f"{self._backend.dimension}, or leave it out")
         job = await self._worker.documents([_sound(text) for text in texts])
         values = [_base64(row) if asked.encoding_format == "base64" else row.tolist() for row in job.vectors]
-        return Answer(to_json(self._list(values, job.tokens)))
+        return Response(to_json(self._list(values, job.tokens)))
 
     def _list(self, values: list[Any], tokens: int) -> dict[str, Any]:
         data = [{"object": "embedding", "index": at, "embedding": value} for at, value in enumerate(values)]
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return {"object": "list", "data": data, "model": self._model, "usage": usage}
 
-    async def openai_models(self, _request: Request) -> Answer:
+    async def openai_models(self, _request: Request) -> Response:
         model = {"id": self._model, "object": "model", "created": 0, "owned_by": "vecward"}
-        return answer({"object": "list", "data": [model]})
+        return respond({"object": "list", "data": [model]})
 
 
 def _base64(row: Vector) -> str:

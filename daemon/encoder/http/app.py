@@ -6,11 +6,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from daemon.core.errors import InternalError, MethodNotAllowed, NotFound, VecwardError
-from daemon.encoder.http.messages import Answer, Receive, Request, Scope, Send, problem
+from daemon.encoder.http.messages import Receive, Request, Response, Scope, Send, problem
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[Request], Awaitable[Answer]]
+Handler = Callable[[Request], Awaitable[Response]]
 Methods = Mapping[str, Handler]
 
 

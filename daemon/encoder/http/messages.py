@@ -1,4 +1,4 @@
-"""Requests and answers of the encoder's small ASGI app, without a framework: a search must be quick."""
+"""Requests and responses of the encoder's small ASGI app, without a framework: a search must be quick."""
 
 from __future__ import annotations
 
@@ -181,8 +181,8 @@ def _too_large(size: int) -> BodyTooLarge:
     )
 
 
-class Answer:
-    """An answer with a whole body, or with chunks of one."""
+class Response:
+    """A response with a whole body, or with chunks of one."""
 
     __slots__ = ("body", "chunks", "headers", "status")
 
@@ -212,14 +212,14 @@ class Answer:
         await send({"type": "http.response.body", "body": b""})
 
 
-def answer(content: BaseModel | dict[str, Any], status: int = 200) -> Answer:
-    return Answer(to_json(content), status=status)
+def respond(content: BaseModel | dict[str, Any], status: int = 200) -> Response:
+    return Response(to_json(content), status=status)
 
 
-def problem(error: VecwardError, request_id: str | None) -> Answer:
+def problem(error: VecwardError, request_id: str | None) -> Response:
     """Write a problem document; a refused value is quoted in its details, whatever it is."""
     headers = problems.problem_headers(error)
     media_type = headers.pop("content-type").encode()
     body = to_json(problems.to_problem(error, request_id=request_id), inf_nan_mode="constants", fallback=str)
     extra = tuple((name.encode(), value.encode()) for name, value in headers.items())
-    return Answer(body, status=problems.status_of(error), media_type=media_type, headers=extra)
+    return Response(body, status=problems.status_of(error), media_type=media_type, headers=extra)

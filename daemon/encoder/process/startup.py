@@ -19,7 +19,7 @@ from daemon.encoder.index import Index, IndexKind, kind_of
 from daemon.encoder.index.restore import restore
 from daemon.encoder.knowledge import Knowledge, WriteContext
 from daemon.encoder.knowledge.file import backup_format
-from daemon.encoder.knowledge.file.database import BEFORE
+from daemon.encoder.knowledge.file.swap_names import BEFORE
 from daemon.encoder.models import CANARIES, Backend
 from daemon.encoder.process.options import Options
 

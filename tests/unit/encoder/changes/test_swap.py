@@ -139,7 +139,7 @@ def test_readers_are_waited_for_and_held_back(old: Knowledge, tmp_path: Path) ->
     reading.wait(20)
     exchange = threading.Thread(target=old.replace_with, args=(path, 20.0))
     exchange.start()
-    wait_for(lambda: old.database._shut, what="the gate to shut")
+    wait_for(lambda: old.database._readers._shut, what="the gate to shut")
     late = threading.Thread(target=lambda: seen.append(old.reads.page(None, 1, None).total))
     late.start()
     go.set()

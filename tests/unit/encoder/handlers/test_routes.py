@@ -13,7 +13,7 @@ from daemon.core.errors import MethodNotAllowed, NotFound
 from daemon.core.http.encoder_routes import ENCODER_ROUTES
 from daemon.encoder.handlers import routes
 from daemon.encoder.http.app import App
-from daemon.encoder.http.messages import Answer, Request
+from daemon.encoder.http.messages import Request, Response
 
 
 def test_each_row_has_a_handler_and_each_handler_a_row() -> None:
@@ -29,8 +29,8 @@ def test_the_api_relays_each_row() -> None:
 
 
 def named(name: str) -> Any:
-    async def handler(request: Request) -> Answer:
-        return Answer(f"{name} {request.part}".encode())
+    async def handler(request: Request) -> Response:
+        return Response(f"{name} {request.part}".encode())
 
     return handler
 

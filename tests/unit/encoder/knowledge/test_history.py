@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from daemon.core import errors, wire
 from daemon.encoder.knowledge import Committed, Knowledge, MissingVectors
-from daemon.encoder.knowledge.file import database
+from daemon.encoder.knowledge.file import connections
 from daemon.encoder.knowledge.salvage import damage
 from tests.support.encoder.knowledge import (
     FINGERPRINT,
@@ -316,7 +316,7 @@ def test_operations_that_ran_end_as_interrupted(tmp_path: Path) -> None:
 def test_a_reader_in_the_way_delays_the_removal_until_the_next_write(
     base: Knowledge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_BUSY_MS", 20)
+    monkeypatch.setattr(connections, "BUSY_MS", 20)
     add(base, "confidential pineapple", "harmless text")
     with base.database.read() as reader:
         reader.execute("SELECT text FROM entries").fetchone()
