@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from daemon.core.errors import VecwardError
-from daemon.core.units import MIB
 from daemon.supervisor.disk.bound import Bound, bound_of
+from daemon.supervisor.disk.free import Free, by_disk
 from daemon.supervisor.disk.usage import ANY, Usage
 from daemon.supervisor.process.encoder_process import EncoderProcess
 from daemon.supervisor.records.events import EventLog, EventName
@@ -34,38 +32,9 @@ LOOK_EVERY_S = 1.0
 AT_ONCE = 4
 ROUNDS = 10  # tenants are measured after so many rounds of the health check, however much is free
 REMEMBERED_S = 3600.0  # who grew most is who grew most within this time
-_STEP_MB, _STEP_FILES = 256.0, 2000.0
-_STEP_SHARE = 16  # … or this part of a small file system
-_FILES_SHARE = 100  # free files are few below this part; a file system without a table of files never has few
 _LEAST_GROWN_MB = 1.0  # less is no tenant's fault
 
 Measure = Callable[[Tenant, Bound], Awaitable[Usage]]
-
-
-@dataclass(frozen=True)
-class Free:
-    """One file system, as `statvfs` sees it."""
-
-    device: int
-    megabytes: float
-    total_mb: float
-    files: int
-    total_files: int
-
-    def has_fallen(self, before: Free) -> bool:
-        """True where somebody may have passed a bound since `before`."""
-        if before.megabytes - self.megabytes > min(_STEP_MB, self.total_mb / _STEP_SHARE):
-            return True
-        return before.files - self.files > min(_STEP_FILES, self.total_files / _STEP_SHARE)
-
-    def is_low(self, floor_mb: int, times: int = 1) -> bool:
-        """True where less than `times` the floor is free."""
-        return self.megabytes < times * floor_mb or self.files < times * self.total_files / _FILES_SHARE
-
-    @property
-    def words(self) -> str:
-        files = f" and {self.files:,} {'file' if self.files == 1 else 'files'}" if self.total_files else ""
-        return f"{self.megabytes:,.0f} MB{files} are free for all tenants"
 
 
 @dataclass
@@ -131,7 +100,7 @@ class DiskWatch:
         """Look at the free space once, and measure tenants where that is due."""
         running = [tenant for tenant in self._tenants() if tenant.process is not None]
         self._forget({tenant.name for tenant in self._tenants()})
-        found = await asyncio.to_thread(_disks, [tenant.paths.data for tenant in running])
+        found = await asyncio.to_thread(by_disk, [tenant.paths.data for tenant in running])
         for free, at in found.items():
             on_it = [running[position] for position in at]
             every = free.is_low(self._floor_mb, times=2) or self._was_low(free)
@@ -229,18 +198,3 @@ def too_much(usage: Usage, bound: Bound, folder: Path | str) -> str:
         f"stopped: its folder holds {what}; an encoder never needs that much: look into {folder}, remove what does not "
         "belong there or raise the limit, then start the tenant"
     )
-
-
-def _disks(folders: Sequence[Path]) -> dict[Free, list[int]]:
-    """The file systems, each with the positions of the folders on it; a folder that is missing is on none."""
-    on: dict[int, list[int]] = {}
-    for position, folder in enumerate(folders):
-        with suppress(FileNotFoundError):
-            on.setdefault(os.stat(folder, follow_symlinks=False).st_dev, []).append(position)  # noqa: PTH116
-    return {_free(device, folders[at[0]]): at for device, at in on.items()}
-
-
-def _free(device: int, folder: Path) -> Free:
-    state = os.statvfs(folder)
-    size = state.f_frsize / MIB
-    return Free(device, state.f_bavail * size, state.f_blocks * size, state.f_favail, state.f_files)

@@ -7,7 +7,6 @@ import pytest
 from daemon.supervisor.disk import watch
 from daemon.supervisor.disk.bound import Bound, bound_of
 from daemon.supervisor.disk.usage import Usage
-from daemon.supervisor.disk.watch import Free
 
 
 def test_the_bound_leaves_room_for_a_second_copy() -> None:
@@ -36,19 +35,3 @@ def test_the_words_name_the_figure_the_limit_and_the_way_out(usage: Usage, words
     assert said.startswith(words)
     assert "look into /var/lib/vecward/tenants/acme" in said
     assert "raise the limit" in said
-
-
-def test_a_disk_is_low_by_space_or_by_files() -> None:
-    roomy = Free(1, 900.0, 1000.0, 5_000, 100_000)
-    assert not roomy.is_low(500)
-    assert roomy.is_low(500, times=2)
-    assert roomy.is_low(901)
-    assert Free(1, 900.0, 1000.0, 999, 100_000).is_low(500)
-    assert not Free(1, 900.0, 1000.0, 0, 0).is_low(500), "a file system without a table of files"
-
-
-def test_a_fall_by_a_step_is_seen() -> None:
-    before = Free(1, 900.0, 1000.0, 50_000, 100_000)
-    assert not Free(1, 840.0, 1000.0, 50_000, 100_000).has_fallen(before)
-    assert Free(1, 837.0, 1000.0, 50_000, 100_000).has_fallen(before), "a sixteenth of a small disk"
-    assert Free(1, 900.0, 1000.0, 47_999, 100_000).has_fallen(before)
