@@ -1,7 +1,7 @@
 """The states of a tenant, the triggers that change them, and the table that says which state follows.
 
-Restart is not a state: a goal stands beside it, and `STOPPING` knows by the event of the process's end
-where it leads.
+A goal, up or down, stands beside the state. A restart is no state of its own: it is a stop whose end leads to a start,
+and which of the three ends it is (`ENDED_FOR_…`) is known when it is taken.
 """
 
 from __future__ import annotations

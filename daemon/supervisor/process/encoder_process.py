@@ -1,6 +1,7 @@
-"""One encoder process: what it says on the control channel, how it is ended, how it ends.
+"""A running encoder process: its messages on the control channel, its log, its end.
 
-Its real pid comes from SCM_CREDENTIALS on the control channel: inside a pid namespace it can't know it.
+The daemon learns its pid from the credentials (SCM_CREDENTIALS) of its messages: inside its pid namespace the encoder
+does not know the number that it has outside.
 """
 
 from __future__ import annotations

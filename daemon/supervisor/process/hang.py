@@ -1,6 +1,7 @@
-"""Verdicts on who is hung: the progress page of each encoder against the requests it owes an answer.
+"""The verdict whether an encoder is hung (daemon/README.md, "Deadline and progress").
 
-`verdict` is a pure function; `HangWatch` applies it ten times a second to the encoders that have requests.
+It compares the encoder's progress page with the requests that it owes an answer; `health/hang_watch.py` applies it ten
+times a second.
 """
 
 from __future__ import annotations

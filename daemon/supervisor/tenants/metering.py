@@ -1,7 +1,7 @@
 """Usage by tenant and day, kept in state.db: the `by_day` rows of the list of counters, and storage.
 
-Encoders count since their start; the daemon asks them every `EVERY_S`, before it stops one and before it tells
-the usage, and adds the difference. A kill loses at most what came since the last question.
+Encoders count since their start; the daemon asks them every `EVERY_S`, before it stops one and before it
+answers a question about the usage, and adds the difference. A kill loses at most what came since the last question.
 """
 
 from __future__ import annotations
@@ -112,22 +112,22 @@ class Metering:
         self._asked_at.pop(tenant, None)
 
     def _add(self, tenant: str, process: EncoderProcess, said: dict[str, object]) -> None:
-        told = _totals(said)
+        report = _totals(said)
         before_process, before = self._seen.get(tenant, (process, Totals()))
         if before_process is not process:
             before = Totals()
-        self._seen[tenant] = (process, told)
-        grown = {name: max(0.0, number - before.counters[name]) for name, number in told.counters.items()}
-        self._add_to_totals(tenant, told, before, grown)
-        self._keep(tenant, grown, told.storage_bytes)
+        self._seen[tenant] = (process, report)
+        grown = {name: max(0.0, number - before.counters[name]) for name, number in report.counters.items()}
+        self._add_to_totals(tenant, report, before, grown)
+        self._keep(tenant, grown, report.storage_bytes)
 
-    def _add_to_totals(self, tenant: str, told: Totals, before: Totals, grown: Figures) -> None:
+    def _add_to_totals(self, tenant: str, report: Totals, before: Totals, grown: Figures) -> None:
         totals = self.totals.setdefault(tenant, Totals())
-        totals.storage_bytes = told.storage_bytes
+        totals.storage_bytes = report.storage_bytes
         for name, growth in grown.items():
             totals.counters[name] += growth
-        for name in told.times:
-            pairs = zip(totals.times[name], told.times[name], before.times[name], strict=True)
+        for name in report.times:
+            pairs = zip(totals.times[name], report.times[name], before.times[name], strict=True)
             totals.times[name] = [total + max(0.0, now - then) for total, now, then in pairs]
 
     def _keep(self, tenant: str, grown: Figures, storage_bytes: float) -> None:
