@@ -19,8 +19,9 @@ from daemon.core.encoder_protocol.bench import BenchRequest
 from daemon.core.encoder_protocol.reembed import Plan
 from daemon.core.http.encoder_routes import ENCODER_ROUTES
 from daemon.core.roles import Role
+from daemon.core.units import MIB
 
-MAX_DAEMON_BODY_BYTES = 2 * 1024 * 1024  # a tenant's YAML is the largest thing that the daemon itself reads
+MAX_DAEMON_BODY_BYTES = 2 * MIB  # a tenant's YAML is the largest thing that the daemon itself reads
 
 
 class By(StrEnum):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
 
-MAX_LINE_BYTES = 16 * 1024 * 1024  # a peer that never ends its line must not fill this process
+from daemon.core.units import MIB
+
+MAX_LINE_BYTES = 16 * MIB  # a peer that never ends its line must not fill this process
 
 
 async def lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:

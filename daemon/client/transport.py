@@ -17,11 +17,12 @@ from daemon.core.http.pool import Pool
 from daemon.core.http.problems import PROBLEM_TYPE, from_problem
 from daemon.core.http.response import ConnectionLost, Headers, Response
 from daemon.core.paths import Paths, check_socket_length
+from daemon.core.units import MIB
 
 JSON = "application/json"
 # Behind the daemon answers a tenant's encoder: one that talks without end must not fill the console, which serves all.
-MAX_ANSWER_BYTES = 128 * 1024 * 1024
-MAX_PROBLEM_BYTES = 1024 * 1024
+MAX_ANSWER_BYTES = 128 * MIB
+MAX_PROBLEM_BYTES = MIB
 
 M = TypeVar("M", bound=BaseModel)
 

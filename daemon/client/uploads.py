@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from daemon.core.errors import BadRequest
+from daemon.core.units import MIB
 
-_PART_BYTES = 1 << 20
+_PART_BYTES = MIB
 
 Upload = bytes | Path | BinaryIO | AsyncIterable[bytes]
 

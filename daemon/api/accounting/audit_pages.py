@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from daemon.core.files import rotation
+from daemon.core.units import MIB
 
 _DAY_SHIFT = 33  # a page's `before` is the day and the place in its file, which has 8 GiB at most
-_LOOK_BACK_BYTES = 4 * 1024 * 1024  # searched per page; older lines are on the following one
+_LOOK_BACK_BYTES = 4 * MIB  # searched per page; older lines are on the following one
 
 Line = dict[str, Any]
 Page = tuple[list[Line], int | None]  # lines, newest first, and the `before` of the page of older ones

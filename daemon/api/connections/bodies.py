@@ -18,9 +18,10 @@ from starlette.types import Message, Receive
 from daemon.core.errors import BadRequest, BodyTooLarge, DiskFull, QueueFull
 from daemon.core.files import disk
 from daemon.core.http.response import Headers
+from daemon.core.units import MIB
 
-IN_MEMORY_BYTES = 1024 * 1024  # a larger body waits in a file, so that many of them do not fill the daemon
-MAX_HELD_BYTES = 256 * 1024 * 1024  # of one caller's bodies, in memory and on disk
+IN_MEMORY_BYTES = MIB  # a larger body waits in a file, so that many of them do not fill the daemon
+MAX_HELD_BYTES = 256 * MIB  # of one caller's bodies, in memory and on disk
 _MAX_DIGITS = 18  # of a declared length
 _HELD: Counter[str] = Counter()
 

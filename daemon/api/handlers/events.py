@@ -13,9 +13,8 @@ from daemon.api.connections.streams import UNBUFFERED
 from daemon.api.context import ApiServices, CallDep, ServicesDep
 from daemon.api.rights.access import Caller
 from daemon.core.roles import Role
-from daemon.core.wire import Event
+from daemon.core.wire import MAX_PAGE, Event
 
-MAX_PAGE = 1000
 _HEARTBEAT = format_sse_event(comment="")
 
 

@@ -13,11 +13,9 @@ from starlette.responses import Response
 
 from daemon.api.context import ApiServices, CallDep, ServicesDep
 from daemon.core.roles import Role
-from daemon.core.wire import AuditPage, GpuList, UsagePage
+from daemon.core.wire import MAX_PAGE, AuditPage, GpuList, UsagePage
 
 Since = Annotated[date | None, Query(description="the first day, such as 2026-11-01")]
-
-MAX_PAGE = 1000
 
 
 async def audit(

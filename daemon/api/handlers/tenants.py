@@ -13,12 +13,10 @@ from daemon.core.encoder_protocol.bench import BenchRequest
 from daemon.core.encoder_protocol.reembed import Plan
 from daemon.core.errors import Invalid
 from daemon.core.roles import Role
-from daemon.core.wire import OperationAnswer, Rates, TenantPage, TenantView, parse, shorten
+from daemon.core.wire import MAX_PAGE, OperationAnswer, Rates, TenantPage, TenantView, parse, shorten
 from daemon.supervisor.states import State
 from daemon.supervisor.tenants import view as views
 from daemon.supervisor.tenants.tenant import Tenant
-
-MAX_PAGE = 1000
 
 _Up = Literal["name", "state", "entries", "memory_mb", "restarts", "uptime_s"]
 _Down = Literal["-name", "-state", "-entries", "-memory_mb", "-restarts", "-uptime_s"]

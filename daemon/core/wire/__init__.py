@@ -14,6 +14,7 @@ from daemon.core.wire.base import (
     MAX_DIMS as MAX_DIMS,
     MAX_ENTRY_BYTES as MAX_ENTRY_BYTES,
     MAX_K as MAX_K,
+    MAX_PAGE as MAX_PAGE,
     MAX_QUERY_BYTES as MAX_QUERY_BYTES,
     Answer as Answer,
     Metadata as Metadata,

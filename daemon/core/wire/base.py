@@ -8,6 +8,7 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 MAX_QUERY_BYTES = 32 * 1024
 MAX_ENTRY_BYTES = 64 * 1024
 MAX_K = 1000
+MAX_PAGE = 1000  # items of one page of a list
 MAX_DIMS = 16384
 
 Scalar = str | int | float | bool | None

@@ -11,7 +11,6 @@ from daemon.encoder.http.messages import Request, Response, respond
 from daemon.encoder.knowledge import Knowledge
 
 PAGE = 100
-MAX_PAGE = 1000
 _MAX_ID = 2**63 - 1
 
 
@@ -84,7 +83,7 @@ class Entries:
 
 def _place(request: Request) -> tuple[int | None, int]:
     """Read the parameters `after` and `limit`. Raises Invalid."""
-    return request.integer("after", None, 0, _MAX_ID), request.integer("limit", PAGE, 1, MAX_PAGE) or PAGE
+    return request.integer("after", None, 0, _MAX_ID), request.integer("limit", PAGE, 1, wire.MAX_PAGE) or PAGE
 
 
 def entry_id(request: Request) -> int:
