@@ -80,9 +80,8 @@ class Swap:
         """Switch on the worker's thread: a search sees the one base and its index, or the other and its own."""
         live = self.live
         live.knowledge.replace_with(path, _READERS_WAIT_S)
-        self.index.moment = moment_of(live.knowledge, live.keeper.fingerprint)
-        live.batches.index = self.index
-        live.keeper.replace(self.index)
+        live.batches.replace_index(self.index)
+        live.keeper.replace(self.index, moment_of(live.knowledge, live.keeper.fingerprint))
 
     def _on_worker(self, function: Callable[[], None]) -> None:
         done: Future[None] = Future()

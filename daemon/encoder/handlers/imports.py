@@ -6,7 +6,7 @@ import asyncio
 import io
 from collections import deque
 from collections.abc import Coroutine, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -48,8 +48,9 @@ class Imports:
         body = await request.body()
         content_type = request.header(b"content-type") or formats.DEFAULT.media_type
         total = await self._threads.read(lambda: _count(body, content_type, with_metadata=mode == "add"))
-        job = _Import(self._threads, self._changes, caller, body, content_type, total, self._max_tokens)
-        job.tally = Tally(revision=self._knowledge.reads.revision)
+        file = _File(body, content_type, total)
+        tally = Tally(revision=self._knowledge.reads.revision)
+        job = _Import(self._threads, self._changes, caller, file, tally, self._max_tokens)
         adds = mode == "add"
         begun = await self._operations.begin("import", id_, job.add if adds else job.set, stores_itself=adds)
         return shown(begun, 202)
@@ -72,6 +73,18 @@ def _count(body: bytes, content_type: str, *, with_metadata: bool) -> int:
     return total
 
 
+@dataclass(frozen=True)
+class _File:
+    """A file that was read once already, and found readable; `total` counts its entries."""
+
+    body: bytes
+    content_type: str
+    total: int
+
+    def items(self) -> Iterator[entry_files.Item]:
+        return entry_files.read(io.BytesIO(self.body), self.content_type)
+
+
 class _Import:
     """One running import. The next chunks are encoded while one is committed."""
 
@@ -80,26 +93,21 @@ class _Import:
         threads: Threads,
         changes: Changes,
         caller: Caller,
-        body: bytes,
-        content_type: str,
-        total: int,
+        file: _File,
+        tally: Tally,
         max_tokens: int,
     ) -> None:
         self._threads = threads
         self._changes = changes
         self._caller = caller
-        self._body = body
-        self._content_type = content_type
-        self._total = total
+        self._file = file
+        self._total = file.total
+        self._tally = tally
         self._max_tokens = max_tokens
         self._reading = asyncio.Lock()
-        self.tally = Tally()
-
-    def _items(self) -> Iterator[entry_files.Item]:
-        return entry_files.read(io.BytesIO(self._body), self._content_type)
 
     async def add(self, handle: Handle) -> dict[str, Any]:
-        items = self._items()
+        items = self._file.items()
         handle.progress(0, self._total)
         done = 0
         ahead = deque(asyncio.create_task(self._prepare(items)) for _ in range(AHEAD))
@@ -116,8 +124,8 @@ class _Import:
             for task in ahead:
                 task.cancel()
             await asyncio.gather(*ahead, return_exceptions=True)
-            handle.result(self.tally.result())  # of a cancelled import, too
-        return self.tally.result()
+            handle.result(self._tally.result())  # of a cancelled import, too
+        return self._tally.result()
 
     async def _prepare(self, items: Iterator[entry_files.Item]) -> tuple[Chunk, Edit, NewVectors]:
         """Read the next chunk and encode it; its condition is checked when it is committed."""
@@ -128,7 +136,7 @@ class _Import:
         return chunk, edit, await self._changes.encode(prepared.texts)
 
     async def set(self, handle: Handle) -> dict[str, Any]:
-        items = self._items()
+        items = self._file.items()
         chunk = Chunk.of(await self._threads.read(lambda: list(items)))
         edit = SetTexts([entry.text for entry in chunk.entries], self._max_tokens)
         handle.progress(0, self._total)
@@ -136,18 +144,18 @@ class _Import:
         vectors = await self._changes.encode(prepared.texts, handle.progress)
         await finished(self._commit(handle, chunk, edit, vectors, self._total))
         handle.progress(self._total, self._total)
-        return self.tally.result()
+        return self._tally.result()
 
     async def _commit(self, handle: Handle, chunk: Chunk, edit: Edit, vectors: NewVectors, done: int) -> None:
         """Commit a chunk, and store the operation with it: after a kill its result is what the base has."""
 
         def operation(committed: Committed) -> wire.Operation:
-            result = self.tally.plus(committed, chunk).result()
+            result = self._tally.plus(committed, chunk).result()
             return handle.after(done, self._total, result, ends=done == self._total)
 
         committed = await self._changes.commit(edit, self._caller, vectors, operation)
         self._caller = replace(self._caller, if_match=None)  # the condition was the first chunk's
-        self.tally = self.tally.plus(committed, chunk)
+        self._tally = self._tally.plus(committed, chunk)
 
 
 async def _whole(commit: Coroutine[Any, Any, None]) -> None:

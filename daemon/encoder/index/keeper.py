@@ -49,10 +49,11 @@ class Keeper:
             self._changed += 1
         self._due = self._clock() + (QUIET_S if self._changed < CHANGES else 0.0)
 
-    def replace(self, index: Index) -> None:
-        """Keep the index of another base, which has taken this one's place, from now on."""
+    def replace(self, index: Index, moment: Moment) -> None:
+        """Keep the index of another base, which has taken this one's place and is at that moment, from now on."""
         self._give_up()
         self._remove()
+        index.moment = moment
         self.index = index
         self._changed += max(1, len(index))
         self._due = self._clock()

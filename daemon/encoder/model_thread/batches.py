@@ -56,6 +56,10 @@ class Batches:
         """Prepare the thread that will use this object."""
         self.index.enter_thread()
 
+    def replace_index(self, index: Index) -> None:
+        """Search another index from now on; on the worker's thread."""
+        self.index = index
+
     # --- queries ---
 
     def queries(self, jobs: Sequence[QueryRequest]) -> list[tuple[QueryRequest, Any]]:
