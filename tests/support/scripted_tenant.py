@@ -24,7 +24,7 @@ KILLED, EXITED, SELF_REFUSED = Ended(None, "SIGKILL"), Ended(1, None), Ended(78,
 
 
 class ScriptedProcess:
-    """An encoder that does what the test says. `stubborn`: not even SIGKILL ends it."""
+    """An encoder that does what the test says. `stubborn`: SIGKILL ends it only when it is stubborn no longer."""
 
     def __init__(self, launch: Any, on_message: Callable[..., None], on_end: Callable[..., None]) -> None:
         self.pid = 4711
@@ -34,6 +34,7 @@ class ScriptedProcess:
         self.start_problem: str | None = None
         self.ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
         self.stubborn = False
+        self.killed = False
         self.said_ready = False
         self._on_message, self._on_end = on_message, on_end
 
@@ -59,11 +60,13 @@ class ScriptedProcess:
             self._on_end(self, how)
 
     def kill(self) -> None:
+        self.killed = True
         if not self.stubborn:
             asyncio.get_running_loop().call_soon(self.end, KILLED)
 
     async def stop(self, grace_s: float, kill_wait_s: float = 0.0) -> bool:
         await asyncio.sleep(0)
+        self.killed = True
         if not self.stubborn:
             self.end(Ended(0, None))
         return not self.alive

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 from daemon.core.config.tenant_config import TenantConfig
@@ -19,7 +20,7 @@ from daemon.core.errors import Conflict, DiskFull, Forbidden, InternalError, Sta
 from daemon.supervisor.logs.tenant_log import TenantLog
 from daemon.supervisor.process import job_process
 from daemon.supervisor.process.job_process import BELIEVED, JobLaunch, JobProcess, Kinds, running
-from tests.support.daemons import CHECKOUT, wait_for
+from tests.support.daemons import CHECKOUT, alive, wait_for
 
 Run = Callable[..., AbstractAsyncContextManager[JobProcess]]
 CONFIG = TenantConfig.model_validate({"encoder": {"backend": "fake"}})
@@ -217,5 +218,5 @@ print(child.stderr.readline().decode(), flush=True)
 os._exit(0)
 """
     done = subprocess.run([sys.executable, "-c", parent], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, check=True)
-    proc = Path(f"/proc/{int(done.stdout)}")
-    wait_for(lambda: not proc.exists() or "\nState:\tZ" in (proc / "status").read_text(), what="its end")
+    pid = int(done.stdout)
+    wait_for(lambda: not psutil.pid_exists(pid) or not alive(psutil.Process(pid)), what="the end of the job")

@@ -164,12 +164,12 @@ class RunLoop(RuleBasedStateMachine):
         self._obeys_from_here()
 
     def _help_along(self) -> None:
-        """A good encoder: gets ready, and ends when it is killed."""
+        """A good encoder: gets ready, and ends when it is, or was, killed."""
         process = self.world.process
         if process is None:
             return
         process.stubborn = False
-        if process.hung or process.start_problem or process.refusal:
+        if process.killed or process.hung or process.start_problem or process.refusal:
             self.act(lambda: process.end(KILLED))
         elif not process.said_ready or self.tenant.state in (State.STARTING, State.WARMING):
             self.act(lambda: process.say(Warming(step="x")))
