@@ -16,7 +16,7 @@ from daemon.supervisor.process.ended import Ended
 from daemon.supervisor.records.events import EventLog
 from daemon.supervisor.records.state_db import StateDb
 from daemon.supervisor.tenants.services import TenantServices
-from daemon.supervisor.tenants.start_slots import StartSlots
+from daemon.supervisor.tenants.starts.start_slots import StartSlots
 from daemon.supervisor.tenants.tenant import Tenant
 
 READY = Ready(entries=1, revision=1, fingerprint="f", dimension=2, device="cpu", query_ms=1.0)

@@ -18,7 +18,7 @@ from daemon.core.http.problems import STATUS
 from daemon.core.wire import OperationState
 from daemon.supervisor.records.events import EventName
 from daemon.supervisor.states import State
-from daemon.supervisor.tenants.warnings import WarningKey
+from daemon.supervisor.tenants.shown.warnings import WarningKey
 from tests.support.repository.pages import CONTRACT, citations, quoted, sections
 
 HEADINGS = [

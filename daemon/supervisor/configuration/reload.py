@@ -18,8 +18,8 @@ from daemon.supervisor.jobs.reembed import ReEmbedding
 from daemon.supervisor.records.events import EventLog, EventName
 from daemon.supervisor.states import Trigger
 from daemon.supervisor.tenants.registry import Registry
+from daemon.supervisor.tenants.shown.warnings import WarningKey
 from daemon.supervisor.tenants.tenant import Tenant
-from daemon.supervisor.tenants.warnings import WarningKey
 
 LOOK_EVERY_S = 1.0
 

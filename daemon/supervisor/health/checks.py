@@ -23,8 +23,8 @@ from daemon.supervisor.process.encoder_process import EncoderProcess
 from daemon.supervisor.records.events import EventLog, EventName
 from daemon.supervisor.states import State
 from daemon.supervisor.tenants.check_warnings import CheckWarnings
+from daemon.supervisor.tenants.shown.warnings import WarningKey
 from daemon.supervisor.tenants.tenant import Tenant
-from daemon.supervisor.tenants.warnings import WarningKey
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from daemon.supervisor.process.encoder_process import EncoderProcess
 from daemon.supervisor.records.events import EventName
 from daemon.supervisor.states import Trigger
 from daemon.supervisor.tenants.check_warnings import CheckWarnings
+from daemon.supervisor.tenants.shown.warnings import WarningKey
 from daemon.supervisor.tenants.tenant import Tenant
-from daemon.supervisor.tenants.warnings import WarningKey
 
 RESTART_PAUSE_S = 300.0
 

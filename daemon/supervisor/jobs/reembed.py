@@ -26,8 +26,8 @@ from daemon.supervisor.launcher import Launcher
 from daemon.supervisor.process.job_process import JobProcess, running
 from daemon.supervisor.records.operations import Handle, Operations
 from daemon.supervisor.states import HAS_PROCESS, State
+from daemon.supervisor.tenants.shown.warnings import WarningKey
 from daemon.supervisor.tenants.tenant import Tenant
-from daemon.supervisor.tenants.warnings import WarningKey
 
 Switch = Callable[[Tenant, TenantFile], object]
 

@@ -6,8 +6,8 @@ import logging
 from typing import Any
 
 from daemon.supervisor.records.events import EventLog, EventName
+from daemon.supervisor.tenants.shown.warnings import WarningKey
 from daemon.supervisor.tenants.tenant import Tenant
-from daemon.supervisor.tenants.warnings import WarningKey
 
 log = logging.getLogger(__name__)
 

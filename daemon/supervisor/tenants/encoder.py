@@ -23,10 +23,10 @@ from daemon.supervisor.process.ended import Ended
 from daemon.supervisor.process.launch import Launch
 from daemon.supervisor.records.events import EventName
 from daemon.supervisor.states import State, Trigger
-from daemon.supervisor.tenants.facts import Facts
-from daemon.supervisor.tenants.report import Report
 from daemon.supervisor.tenants.services import TenantServices
-from daemon.supervisor.tenants.start import Starting, Steps
+from daemon.supervisor.tenants.shown.facts import Facts
+from daemon.supervisor.tenants.shown.report import Report
+from daemon.supervisor.tenants.starts.start import Starting, Steps
 from daemon.supervisor.tenants.timer import Timer
 from daemon.supervisor.tenants.traffic import Traffic
 

@@ -9,7 +9,7 @@ from daemon.supervisor.process.encoder_process import EncoderProcess, OnEnd, OnM
 from daemon.supervisor.process.launch import Launch
 from daemon.supervisor.records.events import EventLog
 from daemon.supervisor.records.state_db import StateDb
-from daemon.supervisor.tenants.start_slots import StartSlots
+from daemon.supervisor.tenants.starts.start_slots import StartSlots
 
 Spawn = Callable[[Launch, OnMessage, OnEnd], EncoderProcess]
 

@@ -17,14 +17,14 @@ from daemon.supervisor.logs.tenant_log import TenantLog
 from daemon.supervisor.process.encoder_process import EncoderProcess
 from daemon.supervisor.records.events import EventName
 from daemon.supervisor.states import COMING_UP, ENDINGS, Goal, State, Trigger, step
-from daemon.supervisor.tenants.backoff import HEALTHY_S, Crashes
 from daemon.supervisor.tenants.encoder import Encoder
-from daemon.supervisor.tenants.facts import Facts
 from daemon.supervisor.tenants.inbox import Inbox, Posted
 from daemon.supervisor.tenants.services import TenantServices
+from daemon.supervisor.tenants.shown.facts import Facts
+from daemon.supervisor.tenants.shown.warnings import Warnings
+from daemon.supervisor.tenants.starts.backoff import HEALTHY_S, Crashes
 from daemon.supervisor.tenants.timer import Timer
 from daemon.supervisor.tenants.traffic import Traffic
-from daemon.supervisor.tenants.warnings import Warnings
 
 log = logging.getLogger(__name__)
 

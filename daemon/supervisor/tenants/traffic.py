@@ -9,7 +9,7 @@ from pathlib import Path
 
 from daemon.core.http.pool import Pool
 from daemon.supervisor.process.hang import Calls
-from daemon.supervisor.tenants.request_rates import RateWindow
+from daemon.supervisor.tenants.shown.request_rates import RateWindow
 
 
 class Traffic:

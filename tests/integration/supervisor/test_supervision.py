@@ -21,7 +21,7 @@ from daemon.core.errors import (
     VecwardError,
 )
 from daemon.core.wire import Event, NewEntry, OperationState
-from daemon.supervisor.tenants.start_slots import at_once
+from daemon.supervisor.tenants.starts.start_slots import at_once
 from tests.conftest import StartDaemon
 from tests.support.daemons import CHECKOUT, RunningDaemon, fake_tenant, wait_for
 

@@ -14,7 +14,7 @@ from daemon.supervisor.states import (
     Trigger,
     step,
 )
-from daemon.supervisor.tenants.backoff import AFTER_READY, BEFORE_READY, Crashes
+from daemon.supervisor.tenants.starts.backoff import AFTER_READY, BEFORE_READY, Crashes
 
 
 def test_every_state_has_a_row():

@@ -15,7 +15,7 @@ from console.messages import LANGUAGES, MESSAGES, PARTS, words
 from daemon.core.errors import all_kinds
 from daemon.core.wire import DiskBound, Lacking, OperationState
 from daemon.supervisor.states import State
-from daemon.supervisor.tenants.warnings import WarningKey
+from daemon.supervisor.tenants.shown.warnings import WarningKey
 
 SOURCES = sorted(Path(console.__file__).parent.rglob("*.py"))
 

@@ -19,8 +19,8 @@ from daemon.supervisor.records.events import EventLog
 from daemon.supervisor.records.state_db import StateDb
 from daemon.supervisor.states import State
 from daemon.supervisor.tenants.services import TenantServices
+from daemon.supervisor.tenants.shown.warnings import WarningKey
 from daemon.supervisor.tenants.tenant import Tenant
-from daemon.supervisor.tenants.warnings import WarningKey
 
 
 @pytest.fixture

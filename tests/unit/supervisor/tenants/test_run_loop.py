@@ -18,7 +18,7 @@ from daemon.core.encoder_protocol.control import Refused, Warming
 from daemon.supervisor.process.ended import Ended
 from daemon.supervisor.states import Goal, State, Trigger
 from daemon.supervisor.tenants import encoder as encoder_module
-from daemon.supervisor.tenants.backoff import HEALTHY_S
+from daemon.supervisor.tenants.starts.backoff import HEALTHY_S
 from daemon.supervisor.tenants.tenant import Tenant
 from tests.support.scripted_tenant import EXITED, KILLED, READY, SELF_REFUSED, World
 

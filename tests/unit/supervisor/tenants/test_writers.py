@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import daemon
-from daemon.supervisor.tenants import facts, tenant, traffic, warnings
+from daemon.supervisor.tenants import tenant, traffic
+from daemon.supervisor.tenants.shown import facts, warnings
 
 DAEMON = Path(daemon.__file__).parent
 ROOM = DAEMON / "supervisor" / "tenants"

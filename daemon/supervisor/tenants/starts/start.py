@@ -14,7 +14,7 @@ from daemon.core.files import disk
 from daemon.core.wire import Progress
 from daemon.supervisor.process.launch import Launch
 from daemon.supervisor.states import Trigger
-from daemon.supervisor.tenants.start_slots import Slot, StartSlots, Urgency
+from daemon.supervisor.tenants.starts.start_slots import Slot, StartSlots, Urgency
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from daemon.supervisor.tenants import start_slots as slots_module
-from daemon.supervisor.tenants.start_slots import StartSlots
+from daemon.supervisor.tenants.starts import start_slots as slots_module
+from daemon.supervisor.tenants.starts.start_slots import StartSlots
 
 
 async def test_no_more_than_the_limit_and_the_most_urgent_first() -> None:

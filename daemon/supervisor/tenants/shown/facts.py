@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from daemon.core.wire import Crash
 from daemon.supervisor.gpu.placement import Placement
-from daemon.supervisor.tenants.report import Report
+from daemon.supervisor.tenants.shown.report import Report
 
 
 @dataclass

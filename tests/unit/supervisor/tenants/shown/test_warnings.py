@@ -9,7 +9,7 @@ import pytest
 
 from daemon.supervisor.records.events import EventName
 from daemon.supervisor.tenants.check_warnings import CheckWarnings
-from daemon.supervisor.tenants.warnings import WarningKey, Warnings
+from daemon.supervisor.tenants.shown.warnings import WarningKey, Warnings
 from tests.support.scripted_tenant import World
 
 
