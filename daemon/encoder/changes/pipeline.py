@@ -59,9 +59,9 @@ class NewVectors:
     by_text: dict[str, Vector] = field(default_factory=dict)
     cut: int = 0
 
-    def add(self, texts: Sequence[str], job: DocumentsRequest) -> None:
-        self.by_text |= zip(texts, job.vectors, strict=True)
-        self.cut += len(job.truncated)
+    def add(self, texts: Sequence[str], encoded: DocumentsRequest) -> None:
+        self.by_text |= zip(texts, encoded.vectors, strict=True)
+        self.cut += len(encoded.truncated)
 
 
 class Changes:
@@ -124,11 +124,11 @@ class Changes:
         storing: asyncio.Future[None] | None = None
         for at in range(0, len(texts), _STAGE):
             part = texts[at : at + _STAGE]
-            job = await self._worker.documents(part)
-            made.cut += len(job.truncated)
+            encoded = await self._worker.documents(part)
+            made.cut += len(encoded.truncated)
             if storing is not None:
                 await storing
-            storing = asyncio.ensure_future(self._store(part, job.vectors))
+            storing = asyncio.ensure_future(self._store(part, encoded.vectors))
             if report is not None:
                 report(at + len(part), len(texts))
         if storing is not None:

@@ -56,8 +56,8 @@ class Embedding:
         text = wire.check_query(asked.text)
         if asked.kind == "query":
             return self._answer(await self._worker.query_vector(text), asked.dims)
-        job = await self._worker.documents([text])
-        return self._answer(job.vectors[0], asked.dims, cut=len(job.truncated))
+        encoded = await self._worker.documents([text])
+        return self._answer(encoded.vectors[0], asked.dims, cut=len(encoded.truncated))
 
     def _answer(self, vector: Vector, dims: int | None, cut: int = 0) -> Response:
         shown = wire.Vector(
@@ -76,9 +76,9 @@ class Embedding:
         texts = [asked.input] if isinstance(asked.input, str) else asked.input
         if asked.dimensions not in (None, self._backend.dimension):
             raise refuse("dimensions", str(asked.dimensions), f"{self._backend.dimension}, or leave it out")
-        job = await self._worker.documents([_sound(text) for text in texts])
-        values = [_base64(row) if asked.encoding_format == "base64" else row.tolist() for row in job.vectors]
-        return Response(to_json(self._list(values, job.tokens)))
+        encoded = await self._worker.documents([_sound(text) for text in texts])
+        values = [_base64(row) if asked.encoding_format == "base64" else row.tolist() for row in encoded.vectors]
+        return Response(to_json(self._list(values, encoded.tokens)))
 
     def _list(self, values: list[Any], tokens: int) -> dict[str, Any]:
         data = [{"object": "embedding", "index": at, "embedding": value} for at, value in enumerate(values)]

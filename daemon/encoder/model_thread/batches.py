@@ -62,33 +62,35 @@ class Batches:
 
     # --- queries ---
 
-    def queries(self, jobs: Sequence[QueryRequest]) -> list[tuple[QueryRequest, Any]]:
-        """Encode and search together; gives each job its outcome: Found, or a vector where `k` is None."""
+    def queries(self, requests: Sequence[QueryRequest]) -> list[tuple[QueryRequest, Any]]:
+        """Encode and search together; gives each request its outcome: Found, or a vector where `k` is None."""
         started = time.perf_counter()
-        vectors, cut = self._query_vectors(jobs)
+        vectors, cut = self._query_vectors(requests)
         encoded = time.perf_counter()
-        outcomes: list[tuple[QueryRequest, Any]] = [(job, vectors[job.text]) for job in jobs if job.k is None]
-        searches = [job for job in jobs if job.k is not None]
+        outcomes: list[tuple[QueryRequest, Any]] = [
+            (request, vectors[request.text]) for request in requests if request.k is None
+        ]
+        searches = [request for request in requests if request.k is not None]
         if searches:
             outcomes.extend(self._search(searches, vectors, cut, started, encoded))
         return outcomes
 
-    def _query_vectors(self, jobs: Sequence[QueryRequest]) -> tuple[dict[str, Vector], set[str]]:
+    def _query_vectors(self, requests: Sequence[QueryRequest]) -> tuple[dict[str, Vector], set[str]]:
         vectors: dict[str, Vector] = {}
         cut: set[str] = set()
         todo: list[str] = []
-        for job in jobs:
-            if job.text in vectors:
+        for request in requests:
+            if request.text in vectors:
                 continue
-            kept = None if job.canary else self.cache.get(job.text)
+            kept = None if request.canary else self.cache.get(request.text)
             if kept is None:
-                vectors[job.text] = _NOTHING
-                todo.append(job.text)
+                vectors[request.text] = _NOTHING
+                todo.append(request.text)
             else:
                 self.counts.add(CACHE_HITS)
-                vectors[job.text] = kept[0]
+                vectors[request.text] = kept[0]
                 if kept[1]:
-                    cut.add(job.text)
+                    cut.add(request.text)
         if todo:
             self._encode_queries(todo, vectors, cut)
         return vectors, cut
@@ -103,29 +105,36 @@ class Batches:
             self.cache.put(text, encoded.vectors[at], at in encoded.truncated)
 
     def _search(
-        self, jobs: Sequence[QueryRequest], vectors: Mapping[str, Vector], cut: set[str], started: float, encoded: float
+        self,
+        requests: Sequence[QueryRequest],
+        vectors: Mapping[str, Vector],
+        cut: set[str],
+        started: float,
+        encoded: float,
     ) -> list[tuple[QueryRequest, Found]]:
-        ranked = self._rank(jobs, vectors)
+        ranked = self._rank(requests, vectors)
         entries = self._entries(sorted({id_ for ids, _ in ranked for id_ in ids}))
         encode_ms = (encoded - started) * 1000
         search_ms = (time.perf_counter() - encoded) * 1000
         found: list[tuple[QueryRequest, Found]] = []
-        for job, (ids, scores) in zip(jobs, ranked, strict=True):
-            queue_ms = (started - job.queued) * 1000
+        for request, (ids, scores) in zip(requests, ranked, strict=True):
+            queue_ms = (started - request.queued) * 1000
             self._count_search(queue_ms, encode_ms, search_ms)
-            found.append((job, Found(ids, scores, entries, job.text in cut, queue_ms, encode_ms, search_ms)))
+            found.append((request, Found(ids, scores, entries, request.text in cut, queue_ms, encode_ms, search_ms)))
         return found
 
-    def _rank(self, jobs: Sequence[QueryRequest], vectors: Mapping[str, Vector]) -> list[tuple[list[int], list[float]]]:
-        """Find ids and scores for each job; jobs that want the same k of everything share one pass over the matrix."""
+    def _rank(
+        self, requests: Sequence[QueryRequest], vectors: Mapping[str, Vector]
+    ) -> list[tuple[list[int], list[float]]]:
+        """Find ids and scores for each request; those that want the same k of everything share one pass."""
         groups: dict[tuple[int, int], list[int]] = {}
-        for at, job in enumerate(jobs):
-            key = (job.k or 0, -1 if job.among is None else at)
+        for at, request in enumerate(requests):
+            key = (request.k or 0, -1 if request.among is None else at)
             groups.setdefault(key, []).append(at)
-        ranked: list[tuple[list[int], list[float]]] = [([], [])] * len(jobs)
+        ranked: list[tuple[list[int], list[float]]] = [([], [])] * len(requests)
         for (k, _), members in groups.items():
-            queries = np.stack([vectors[jobs[at].text] for at in members])
-            scores, ids = self.index.search(queries, k, jobs[members[0]].among)
+            queries = np.stack([vectors[requests[at].text] for at in members])
+            scores, ids = self.index.search(queries, k, requests[members[0]].among)
             for at, some_ids, some_scores in zip(members, ids.tolist(), scores.tolist(), strict=True):
                 ranked[at] = (some_ids, some_scores)
         return ranked
@@ -139,23 +148,23 @@ class Batches:
     # --- documents ---
 
     def documents(self, parts: Sequence[tuple[DocumentsRequest, list[int]]]) -> None:
-        """Encode parts of jobs in one call of the model, and fill in their vectors."""
+        """Encode parts of requests in one call of the model, and fill in their vectors."""
         rows: dict[str, int] = {}
-        for job, taken in parts:
+        for request, taken in parts:
             for at in taken:
-                rows.setdefault(job.texts[at], len(rows))
+                rows.setdefault(request.texts[at], len(rows))
         encoded, seconds = self._call(CallKind.IMPORT, self.backend.encode_documents, list(rows))
-        weight = sum(job.lengths[at] for job, taken in parts for at in taken)
+        weight = sum(request.lengths[at] for request, taken in parts for at in taken)
         self.pace.documents_took(seconds, weight)
         self.counts.add(TEXTS, len(rows))
-        for job, taken in parts:
-            job.tokens += round(encoded.tokens * sum(job.lengths[at] for at in taken) / max(weight, 1))
+        for request, taken in parts:
+            request.tokens += round(encoded.tokens * sum(request.lengths[at] for at in taken) / max(weight, 1))
             for at in taken:
-                row = rows[job.texts[at]]
-                job.vectors[at] = encoded.vectors[row]
+                row = rows[request.texts[at]]
+                request.vectors[at] = encoded.vectors[row]
                 if row in encoded.truncated:
-                    job.truncated.add(at)
-            job.done += len(taken)
+                    request.truncated.add(at)
+            request.done += len(taken)
 
     def other(self, function: Callable[[], Any]) -> Any:
         self._progress.begin(CallKind.OTHER)

@@ -27,7 +27,7 @@ from daemon.encoder.model_thread.requests import SMALL, CallRequest, DocumentsRe
 
 log = logging.getLogger(__name__)
 
-Job = QueryRequest | DocumentsRequest | CallRequest
+AnyRequest = QueryRequest | DocumentsRequest | CallRequest
 Delivery = tuple["asyncio.Future[Any]", Any, BaseException | None]
 IdleStep = Callable[[], float | None]
 
@@ -36,7 +36,7 @@ class Worker:
     """`search`, `query_vector`, `documents` and `call` are for the event loop; `post` is for any thread.
 
     `idle` runs on the worker's thread when nothing waits; it returns in how many seconds it wants to run again,
-    None: not before the next job.
+    None: not before the next request.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Worker:
         self._batch_tokens = batch_tokens
         self._idle = idle
         self._outstanding = 0
-        self._inbox: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[AnyRequest | None] = queue.SimpleQueue()
         self._calls: deque[CallRequest] = deque()
         self._queries: deque[QueryRequest] = deque()
         self._small: deque[DocumentsRequest] = deque()
@@ -89,20 +89,20 @@ class Worker:
 
     async def canary(self, text: str) -> Vector:
         """Encode a query without the cache; a full queue does not refuse it."""
-        job = QueryRequest(text, self._loop.create_future(), canary=True)
-        self._inbox.put(job)
-        vector: Vector = await job.future
+        request = QueryRequest(text, self._loop.create_future(), canary=True)
+        self._inbox.put(request)
+        vector: Vector = await request.future
         return vector
 
-    async def _query(self, job: QueryRequest) -> Any:
+    async def _query(self, request: QueryRequest) -> Any:
         if self._outstanding >= self._max_queue:
             raise QueueFull(
                 f"cannot take the query: {self._outstanding} are waiting already (search.max_queue); try again shortly"
             )
         self._outstanding += 1
         try:
-            self._inbox.put(job)
-            return await job.future
+            self._inbox.put(request)
+            return await request.future
         finally:
             self._outstanding -= 1
 
@@ -110,12 +110,12 @@ class Worker:
         """Encode documents: `.vectors` of shape (len(texts), dimension), `.truncated` with positions that were cut."""
         backend = self._batches.backend
         vectors = np.empty((len(texts), backend.dimension), np.float32)
-        job = DocumentsRequest(texts, await self._lengths(texts), self._loop.create_future(), vectors)
+        request = DocumentsRequest(texts, await self._lengths(texts), self._loop.create_future(), vectors)
         if texts:
             with self._heart.beating():
-                self._inbox.put(job)
-                await job.future
-        return job
+                self._inbox.put(request)
+                await request.future
+        return request
 
     async def _lengths(self, texts: Sequence[str]) -> list[int]:
         """Measure texts, many on a thread of their own: a tokenizer needs 0.2 s for 10,000 texts."""
@@ -161,7 +161,7 @@ class Worker:
     def _busy(self) -> bool:
         return bool(self._calls or self._queries or self._small or self._bulk)
 
-    def _wait(self) -> Job | None:
+    def _wait(self) -> AnyRequest | None:
         while True:
             pause = self._batches.other(self._idle) if self._idle else None
             try:
@@ -169,37 +169,37 @@ class Worker:
             except queue.Empty:
                 continue
 
-    def _sort(self, job: Job | None) -> None:
-        if job is None:
+    def _sort(self, request: AnyRequest | None) -> None:
+        if request is None:
             self._stopping = True
-        elif isinstance(job, QueryRequest):
-            if not job.canary:
+        elif isinstance(request, QueryRequest):
+            if not request.canary:
                 self._batches.pace.query_came()
-            self._queries.append(job)
-        elif isinstance(job, CallRequest):
-            self._calls.append(job)
+            self._queries.append(request)
+        elif isinstance(request, CallRequest):
+            self._calls.append(request)
         else:
-            (self._small if len(job.texts) <= SMALL else self._bulk).append(job)
+            (self._small if len(request.texts) <= SMALL else self._bulk).append(request)
 
     def _turn(self) -> None:
         while self._calls:
-            job = self._calls.popleft()
-            self._deliver([self._outcome(job)])
+            request = self._calls.popleft()
+            self._deliver([self._outcome(request)])
         if self._queries:
             self._answer(self._take_queries())
         if self._small or self._bulk:
             self._slice()
 
-    def _outcome(self, job: CallRequest) -> Delivery | None:
+    def _outcome(self, request: CallRequest) -> Delivery | None:
         try:
-            result, error = self._batches.other(job.function), None
+            result, error = self._batches.other(request.function), None
         except Exception as raised:  # noqa: BLE001 - it belongs to the asker
             result, error = None, raised
-        if job.future is None:
+        if request.future is None:
             if error is not None:
                 log.error("worker-call-failed", exc_info=error)
             return None
-        return job.future, result, error
+        return request.future, result, error
 
     def _take_queries(self) -> list[QueryRequest]:
         """Take all that wait, up to the budget (a character counts as a token: queries are short)."""
@@ -207,53 +207,53 @@ class Worker:
         budget -= len(taken[0].text)
         while self._queries and (budget := budget - len(self._queries[0].text)) >= 0:
             taken.append(self._queries.popleft())
-        return [job for job in taken if not job.future.cancelled()]
+        return [request for request in taken if not request.future.cancelled()]
 
-    def _answer(self, jobs: Sequence[QueryRequest]) -> None:
+    def _answer(self, requests: Sequence[QueryRequest]) -> None:
         """Answer a batch, after a failure one by one: a query that the model can't take harms no other."""
-        if not jobs:
+        if not requests:
             return
         try:
-            self._deliver([(job.future, outcome, None) for job, outcome in self._batches.queries(jobs)])
+            self._deliver([(request.future, outcome, None) for request, outcome in self._batches.queries(requests)])
         except Exception as error:  # noqa: BLE001 - it belongs to the askers
-            if len(jobs) == 1:
-                self._deliver([(jobs[0].future, None, error)])
+            if len(requests) == 1:
+                self._deliver([(requests[0].future, None, error)])
                 return
-            for job in jobs:
-                self._answer([job])
+            for request in requests:
+                self._answer([request])
 
     def _slice(self) -> None:
-        self._drop([job for job in (*self._small, *self._bulk) if job.future.cancelled()])
+        self._drop([request for request in (*self._small, *self._bulk) if request.future.cancelled()])
         parts = self._take_documents()
         if not parts:
             return
-        jobs = [job for job, _ in parts]
+        requests = [request for request, _ in parts]
         try:
             self._batches.documents(parts)
         except Exception as error:  # noqa: BLE001 - it belongs to the askers
-            self._drop(jobs)
-            self._deliver([(job.future, None, error) for job in jobs])
+            self._drop(requests)
+            self._deliver([(request.future, None, error) for request in requests])
             return
-        finished = [job for job in jobs if job.finished]
+        finished = [request for request in requests if request.finished]
         self._drop(finished)
-        self._deliver([(job.future, job, None) for job in finished])
+        self._deliver([(request.future, request, None) for request in finished])
 
     def _take_documents(self) -> list[tuple[DocumentsRequest, list[int]]]:
-        """Take parts of the jobs in turn, small ones first, within the pace's budget."""
+        """Take parts of the requests in turn, small ones first, within the pace's budget."""
         budget = self._batches.pace.budget()
         parts: list[tuple[DocumentsRequest, list[int]]] = []
-        for job in (*self._small, *self._bulk):
-            if parts and budget < job.next_length:
+        for request in (*self._small, *self._bulk):
+            if parts and budget < request.next_length:
                 break
-            taken = job.take(budget)
-            parts.append((job, taken))
-            budget -= sum(job.lengths[at] for at in taken)
+            taken = request.take(budget)
+            parts.append((request, taken))
+            budget -= sum(request.lengths[at] for at in taken)
         return parts
 
-    def _drop(self, jobs: Sequence[DocumentsRequest]) -> None:
-        gone = {id(job) for job in jobs}
-        self._small = deque(job for job in self._small if id(job) not in gone)
-        self._bulk = deque(job for job in self._bulk if id(job) not in gone)
+    def _drop(self, requests: Sequence[DocumentsRequest]) -> None:
+        gone = {id(request) for request in requests}
+        self._small = deque(request for request in self._small if id(request) not in gone)
+        self._bulk = deque(request for request in self._bulk if id(request) not in gone)
 
     def _deliver(self, deliveries: Sequence[Delivery | None]) -> None:
         waiting = [delivery for delivery in deliveries if delivery is not None]
