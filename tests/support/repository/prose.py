@@ -1,4 +1,4 @@
-"""The house's rules about prose, as a check: `python -m tests.support.prose [FOLDER …]` lists what breaks them."""
+"""The rules about prose, as a check: `python -m tests.support.repository.prose [FOLDER …]` lists breaches of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[3]
 FOLDERS = ("daemon", "console", "tests")
 
 # A first line names a thing or says what is done; these words begin a clause, or go on with a sentence elsewhere.
