@@ -5,55 +5,18 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import pty
 import re
-import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
-from daemon.client import Client
-from daemon.core.errors import VecwardError
 from tests.conftest import StartDaemon
-from tests.support.daemons import RunningDaemon, fake_tenant, wait_for
+from tests.support.daemons import RunningDaemon, fake_tenant
+from tests.support.shell import VECWARD, Shell
 
-VECWARD = Path(sys.executable).parent / "vecward"
 TEXTS = ["apples are a fruit", "the printer is out of paper", "reset your password here"]
 MANY = "".join(f"entry number {number} of many\n" for number in range(4000))
-
-
-class Shell:
-    """Runs `vecward --root ROOT …`."""
-
-    def __init__(self, root: Path) -> None:
-        self.command = [str(VECWARD), "--root", str(root)]
-
-    def run(self, *arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        command = [*self.command, *map(str, arguments)]
-        return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
-
-    def json(self, *arguments: object, stdin: str = "") -> Any:
-        ended = self.run(*arguments, "--json", stdin=stdin)
-        assert (ended.returncode, ended.stderr) == (0, ""), ended.stderr
-        return json.loads(ended.stdout)
-
-    def start(self, *arguments: object, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
-        command = [*self.command, *map(str, arguments)]
-        return subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-@pytest.fixture
-def shell(daemon: RunningDaemon) -> Shell:
-    return Shell(daemon.root)
-
-
-# --- one of each ----------------------------------------------------------------------------------
 
 
 def test_the_life_of_a_knowledge_base(shell: Shell) -> None:
@@ -228,145 +191,3 @@ def test_a_pipe_that_ends_early(shell: Shell) -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode in (0, 1)  # 0: all of it fitted into the pipe
-
-
-# --- what goes on until Ctrl-C --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("what", [["events", "-f", "--after", "0"], ["logs", "acme", "-f", "--tail", "1000"]])
-def test_following_shows_what_happens_and_ends_with_ctrl_c(
-    daemon: RunningDaemon, shell: Shell, what: list[str]
-) -> None:
-    process = shell.start(*what, "--json")
-    assert process.stdout is not None
-    json.loads(process.stdout.readline())  # what was there before: it follows from here on
-    with daemon.client() as client:
-        events, lines = client.events(after=0, limit=1000).events, client.logs("acme", 1000).lines
-    before = len(events if what[0] == "events" else lines)
-    shell.json("restart", "acme")
-    for _ in range(before):  # the first was read above, so the last of these is new
-        json.loads(process.stdout.readline())
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
-    assert (process.returncode, said) == (130, "")
-
-
-def test_import_and_export_give_the_same(shell: Shell) -> None:
-    ended = shell.run("entries", "import", "acme", "-", stdin=MANY)
-    assert ended.returncode == 0
-    assert ended.stdout.startswith("added 4000, refused 0; revision ")
-    assert shell.run("entries", "export", "acme", "--format", "txt").stdout == MANY
-    again = shell.run("entries", "import", "acme", "-", stdin=MANY)
-    assert again.returncode == 1
-    assert "vecward: … and 3900 more were refused" in again.stderr
-
-
-@pytest.fixture
-def slow_shell(start_daemon: StartDaemon) -> Shell:
-    encoder = {"backend": "fake", "fake": {"delay_ms": 20}, "batch_tokens": 64}
-    return Shell(start_daemon({"acme": fake_tenant(encoder=encoder)}).ready("acme").root)
-
-
-def test_ctrl_c_cancels_an_import(slow_shell: Shell, tmp_path: Path) -> None:
-    file = tmp_path / "many.txt"
-    file.write_text(MANY)
-    process = slow_shell.start("entries", "import", "acme", file)
-    with Client(Path(slow_shell.command[2]) / "run/daemon.sock") as client:
-        wait_for(lambda: client.entries("acme", limit=1).total, what="the first entries")
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
-        assert process.returncode == 130
-        assert "vecward: the import was cancelled" in said
-        left = client.entries("acme", limit=1).total
-        assert 0 < left < 4000
-        assert client.import_entries("acme", b"another sentence\n", "text/plain").state == "running"
-
-
-def test_an_import_shows_its_progress_on_a_terminal(slow_shell: Shell, tmp_path: Path) -> None:
-    file = tmp_path / "some.txt"
-    file.write_text("\n".join(MANY.splitlines()[:600]))
-    master, slave = pty.openpty()
-    command = [*slow_shell.command, "entries", "import", "acme", str(file), "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=slave, text=True) as process:
-        os.close(slave)
-        drawn = read_all(master)
-        assert process.stdout is not None
-        assert json.loads(process.stdout.read())["operation"]["result"]["added"] == 600
-    assert "importing" in drawn
-    assert re.search(r"\d+/600", drawn)
-
-
-def read_all(master: int) -> str:
-    drawn = b""
-    try:
-        while chunk := os.read(master, 4096):
-            drawn += chunk
-    except OSError:  # EIO: the last one that had the terminal closed it
-        pass
-    finally:
-        os.close(master)
-    return drawn.decode(errors="replace")
-
-
-# --- up -------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        found: int = probe.getsockname()[1]
-        return found
-
-
-@pytest.fixture
-def up(start_daemon: StartDaemon, port: int) -> Iterator[subprocess.Popen[str]]:
-    """`vecward up` whose daemon and console both answer."""
-    root = start_daemon({"acme": fake_tenant()}, start=False).root
-    log = root / "up-output"
-    with log.open("w") as output:
-        command = [str(VECWARD), "--root", str(root), "up", "--port", str(port)]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, text=True)
-    try:
-        wait_for(lambda: answers(process, root, port, log), 60, "daemon and console")
-        yield process
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(30)
-
-
-def answers(process: subprocess.Popen[str], root: Path, port: int, log: Path) -> bool:
-    assert process.poll() is None, log.read_text()
-    try:
-        with Client(root / "run/daemon.sock") as client:
-            ready = client.tenant("acme").state == "ready"
-        with socket.create_connection(("127.0.0.1", port), 1):
-            return ready
-    except (VecwardError, OSError):
-        return False
-
-
-def family(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Every process below `up`: daemon, console, encoder."""
-    found = psutil.Process(process.pid).children(recursive=True)
-    assert len(found) >= 3
-    return found
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_up_ends_with_everything_it_started(up: subprocess.Popen[str], number: signal.Signals) -> None:
-    children = family(up)
-    up.send_signal(number)
-    assert up.wait(30) == (-number if number == signal.SIGKILL else 0)
-    _, alive = psutil.wait_procs(children, timeout=20)
-    assert alive == []
-
-
-def test_up_ends_when_the_daemon_does(up: subprocess.Popen[str]) -> None:
-    children = family(up)
-    parts = psutil.Process(up.pid).children()
-    daemon = next(child for child in parts if child.cmdline()[2:4] == ["-m", "daemon"])
-    daemon.kill()
-    assert up.wait(30) == 128 + signal.SIGKILL
-    _, alive = psutil.wait_procs(children, timeout=20)
-    assert alive == []
