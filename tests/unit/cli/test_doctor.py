@@ -28,8 +28,12 @@ def test_doctor_looks_at_everything(vecward: Vecward, tmp_path: Path) -> None:
 
 
 def test_doctor_in_words(vecward: Vecward, tmp_path: Path) -> None:
+    _, checks = checks_of(vecward, tmp_path)
     lines = vecward("--root", tmp_path, "doctor").out.splitlines()
-    assert all(line.split()[0] in ("ok", "warn", "fail") for line in lines)
+    assert [line[:4].strip() for line in lines] == [check["verdict"] for check in checks.values()]
+    for line, check in zip(lines, checks.values(), strict=True):
+        way_out = f"; {check['way_out']}" if check["way_out"] else ""
+        assert line[6:] == f"{check['name']}: {check['words']}{way_out}"
 
 
 def test_doctor_finds_what_is_broken(vecward: Vecward, tmp_path: Path) -> None:
