@@ -32,7 +32,7 @@ def as_here(text: str, root: Path) -> str:
 
 
 @pytest.mark.parametrize(("language", "text"), EXAMPLES, ids=[f"{kind}-{at}" for at, (kind, _) in enumerate(EXAMPLES)])
-def test_examples_run(demo: RunningDaemon, language: str, text: str):
+def test_examples_run(demo: RunningDaemon, language: str, text: str) -> None:
     command = ["bash", "-euo", "pipefail", "-c"] if language == "sh" else [sys.executable, "-c"]
     found = subprocess.run(
         [*command, as_here(text, demo.root)], cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False
@@ -42,7 +42,7 @@ def test_examples_run(demo: RunningDaemon, language: str, text: str):
     assert found.stdout
 
 
-def test_all_kinds_of_examples_were_found():
+def test_all_kinds_of_examples_were_found() -> None:
     assert [kind for kind, _ in EXAMPLES] == ["sh", "sh", "python"]
 
 
@@ -56,7 +56,7 @@ def test_all_kinds_of_examples_were_found():
         ("it-support", "怎么重置密码", ("password",)),
     ],
 )
-def test_the_demo_finds_what_it_must(demo: RunningDaemon, tenant: str, query: str, expected: tuple[str, ...]):
+def test_the_demo_finds_what_it_must(demo: RunningDaemon, tenant: str, query: str, expected: tuple[str, ...]) -> None:
     with demo.client() as client:
         first = client.search(tenant, query).results[0].text
     assert any(word in first.lower() for word in expected), first
