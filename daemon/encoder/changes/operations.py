@@ -15,7 +15,8 @@ from daemon.core.errors import InternalError, UnknownOperation, VecwardError
 from daemon.core.http import problems
 from daemon.core.wire import OperationState
 from daemon.encoder.changes.threads import Threads
-from daemon.encoder.http.messages import Request, Response, respond
+from daemon.encoder.http.request import Request
+from daemon.encoder.http.response import Response, respond
 from daemon.encoder.knowledge import Knowledge
 
 log = logging.getLogger(__name__)

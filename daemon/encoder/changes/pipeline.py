@@ -14,7 +14,7 @@ from daemon.core.errors import InternalError
 from daemon.encoder.arrays import Matrix, Vector
 from daemon.encoder.changes.edits import Edit
 from daemon.encoder.changes.threads import Threads
-from daemon.encoder.http.messages import Request
+from daemon.encoder.http.request import Request
 from daemon.encoder.index.keeper import Keeper
 from daemon.encoder.knowledge import Committed, Knowledge, MissingVectors, Reply, WriteContext
 from daemon.encoder.knowledge.changes.condition import require_revision

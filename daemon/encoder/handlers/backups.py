@@ -9,7 +9,8 @@ from uuid import uuid4
 
 from daemon.core import wire
 from daemon.core.errors import QueueFull
-from daemon.encoder.http.messages import Request, Response
+from daemon.encoder.http.request import Request
+from daemon.encoder.http.response import Response
 from daemon.encoder.knowledge import Knowledge
 from daemon.encoder.knowledge.file import backup_format
 from daemon.encoder.knowledge.file.backup_manifest import manifest_of

@@ -7,7 +7,8 @@ from daemon.core.errors import UnknownEntry
 from daemon.encoder.changes.edits import AddEntries, DeleteEntries, Edit, EditEntry, SetTexts, Undo
 from daemon.encoder.changes.pipeline import Caller, Changes
 from daemon.encoder.changes.threads import Threads
-from daemon.encoder.http.messages import Request, Response, respond
+from daemon.encoder.http.request import Request
+from daemon.encoder.http.response import Response, respond
 from daemon.encoder.knowledge import Knowledge
 
 PAGE = 100

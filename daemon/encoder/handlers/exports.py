@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 
 from daemon.core import formats, wire
 from daemon.encoder.changes.threads import Threads
-from daemon.encoder.http.messages import Request, Response, refuse
+from daemon.encoder.http.request import Request, refuse
+from daemon.encoder.http.response import Response
 from daemon.encoder.knowledge import Knowledge, entry_files
 
 _PAGE = 1000

@@ -17,7 +17,8 @@ from daemon.encoder.changes.operations import Handle, Operations, finished, new_
 from daemon.encoder.changes.pipeline import Caller, Changes, NewVectors
 from daemon.encoder.changes.threads import Threads
 from daemon.encoder.handlers.import_chunks import Chunk, Tally
-from daemon.encoder.http.messages import Request, Response, refuse
+from daemon.encoder.http.request import Request, refuse
+from daemon.encoder.http.response import Response
 from daemon.encoder.knowledge import Committed, Knowledge, entry_files
 from daemon.encoder.knowledge.changes.condition import require_revision
 

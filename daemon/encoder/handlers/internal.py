@@ -9,7 +9,8 @@ import numpy as np
 
 from daemon.core.encoder_protocol.counters import STORAGE_KEY
 from daemon.encoder.arrays import Matrix
-from daemon.encoder.http.messages import Request, Response, respond
+from daemon.encoder.http.request import Request
+from daemon.encoder.http.response import Response, respond
 from daemon.encoder.knowledge import Knowledge
 from daemon.encoder.model_thread.batches import Batches
 from daemon.encoder.model_thread.worker import Worker

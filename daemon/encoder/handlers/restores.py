@@ -21,7 +21,8 @@ from daemon.core.units import MIB
 from daemon.encoder.changes.operations import Handle, Operations, finished, new_id, shown
 from daemon.encoder.changes.pipeline import Caller
 from daemon.encoder.changes.swap import Live, Swap
-from daemon.encoder.http.messages import Request, Response
+from daemon.encoder.http.request import Request
+from daemon.encoder.http.response import Response
 from daemon.encoder.index import Index
 from daemon.encoder.index.restore import build
 from daemon.encoder.knowledge import Knowledge

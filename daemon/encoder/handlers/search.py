@@ -11,7 +11,8 @@ from daemon.core import wire
 from daemon.core.config.tenant_config import TenantConfig
 from daemon.encoder.changes.threads import Threads
 from daemon.encoder.handlers.filters import Filters
-from daemon.encoder.http.messages import Request, Response
+from daemon.encoder.http.request import Request
+from daemon.encoder.http.response import Response
 from daemon.encoder.knowledge import Knowledge
 from daemon.encoder.model_thread.requests import Found
 from daemon.encoder.model_thread.worker import Worker

@@ -15,7 +15,8 @@ from daemon.encoder.arrays import Vector
 from daemon.encoder.changes.threads import Threads
 from daemon.encoder.encoding.cut import cut_warnings
 from daemon.encoder.handlers.entries import entry_id
-from daemon.encoder.http.messages import Request, Response, refuse, respond
+from daemon.encoder.http.request import Request, refuse
+from daemon.encoder.http.response import Response, respond
 from daemon.encoder.knowledge import Knowledge, MissingVectors
 from daemon.encoder.model_thread.worker import Worker
 from daemon.encoder.models import Backend

@@ -6,7 +6,9 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from daemon.core.errors import InternalError, MethodNotAllowed, NotFound, VecwardError
-from daemon.encoder.http.messages import Receive, Request, Response, Scope, Send, problem
+from daemon.encoder.http.asgi import Receive, Scope, Send
+from daemon.encoder.http.request import Request
+from daemon.encoder.http.response import Response, problem
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ from daemon.core.errors import MethodNotAllowed, NotFound
 from daemon.core.http.encoder_routes import ENCODER_ROUTES
 from daemon.encoder.handlers import routes
 from daemon.encoder.http.app import App
-from daemon.encoder.http.messages import Request, Response
+from daemon.encoder.http.request import Request
+from daemon.encoder.http.response import Response
 
 
 def test_each_row_has_a_handler_and_each_handler_a_row() -> None:
