@@ -70,7 +70,7 @@ def test_past_its_bound_a_tenant_is_ended_in_a_process_of_its_own(daemon: Runnin
         for _ in range(70):
             file.write(bytes(1 << 20))
     failed = wait_for(lambda: (view := daemon.tenant("limited")).state == "failed" and view, what="the end")
-    assert "66 MB in at most 10016 files" in str(failed.reason)
+    assert "the limit is 66 MB (2 × limits.disk_mb + 64 MB)" in str(failed.reason)
     planted.unlink()
     with daemon.client() as client:
         client.wait("limited", client.start("limited").id)
