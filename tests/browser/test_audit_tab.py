@@ -7,7 +7,7 @@ import json
 from daemon.core.wire import NewEntry
 from tests.browser.conftest import PASSWORD, Console, Visit, Visitor
 from tests.support.daemons import fake_tenant, wait_for
-from tests.support.raw_http import ask
+from tests.support.http.raw_http import ask
 
 HOSTILE = '<img src=x onerror="window.hit=1"><script>window.hit=1</script>'
 TITLE = f"T {HOSTILE} [a](javascript:window.hit=1) \u202egnp"

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from daemon.core.config import passwords, users
 from daemon.core.roles import Role
 from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon
-from tests.support.raw_http import RawAnswer, ask
+from tests.support.http.raw_http import RawAnswer, ask
 
 PASSWORD = "correct horse"
 NAMES = {

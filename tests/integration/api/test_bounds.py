@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from tests.support.daemons import RunningDaemon, wait_for
-from tests.support.raw_http import UnixConnection
+from tests.support.http.raw_http import UnixConnection
 from tests.support.rights import as_me, as_user, host_with_roles
 
 

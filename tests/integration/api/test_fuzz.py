@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from daemon.api.routes import ROUTES, Route
 from daemon.core.config import passwords, users
 from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon, wait_for
-from tests.support.raw_http import UnixConnection
+from tests.support.http.raw_http import UnixConnection
 
 EXAMPLES = int(os.environ.get("VECWARD_FUZZ", "12"))  # of each operation
 FUZZ = settings(

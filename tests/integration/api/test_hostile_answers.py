@@ -13,7 +13,7 @@ import pytest
 
 from tests.stubs.hostile_encoder import WAYS
 from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon, wait_for
-from tests.support.raw_http import UnixConnection
+from tests.support.http.raw_http import UnixConnection
 
 PATIENCE_S = 2.0
 SILENCE_S = 0.5  # after an answer: anything more that is on its way would be here

@@ -17,7 +17,7 @@ from daemon.api.routes import ROUTES, By, Route
 from daemon.core.config import passwords, users
 from daemon.core.roles import Role
 from tests.support.daemons import CHECKOUT, RunningDaemon, fake_tenant, running_daemon, wait_for
-from tests.support.raw_http import RawAnswer, UnixConnection, ask
+from tests.support.http.raw_http import RawAnswer, UnixConnection, ask
 from tests.support.rights import ACCESS, NAMES, OTHER_ACCESS, PASSWORD, as_user, host_with_roles
 
 
@@ -252,7 +252,7 @@ def test_another_linux_user_is_a_stranger_until_granted(host: RunningDaemon) -> 
 
     def call(uid: int, groups: list[int], target: str) -> tuple[int, Any]:
         code = (
-            "import json, os, sys; from pathlib import Path; from tests.support.raw_http import ask; "
+            "import json, os, sys; from pathlib import Path; from tests.support.http.raw_http import ask; "
             "uid, groups, sock, target = json.loads(sys.argv[1]); "
             "os.setgroups(groups); os.setgid(uid); os.setuid(uid); "
             "answer = ask(Path(sock), 'GET', target); print(json.dumps([answer.status, answer.json()]))"

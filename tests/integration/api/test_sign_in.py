@@ -9,7 +9,7 @@ import pytest
 
 from daemon.core.config import users
 from tests.support.daemons import RunningDaemon, running_daemon
-from tests.support.raw_http import ask
+from tests.support.http.raw_http import ask
 from tests.support.rights import PASSWORD, as_user, host_with_roles, sign_in
 
 

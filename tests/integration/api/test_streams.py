@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.conftest import StartDaemon
 from tests.support.daemons import RunningDaemon, fake_tenant, wait_for
-from tests.support.raw_http import UnixConnection
+from tests.support.http.raw_http import UnixConnection
 
 
 class Follower:

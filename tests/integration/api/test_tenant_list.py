@@ -14,7 +14,7 @@ from daemon.core.errors import Invalid
 from daemon.core.roles import Role
 from daemon.core.wire import NewEntry
 from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon
-from tests.support.raw_http import ask
+from tests.support.http.raw_http import ask
 
 PARKED = [f"dept-{number}" for number in range(7)]
 

@@ -14,7 +14,7 @@ import pytest
 from daemon.core.config import passwords, users
 from daemon.core.wire import Metadata, NewEntry
 from tests.support.daemons import CHECKOUT, RunningDaemon, fake_tenant, running_daemon, wait_for
-from tests.support.raw_http import ask
+from tests.support.http.raw_http import ask
 
 SPOOFS = "\x1b[2J\x1b]0;owned\x07\x9b31m\x7f\u202egnp.exe\u2066\u2028\x01"
 TYPED = f"evil <script>alert(1)</script> [x](javascript:alert(1)) [bold red]markup[/] %s {{}} {SPOOFS} end"

@@ -13,7 +13,7 @@ import pytest
 from daemon.client import Client
 from daemon.core.wire import NewEntry
 from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon
-from tests.support.raw_http import ask
+from tests.support.http.raw_http import ask
 
 COUNT = 400
 

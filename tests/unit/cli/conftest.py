@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import answers
-from tests.support.api_stub import Canned, Stub, serving_in_thread
+from tests.support.http import answers
+from tests.support.http.api_stub import Canned, Stub, serving_in_thread
 
 
 @pytest.fixture

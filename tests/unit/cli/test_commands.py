@@ -13,9 +13,9 @@ import typer
 from daemon.api.routes import ROUTES
 from daemon.cli.app import app
 from daemon.cli.isolation_words import DISK, ISOLATION
-from tests.support import answers
-from tests.support.api_stub import Canned, Stub, problem
 from tests.support.cli import Vecward
+from tests.support.http import answers
+from tests.support.http.api_stub import Canned, Stub, problem
 
 T = "/v1/tenants/acme"
 ESCAPE = "\x1b[31mred\x1b]0;title\x07"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import answers
-from tests.support.api_stub import Canned, Stub, problem
 from tests.support.cli import Vecward
+from tests.support.http import answers
+from tests.support.http.api_stub import Canned, Stub, problem
 
 T = "/v1/tenants/acme"
 ESCAPE = "\x1b[31mred\x1b]0;title\x07"

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from daemon.cli import texts
 from daemon.cli.output import clean, duration
 from daemon.core.errors import Invalid
-from tests.support import answers
-from tests.support.api_stub import Canned, Stub
 from tests.support.cli import Vecward
+from tests.support.http import answers
+from tests.support.http.api_stub import Canned, Stub
 
 T = "/v1/tenants/acme"
 ESCAPE = "\x1b[31mred\x1b]0;title\x07"

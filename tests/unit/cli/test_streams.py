@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from daemon.cli.isolation_words import DISK, ISOLATION
-from tests.support import answers
-from tests.support.api_stub import Asked, Canned, Stub
 from tests.support.cli import Vecward
+from tests.support.http import answers
+from tests.support.http.api_stub import Asked, Canned, Stub
 
 T = "/v1/tenants/acme"
 ESCAPE = "\x1b[31mred\x1b]0;title\x07"

@@ -12,8 +12,8 @@ import pytest
 
 from daemon.core.config import passwords, users
 from daemon.core.paths import Paths
-from tests.support import answers
-from tests.support.api_stub import Canned, Stub, serving_in_thread
+from tests.support.http import answers
+from tests.support.http.api_stub import Canned, Stub, serving_in_thread
 
 # pty.spawn gives the command a terminal of its own and copies between it and these pipes.
 ON_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"

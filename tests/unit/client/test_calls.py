@@ -13,8 +13,8 @@ import pytest
 from daemon.client import AsyncClient
 from daemon.core import wire
 from daemon.core.roles import Role
-from tests.support import answers
-from tests.support.api_stub import Canned, Stub, serving
+from tests.support.http import answers
+from tests.support.http.api_stub import Canned, Stub, serving
 
 T = "/v1/tenants/acme"
 Call = Callable[[AsyncClient], Awaitable[Any]]

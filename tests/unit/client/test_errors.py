@@ -11,8 +11,8 @@ import pytest
 from daemon.client import AsyncClient, DaemonUnreachable
 from daemon.core import errors
 from daemon.core.http.problems import status_of, to_problem
-from tests.support import answers
-from tests.support.api_stub import Canned, Stub, problem, serving
+from tests.support.http import answers
+from tests.support.http.api_stub import Canned, Stub, problem, serving
 
 SEARCH = "POST /v1/tenants/acme/search"
 HEALTH = "GET /v1/health"

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from daemon.client import AsyncClient, DaemonUnreachable
 from daemon.client.lines import MAX_LINE_BYTES, lines, server_sent
 from daemon.core import errors
-from tests.support import answers
-from tests.support.api_stub import Canned, Stub, problem, serving
+from tests.support.http import answers
+from tests.support.http.api_stub import Canned, Stub, problem, serving
 
 EXPORT = "GET /v1/tenants/acme/export"
 LOGS = "GET /v1/tenants/acme/logs"

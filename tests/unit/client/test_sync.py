@@ -16,9 +16,9 @@ import pytest
 
 from daemon.client import AsyncClient, Client
 from daemon.core import errors
-from tests.support import answers
-from tests.support.api_stub import Canned, Stub, problem, serving_in_thread
 from tests.support.daemons import wait_for
+from tests.support.http import answers
+from tests.support.http.api_stub import Canned, Stub, problem, serving_in_thread
 
 LOGS = "GET /v1/tenants/acme/logs"
 

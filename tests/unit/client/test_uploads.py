@@ -14,8 +14,8 @@ import pytest
 from daemon.client import AsyncClient
 from daemon.client.uploads import Upload
 from daemon.core.errors import BadRequest
-from tests.support import answers
-from tests.support.api_stub import Canned, Stub, serving
+from tests.support.http import answers
+from tests.support.http.api_stub import Canned, Stub, serving
 
 TEXT = b"one text\nanother text\n" * 100_000  # more than is read at a time
 

@@ -17,7 +17,7 @@ from daemon.api.pipeline.relay import MAX_SENDS, relay
 from daemon.core.config.tenant_config import EncoderConfig, LimitsConfig, SearchConfig, TenantConfig
 from daemon.core.errors import BadRequest, BodyTooLarge, EncoderHung, EncoderLost
 from daemon.core.http.pool import Pool
-from tests.support.api_stub import Asked, Canned, Stub, serving
+from tests.support.http.api_stub import Asked, Canned, Stub, serving
 
 SEARCH, EDIT, RESTORE = "POST search", "PATCH entries/3", "POST restore"
 
