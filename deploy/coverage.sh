@@ -12,7 +12,8 @@ tests=(tests/unit/supervisor tests/unit/api tests/unit/core tests/unit/encoder/k
     tests/unit/encoder/changes tests/unit/encoder/handlers tests/integration/supervisor
     tests/integration/jobs tests/integration/api tests/isolation)
 
-"$python" -m coverage --version >/dev/null 2>&1 || "$python" -m pip install -qq --disable-pip-version-check coverage
+"$python" -m coverage --version >/dev/null 2>&1 || "$python" -m pip install -qq --disable-pip-version-check \
+    -c deploy/constraints.txt coverage
 # Daemons and encoders of all uids write here.
 folder=$(mktemp -d)
 trap 'rm -rf -- "$folder"' EXIT
