@@ -368,7 +368,7 @@ def test_backup_and_restore_on_the_command_line(
     file = tmp_path / "acme.vecward"
     made = vecward("--root", daemon.root, "backup", "acme", file)
     assert made.code == 0, made.err
-    assert "1 entries, revision 1" in made.out
+    assert "1 entry, revision 1" in made.out
     assert file.stat().st_mode & 0o777 == 0o600
     add(client, "an entry that came later")
     put_back = vecward("--root", daemon.root, "restore", "acme", file, "--json")
