@@ -9,8 +9,9 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive
 
 from console.web.refuse import refuse
+from daemon.core.units import MIB
 
-MAX_EVENT_BYTES = 8 * 1024 * 1024  # of a handler's values; files go past Gradio (transfer.py)
+MAX_EVENT_BYTES = 8 * MIB  # of a handler's values; files go past Gradio (transfer.py)
 
 
 def bounded(receive: Receive, headers: Headers, limit: int) -> Receive:

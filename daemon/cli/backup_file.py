@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.core.errors import BadBackup
+from daemon.core.units import MIB
 
 if TYPE_CHECKING:
     from daemon.core.wire import BackupManifest
 
-_PART = 1 << 20
+_PART = MIB
 
 
 def check(path: Path) -> BackupManifest:

@@ -91,7 +91,7 @@ class AsyncClient:
         return await self._ask(wire.AuditPage, "GET", target)
 
     async def sign_in(self, name: str, password: str) -> wire.SignedIn:
-        """Checks a password (console socket only); Unauthenticated or TooManyAttempts when refused."""
+        """Check a password (console socket only); Unauthenticated or TooManyAttempts when refused."""
         body = to_json({"name": name, "password": password})
         return await self._ask(wire.SignedIn, "POST", "/v1/signin", body=body)
 
@@ -118,7 +118,7 @@ class AsyncClient:
         return await self._ask(wire.TenantView, "GET", _path(tenant))
 
     async def put_tenant(self, tenant: str, yaml: bytes, adopt: bool = False, offline: bool = False) -> wire.TenantView:
-        """Creates or changes a tenant from the bytes of its YAML file; `adopt` takes over kept data.
+        """Create or change a tenant from the bytes of its YAML file; `adopt` takes over kept data.
 
         A new model's vectors are made while the old ones answer; with `offline` nothing answers until they are there.
         """
@@ -131,7 +131,7 @@ class AsyncClient:
         return await self._ask(Plan, "POST", target, body=yaml, media_type="application/yaml")
 
     async def delete_tenant(self, tenant: str, purge: str | None = None) -> None:
-        """Deletes a tenant and keeps its data; `purge`, the tenant's name again, destroys the data too."""
+        """Delete a tenant and keep its data; `purge`, the tenant's name again, destroys the data too."""
         await self._transport.call("DELETE", with_query(_path(tenant), purge=purge))
 
     async def start(self, tenant: str) -> wire.Operation:
@@ -154,7 +154,7 @@ class AsyncClient:
         clients: int | None = None,
         beside: bool = False,
     ) -> wire.Operation:
-        """Starts measuring the tenant's model on copies; its result is an `encoder_protocol.bench.Bench`."""
+        """Start to measure the tenant's model on copies; its result is an `encoder_protocol.bench.Bench`."""
         body = to_json(_given(entries=entries, seconds=seconds, clients=clients, beside=beside))
         return await self._operate("POST", _path(tenant, "bench"), body=body)
 
@@ -180,7 +180,7 @@ class AsyncClient:
         return await self._ask(wire.EntryPage, "GET", target)
 
     async def add(self, tenant: str, entries: Iterable[wire.NewEntry], if_match: int | None = None) -> wire.Added:
-        """Adds what can be added; `refused` of the answer says which line was not, and why."""
+        """Add what can be added; `refused` of the answer says which line was not, and why."""
         body = to_json({"entries": [entry.model_dump() for entry in entries]})
         target = _path(tenant, "entries")
         return await self._ask(wire.Added, "POST", target, body=body, if_match=if_match)
@@ -188,7 +188,7 @@ class AsyncClient:
     async def set_texts(
         self, tenant: str, texts: Iterable[str], if_match: int | None = None, dry_run: bool = False
     ) -> wire.SetResult:
-        """Makes the base this list, atomically; `dry_run` says what would change and changes nothing."""
+        """Make the base this list, atomically; `dry_run` says what would change and changes nothing."""
         target = with_query(_path(tenant, "entries"), dry_run=dry_run or None)
         body = to_json({"texts": list(texts)})
         return await self._ask(wire.SetResult, "PUT", target, body=body, if_match=if_match)
@@ -201,7 +201,7 @@ class AsyncClient:
         metadata: wire.Metadata | None = None,
         if_match: int | None = None,
     ) -> wire.Edited:
-        """Changes what is given; metadata is replaced as a whole."""
+        """Change what is given of an entry; metadata is replaced as a whole."""
         body = to_json(_given(text=text, metadata=metadata))
         target = _path(tenant, "entries", str(entry))
         return await self._ask(wire.Edited, "PATCH", target, body=body, if_match=if_match)
@@ -209,7 +209,7 @@ class AsyncClient:
     async def delete(
         self, tenant: str, ids: Iterable[int], forget: bool = False, if_match: int | None = None
     ) -> wire.Deleted:
-        """Deletes entries; `forget` removes their texts from the history too, and can't be undone."""
+        """Delete entries; `forget` removes their texts from the history too, and can't be undone."""
         body = to_json({"ids": list(ids), "forget": forget})
         target = _path(tenant, "entries", "delete")
         return await self._ask(wire.Deleted, "POST", target, body=body, if_match=if_match)
@@ -217,7 +217,7 @@ class AsyncClient:
     async def import_entries(
         self, tenant: str, data: Upload, media_type: str, mode: ImportMode = "add", if_match: int | None = None
     ) -> wire.Operation:
-        """Starts an import of a file whose format the media type names (`daemon/core/formats.py`).
+        """Start an import of a file whose format the media type names (`daemon/core/formats.py`).
 
         `data`: the file's bytes, its path, the open file, or its chunks; only the first is held in memory as a whole.
         """
@@ -236,7 +236,7 @@ class AsyncClient:
         return await self._ask(wire.HistoryPage, "GET", target)
 
     async def undo(self, tenant: str, if_match: int | None = None) -> wire.Change:
-        """Takes the last change back; NothingToUndo when there is none."""
+        """Take the last change back; NothingToUndo when there is none."""
         return await self._ask(wire.Change, "POST", _path(tenant, "undo"), if_match=if_match)
 
     # --- the base as a whole ----------------------------------------------------------------------
@@ -250,7 +250,7 @@ class AsyncClient:
     async def restore(
         self, tenant: str, file: Upload, source: str | None = None, if_match: int | None = None
     ) -> wire.Operation:
-        """Starts to put a backup in the place of the base; BadBackup when the file is none, or damaged.
+        """Start to put a backup in the place of the base; BadBackup when the file is none, or damaged.
 
         An open `file` is read from where it stands. `source`: the tenant that the backup is of, if it is another one.
         """
@@ -258,7 +258,7 @@ class AsyncClient:
         return await self._upload(target, file, wire.BACKUP_MEDIA_TYPE, if_match)
 
     async def recover(self, tenant: str) -> wire.Operation:
-        """Starts to put what is readable of a damaged base in its place; the tenant must not run."""
+        """Start to put what is readable of a damaged base in its place; the tenant must not run."""
         return await self._operate("POST", _path(tenant, "recover"))
 
     async def salvage(self, tenant: str) -> AsyncIterator[bytes]:

@@ -46,7 +46,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class DailyHandler(logging.Handler):
-    """Writes lines to a file of one day.
+    """A handler that writes lines to a file of one day.
 
     A line that can't be written (a full disk) is in the other handlers' output alone; it is counted, and the next line
     that can be written tells how many were lost.

@@ -101,6 +101,6 @@ ENDINGS = frozenset({H.ENDED_FOR_STOP, H.ENDED_FOR_PARK, H.ENDED_FOR_RESTART})
 COMING_UP = frozenset({S.STARTING, S.WARMING, S.BACKOFF})
 
 
-def step(state: State, happening: Trigger) -> State | None:
-    """The state that follows, or None where the happening changes nothing (it came too late)."""
-    return TRANSITIONS[state].get(happening)
+def step(state: State, trigger: Trigger) -> State | None:
+    """Look up the state that follows; None where the trigger changes nothing (it came too late)."""
+    return TRANSITIONS[state].get(trigger)

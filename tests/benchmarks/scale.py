@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 
 from daemon.core.http.pool import Pool
+from daemon.core.units import MIB
 from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon, wait_for
 
 ROUNDS = 7
@@ -33,7 +34,7 @@ def tenant(number: int) -> dict[str, Any]:
 
 def resident_mb(daemon: RunningDaemon) -> float:
     assert daemon.process is not None
-    return psutil.Process(daemon.process.pid).memory_info().rss / 1048576
+    return psutil.Process(daemon.process.pid).memory_info().rss / MIB
 
 
 def parked(daemon: RunningDaemon) -> int:

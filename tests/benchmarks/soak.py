@@ -27,6 +27,7 @@ import psutil
 
 from daemon.client import AsyncClient
 from daemon.core.errors import VecwardError
+from daemon.core.units import MIB
 from daemon.core.wire import NewEntry, OperationState
 from tests.support.daemons import RunningDaemon, fake_tenant, running_daemon
 
@@ -206,7 +207,7 @@ class Soak:
         children = process.children(recursive=True)
         views = {name: self.daemon.tenant(name) for name in self.kept}
         return Footprint(
-            process.memory_info().rss / 1048576,
+            process.memory_info().rss / MIB,
             process.num_fds(),
             {name: view.memory_mb for name, view in views.items() if view.memory_mb is not None},
             sum(child.status() == psutil.STATUS_ZOMBIE for child in children if child.is_running()),

@@ -27,7 +27,7 @@ _TIMEOUT_S = 300
 
 @dataclass(frozen=True)
 class Ended:
-    """`code` is pytest's; None when the guest did not get so far."""
+    """The outcome of a run; `code` is pytest's; None when the guest did not get so far."""
 
     code: int | None
     output: str

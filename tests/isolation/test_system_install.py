@@ -81,7 +81,7 @@ class Installed:
 
 @contextmanager
 def installed(folder: Path, tenants: Mapping[str, dict[str, Any]], prepare: str = "") -> Iterator[Installed]:
-    """`prepare` is run in the machine before the daemon."""
+    """A system install in a machine of its own; `prepare` is run in the machine before the daemon."""
     place, output = folder / "machine", folder / "output"
     place.mkdir()
     write = [

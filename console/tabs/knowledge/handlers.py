@@ -85,7 +85,7 @@ class KnowledgeHandlers:
         return await self.open(tenant, "", LinesState(drafts=drafts), mode, TableState(), request)
 
     def after(self, message: gr.HTML) -> Callable[..., Awaitable[Updates]]:
-        """Make a handler that opens the tenant anew and leaves `message` as it is: an outcome is told there."""
+        """Make a handler that opens the tenant anew and leaves `message` as it is: an outcome is shown there."""
 
         async def reopen(
             tenant: str | None, typed: str, lines: LinesState, mode: str, table: TableState, request: gr.Request
@@ -153,5 +153,5 @@ class KnowledgeHandlers:
     def _closed(self, note: Html, lines: LinesState) -> Updates:
         parts = self._parts
         hidden = (parts.lines.group, parts.table.group, parts.files.group, parts.history.group, parts.view)
-        told = {parts.note: note, parts.status: "", parts.lines.state: lines}
-        return {one: gr.update(visible=False) for one in hidden} | told
+        shown = {parts.note: note, parts.status: "", parts.lines.state: lines}
+        return {one: gr.update(visible=False) for one in hidden} | shown

@@ -52,17 +52,17 @@ class PerTenant(Collector):
     def collect(self) -> Iterable[Metric]:
         tenants = list(self._tenants())
         yield from self._fates(tenants)
-        told = [(tenant.name, tenant.totals) for tenant in tenants if tenant.totals is not None]
+        counted = [(tenant.name, tenant.totals) for tenant in tenants if tenant.totals is not None]
         for counter in COUNTERS:
             family = CounterMetricFamily(f"{_PREFIX}{counter.metric}", counter.help, labels=["tenant"])
-            for tenant, totals in told:
+            for tenant, totals in counted:
                 family.add_metric([tenant], totals.counters[counter.name])
             yield family
         storage = GaugeMetricFamily("vecward_tenant_storage_bytes", "Knowledge base and index", labels=["tenant"])
-        for tenant, totals in told:
+        for tenant, totals in counted:
             storage.add_metric([tenant], totals.storage_bytes)
         yield storage
-        yield from (_histogram(timing, told) for timing in TIMINGS)
+        yield from (_histogram(timing, counted) for timing in TIMINGS)
 
     def _fates(self, tenants: Sequence[TenantFigures]) -> Iterator[Metric]:
         restarts = CounterMetricFamily("vecward_tenant_restarts", "Encoders that ended unasked", labels=["tenant"])
@@ -78,10 +78,10 @@ class PerTenant(Collector):
         yield from (restarts, kills, memory)
 
 
-def _histogram(timing: Timing, told: Iterable[tuple[str, Totals]]) -> Metric:
+def _histogram(timing: Timing, counted: Iterable[tuple[str, Totals]]) -> Metric:
     family = HistogramMetricFamily(f"{_PREFIX}{timing.name}_seconds", timing.help, labels=["tenant"])
     bounds = [*(str(bound) for bound in BOUNDS_S), "+Inf"]
-    for tenant, totals in told:
+    for tenant, totals in counted:
         *counts, total_s = totals.times[timing.name]
         family.add_metric([tenant], list(zip(bounds, accumulate(counts), strict=True)), total_s)
     return family

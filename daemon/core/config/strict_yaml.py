@@ -10,9 +10,10 @@ import yaml
 
 from daemon.core.errors import InvalidConfig
 from daemon.core.files import plain_file
+from daemon.core.units import MIB
 from daemon.core.wire import shorten
 
-MAX_FILE_BYTES = 1024 * 1024
+MAX_FILE_BYTES = MIB
 MAX_DEPTH = 20
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 

@@ -26,7 +26,7 @@ class Counter:
     metric: its name at /metrics, after `vecward_tenant_`.
     title: the head of its column in `vecward usage`.
     counted_in: the file with the line that counts it.
-    by_day: kept by tenant and day, and told as usage.
+    by_day: kept by tenant and day, and shown as usage.
     """
 
     name: str

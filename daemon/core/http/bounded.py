@@ -37,7 +37,7 @@ _CHUNK_FRAME_BYTES = 16  # the size and line ends around each chunk of a body
 
 
 class TooMuch(Exception):
-    """Ends the parser's work on this connection."""
+    """A request past a bound; raised in the parser, it ends the work on this connection."""
 
 
 class BoundedProtocol(HttpToolsProtocol, ABC):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from daemon.core.errors import Conflict
 from daemon.core.paths import check_socket_length
+from daemon.core.units import MIB
 
 _UCRED = struct.Struct("3i")
 SO_PEERGROUPS = 59  # linux/asm-generic/socket.h; not in Python's socket module
@@ -38,7 +39,7 @@ def _peer_groups(connection: socket.socket) -> tuple[int, ...]:
         try:
             raw = connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, size)
         except OSError as error:
-            if error.errno != errno.ERANGE or size > 1 << 20:
+            if error.errno != errno.ERANGE or size > MIB:
                 raise
             size *= 16
             continue

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-MAX_BODY_BYTES = 64 * 1024 * 1024
+from daemon.core.units import MIB
+
+MAX_BODY_BYTES = 64 * MIB
 MAX_QUERY_BYTES = 32 * 1024
 MAX_ENTRY_BYTES = 64 * 1024
 MAX_K = 1000

@@ -32,7 +32,7 @@ class Edit(Protocol):
 
 @dataclass(frozen=True)
 class AddEntries:
-    """`max_tokens`: the model reads so many tokens of an entry."""
+    """New entries; `max_tokens`: the model reads so many tokens of one."""
 
     entries: Sequence[wire.NewEntry]
     max_tokens: int
@@ -98,7 +98,7 @@ class EditEntry:
 
 @dataclass(frozen=True)
 class DeleteEntries:
-    """`all_known`: an unknown id is refused instead of listed in the answer."""
+    """Entries to delete; `all_known`: an unknown id is refused instead of listed in the answer."""
 
     ids: Sequence[int]
     forget: bool

@@ -1,4 +1,4 @@
-"""The way of every change: encode the new texts, commit, bring the index up to date, then answer."""
+"""The way of every change: look for a stored answer, encode the new texts, commit, answer when the index has it."""
 
 from __future__ import annotations
 
@@ -65,8 +65,9 @@ class NewVectors:
 
 
 class Changes:
-    """Commits happen on one thread, in order, and reach the index in that order.
+    """The way of every change, in four steps: prepare, encode, commit, reply.
 
+    Commits happen on one thread, in order, and reach the index in that order.
     A change is answered when the index has it: a search that starts after the answer sees it. `report` is called after
     each commit.
     """

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from daemon.core import wire
 from daemon.core.errors import QueueFull
+from daemon.core.units import MIB
 from daemon.encoder.http.request import Request
 from daemon.encoder.http.response import Response
 from daemon.encoder.knowledge import Knowledge
@@ -16,7 +17,7 @@ from daemon.encoder.knowledge.file import backup_format
 from daemon.encoder.knowledge.file.backup_manifest import manifest_of
 
 AT_ONCE = 2  # each holds a copy of the base on the disk until its reader has it
-_PART = 1 << 20
+_PART = MIB
 
 
 class Backups:

@@ -17,7 +17,7 @@ _MAX_ID = 2**63 - 1
 
 class Entries:
     def __init__(self, knowledge: Knowledge, threads: Threads, changes: Changes, max_tokens: int) -> None:
-        """`max_tokens`: the model reads so many tokens of an entry."""
+        """Make the handlers; `max_tokens`: the model reads so many tokens of an entry."""
         self._knowledge = knowledge
         self._threads = threads
         self._changes = changes
@@ -38,7 +38,7 @@ class Entries:
         after, limit = _place(request)
         return respond(await self._threads.read(lambda: self._knowledge.reads.history(after, limit)))
 
-    # --- changing ---
+    # --- changes ---
 
     async def add(self, request: Request) -> Response:
         asked = await request.json(wire.AddEntries, self._threads.read)

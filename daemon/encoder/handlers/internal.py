@@ -21,7 +21,7 @@ class Internal:
     def __init__(
         self, knowledge: Knowledge, batches: Batches, worker: Worker, canary: Matrix, files: Sequence[Path]
     ) -> None:
-        """`files` hold the storage that is metered."""
+        """Make the handlers; `files` hold the storage that is metered."""
         self._files = files
         self._knowledge = knowledge
         self._batches = batches

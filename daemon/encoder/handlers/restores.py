@@ -39,7 +39,7 @@ class Restores:
     def __init__(
         self, tenant: str, config: TenantConfig, live: Live, operations: Operations, copying: asyncio.Lock
     ) -> None:
-        """`copying` is held while the base is backed up: no swap may come in between."""
+        """Make the handler; `copying` is held while the base is backed up: no swap may come in between."""
         self._tenant = tenant
         self._config = config
         self._live = live

@@ -17,7 +17,7 @@ Methods = Mapping[str, Handler]
 
 
 class App:
-    """`routes` maps paths to methods to handlers. A path may hold one variable segment, written `*`."""
+    """The app: `routes` maps paths to methods to handlers; a path may hold one variable segment, written `*`."""
 
     def __init__(self, routes: Mapping[str, Methods]) -> None:
         self._routes = routes

@@ -9,9 +9,10 @@ from urllib.parse import parse_qs, unquote
 
 from daemon.core import wire
 from daemon.core.errors import BadRequest, BodyTooLarge, Invalid, UnsupportedMediaType
+from daemon.core.units import MIB
 from daemon.encoder.http.asgi import Receive, Scope
 
-Aside = Callable[[Callable[[], Any]], Awaitable[Any]]
+OnThread = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 _LARGE_BYTES = 64 * 1024
 
@@ -30,7 +31,7 @@ class Request:
         self.part = part
 
     def header(self, name: bytes) -> str | None:
-        """`name` in lower case."""
+        """Look up a header; `name` is in lower case."""
         for key, value in self._scope["headers"]:
             if key == name:
                 text: str = value.decode("latin-1")
@@ -76,7 +77,7 @@ class Request:
             raise BadRequest("cannot read the request: the caller went away")
         return b"".join(parts)
 
-    async def chunks(self, at_least: int = 1 << 20) -> AsyncIterator[bytes]:
+    async def chunks(self, at_least: int = MIB) -> AsyncIterator[bytes]:
         """Read the body as it comes, in parts of about `at_least` bytes, whatever its size. Raises BadRequest."""
         parts, size, more = [], 0, True
         while more:
@@ -90,8 +91,8 @@ class Request:
                 yield b"".join(parts)
                 parts, size = [], 0
 
-    async def json(self, model: type[wire.M], aside: Aside | None = None) -> wire.M:
-        """Parse the body as a request model, a large one on another thread by `aside`.
+    async def json(self, model: type[wire.M], on_thread: OnThread | None = None) -> wire.M:
+        """Parse the body as a request model, a large one on another thread by `on_thread`.
 
         Raises UnsupportedMediaType, BadRequest, Invalid.
         """
@@ -102,9 +103,9 @@ class Request:
                 allowed="application/json",
             )
         body = await self.body()
-        if aside is None or len(body) <= _LARGE_BYTES:
+        if on_thread is None or len(body) <= _LARGE_BYTES:
             return wire.parse(model, body)
-        found: wire.M = await aside(lambda: _parse_large(model, body))
+        found: wire.M = await on_thread(lambda: _parse_large(model, body))
         return found
 
     @property

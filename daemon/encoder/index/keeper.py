@@ -18,10 +18,13 @@ RETRY_S = 60.0  # after a failure (a full disk): the snapshot only makes the nex
 
 
 class Keeper:
-    """Runs on the worker's thread. A snapshot is written in small steps while nothing else is to be done."""
+    """The index that serves, kept equal to the base, and its snapshot, kept not far behind.
+
+    It runs on the worker's thread. A snapshot is written in small steps while nothing else is to be done.
+    """
 
     def __init__(self, index: Index, path: Path, *, fresh: bool, clock: Callable[[], float] = time.monotonic) -> None:
-        """`fresh`: the snapshot at `path` equals the index."""
+        """Take over an index; `fresh`: the snapshot at `path` equals it."""
         self.index = index
         self._path = path
         self._clock = clock

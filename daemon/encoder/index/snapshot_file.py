@@ -82,7 +82,11 @@ def _natural(header: dict[str, object], key: str) -> int:
 
 
 class Writer:
-    """A snapshot under way: written beside the file, then renamed, so that it is whole or not there."""
+    """A snapshot under way: written beside the file, then renamed, so that it is whole or not there.
+
+    Not by `core/files/replace.py`: a sync would keep the model's thread waiting for the disk, and what a power cut
+    leaves of a snapshot is found by its checksum and made anew.
+    """
 
     def __init__(self, path: Path, moment: Moment, ids: Ids, matrix: Matrix) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ _WEIGHT = 0.2  # of the newest measurement in the running means
 
 
 class Pace:
-    """Measures the model and derives the budget of the next document call, in tokens."""
+    """The budget of the next document call in tokens, from what the model's calls have taken."""
 
     def __init__(self, query_s: float, full_tokens: int, clock: Callable[[], float] = time.perf_counter) -> None:
         self._query_s = query_s

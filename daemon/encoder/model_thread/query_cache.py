@@ -8,7 +8,7 @@ from daemon.encoder.arrays import Vector
 
 
 class QueryCache:
-    """Holds `size` queries, 0 for none; the least recently used one goes first."""
+    """A cache of `size` queries, 0 for none; the least recently used one goes first."""
 
     def __init__(self, size: int) -> None:
         self._size = size

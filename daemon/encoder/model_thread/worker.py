@@ -33,7 +33,9 @@ IdleStep = Callable[[], float | None]
 
 
 class Worker:
-    """`search`, `query_vector`, `documents` and `call` are for the event loop; `post` is for any thread.
+    """The thread of the model, and the ways to ask it.
+
+    `search`, `query_vector`, `documents` and `call` are for the event loop; `post` is for any thread.
 
     `idle` runs on the worker's thread when nothing waits; it returns in how many seconds it wants to run again,
     None: not before the next request.

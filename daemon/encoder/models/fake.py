@@ -13,10 +13,11 @@ import numpy as np
 
 from daemon.core.config.tenant_config import EncoderConfig, FakeConfig
 from daemon.core.errors import StartRefused
+from daemon.core.units import MIB
 from daemon.encoder.arrays import Matrix
 from daemon.encoder.models.backend import CANARIES, Encoded, unit_rows
 
-_LEAK_BYTES = 1 << 20
+_LEAK_BYTES = MIB
 
 
 class FakeBackend:

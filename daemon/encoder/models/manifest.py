@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from daemon.core.errors import StartRefused
+from daemon.core.files.replace import replacing
 
 log = logging.getLogger(__name__)
 
@@ -128,10 +129,9 @@ class Checksums:
             return {}
 
     def _save(self) -> None:
-        part = self.kept.with_suffix(".part")
         try:
             self.kept.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(self._known))
-            part.replace(self.kept)
+            with replacing(self.kept) as file:
+                file.write(json.dumps(self._known).encode())
         except OSError as error:  # a start costs the reading again, no more
             log.warning("checksums-not-kept", extra={"path": str(self.kept), "reason": str(error)})

@@ -17,7 +17,7 @@ _DRAIN_S = 10
 
 
 class Server(uvicorn.Server):
-    """Serves until `stop` is set, then finishes what runs."""
+    """A server that runs until `stop` is set, then finishes what it does."""
 
     def __init__(self, app: App, stop: asyncio.Event) -> None:
         quiet = {"log_config": None, "log_level": "warning", "access_log": False}

@@ -12,7 +12,7 @@ from daemon.core.encoder_protocol.reembed import Plan
 from daemon.core.errors import DataExists, UnknownTenant
 from daemon.core.files.replace import replacing
 from daemon.core.paths import Paths
-from daemon.supervisor.configuration import plan as planning
+from daemon.supervisor.configuration.plan import plan as plan_change
 from daemon.supervisor.configuration.reload import Reload
 from daemon.supervisor.jobs.reembed import ReEmbedding
 from daemon.supervisor.launcher import Launcher
@@ -52,7 +52,7 @@ class Provisioning:
         file = await self._parse(name, raw)
         check_beside(file, self._tenants.files_beside(name))
         assert file.config is not None
-        return await planning.plan(name, self._tenants.get(name), file.config, self._reembedding)
+        return await plan_change(name, self._tenants.get(name), file.config, self._reembedding)
 
     async def put(self, name: str, raw: bytes, adopt: bool, offline: bool = False) -> Tenant:
         """Create or change a tenant from YAML; the file is written whole or not at all.

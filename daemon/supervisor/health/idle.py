@@ -12,7 +12,7 @@ from daemon.supervisor.tenants.tenant import Tenant
 
 
 class IdleWatch:
-    """Parks idle tenants: those that are ready, have the limit, and answer nobody."""
+    """The watch that parks idle tenants: those that are ready, have the limit, and answer nobody."""
 
     def __init__(self, tenants: Callable[[], Collection[Tenant]]) -> None:
         self._tenants = tenants

@@ -17,14 +17,15 @@ from typing import Any
 
 from daemon.core.files import plain_json
 from daemon.core.files.rotation import DailyFile, rotated
+from daemon.core.units import MIB
 
 log = logging.getLogger(__name__)
 
 KEPT_DAYS = 30
-MAX_DAY_BYTES = 256 * 1024 * 1024  # an encoder that raves must not fill the disk by root's hand
+MAX_DAY_BYTES = 256 * MIB  # an encoder that raves must not fill the disk by root's hand
 MAX_LINE_BYTES = 64 * 1024
 _WRITTEN_BYTES = 7 * MAX_LINE_BYTES  # a cut line of control characters, each six bytes in JSON
-_TAIL_BYTES = 4 * 1024 * 1024
+_TAIL_BYTES = 4 * MIB
 
 
 def utc_now() -> datetime:
@@ -32,7 +33,7 @@ def utc_now() -> datetime:
 
 
 class TenantLog:
-    """`encoder.log` and its predecessors `encoder.log.YYYY-MM-DD`; `now` is the clock, which a test moves."""
+    """The file `encoder.log` and its predecessors `encoder.log.YYYY-MM-DD`; `now` is the clock, which a test moves."""
 
     def __init__(self, path: Path, now: Callable[[], datetime] = utc_now) -> None:
         self._path = path

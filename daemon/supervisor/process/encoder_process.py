@@ -87,7 +87,7 @@ class EncoderProcess:
         asyncio.get_running_loop().add_reader(self._wait_fd, self._reap)
 
     def _read_control(self) -> bool:
-        """Takes one packet; False when there is none."""
+        """Take one packet; False when there is none."""
         try:
             packet, ancillary, flags, _ = self._control.recvmsg(MAX_PACKET_BYTES, socket.CMSG_SPACE(_UCRED.size))
         except BlockingIOError:
@@ -132,7 +132,10 @@ class EncoderProcess:
                 self._believe(_UCRED.unpack(data[: _UCRED.size])[0])
 
     def _believe(self, pid: int) -> None:
-        """Looks after opening: should the number have a new owner by then, the descriptor is the old one's."""
+        """Take the pid for the encoder's if the process descends from ours.
+
+        The look comes after the opening: should the number have a new owner by then, the descriptor is the old one's.
+        """
         try:
             pidfd = os.pidfd_open(pid)
         except OSError:

@@ -17,7 +17,7 @@ _LAST_CHUNKS, _LAST_CHUNK_BYTES = 64, 65536  # read at the process's end without
 
 
 class LogPipe:
-    """Reads the pipe while it is readable; `drain` takes what is left when the process has ended."""
+    """The reader of the pipe while it is readable; `drain` takes what is left when the process has ended."""
 
     def __init__(self, fd: int, log: TenantLog) -> None:
         self._fd = fd

@@ -12,7 +12,7 @@ from daemon.supervisor.tenants.tenant import Tenant
 
 
 class GpuPlacement:
-    """Places encoders and their job processes on GPUs, and shows it at the tenants."""
+    """The places of encoders and their job processes on GPUs, shown at the tenants."""
 
     def __init__(
         self, gpus: Gpus, events: EventLog, tenants: Mapping[str, Tenant], uid: Callable[[str], int] | None

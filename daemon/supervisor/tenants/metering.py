@@ -102,7 +102,7 @@ class Metering:
             if tenant.process is process and response.status == 200 and isinstance(said, dict):
                 self._add(tenant.name, process, said)
         except (TimeoutError, OSError, ConnectionLost, ValueError, TypeError, RecursionError) as error:
-            log.info("usage-not-told", extra={"tenant": tenant.name, "reason": str(error) or type(error).__name__})
+            log.info("usage-unanswered", extra={"tenant": tenant.name, "reason": str(error) or type(error).__name__})
 
     def forget(self, tenant: str) -> None:
         """Forget a tenant that was removed; another one of its name may come."""

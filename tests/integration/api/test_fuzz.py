@@ -27,7 +27,7 @@ PROMISED = {503, 507}  # of all 5xx: starting, stopped, hung, full
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[RunningDaemon]:
-    """`acme` is asked; `prey` is started, stopped, changed and destroyed."""
+    """A daemon of two tenants: `acme` is asked; `prey` is started, stopped, changed and destroyed."""
     quick = {"wait_s": 0.2, "wake_wait_s": 0.2}
     tenants = {name: fake_tenant(access={"searchers": ["user:searcher"]}, search=quick) for name in ("acme", "prey")}
     with running_daemon(tenants, start=False, admins=["user:chief", f"uid:{os.getuid()}"]) as daemon:

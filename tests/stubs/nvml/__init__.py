@@ -23,7 +23,7 @@ def build(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class StubGpu:
-    """`processes` maps pids to MiB, -1 where the driver does not tell."""
+    """A GPU of the stub; `processes` maps pids to MiB, -1 where the driver does not tell."""
 
     number: int
     total_mb: int = 24000

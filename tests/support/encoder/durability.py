@@ -23,7 +23,7 @@ DEADLINE_S = 120.0
 
 @dataclass
 class Tally:
-    """`revisions`: which kind of change was acknowledged under which revision."""
+    """The counts of a writer; `revisions`: which kind of change was acknowledged under which revision."""
 
     acknowledged: int = 0
     unknown: int = 0

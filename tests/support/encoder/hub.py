@@ -18,7 +18,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @dataclass
 class Hub:
-    """`refuse` answers everything with that status and error code; `break_after` ends each download there, in bytes."""
+    """A hub; `refuse` answers all with that status and error code, `break_after` ends downloads there, in bytes."""
 
     model: str
     folder: Path

@@ -52,7 +52,7 @@ class _Connection(http.client.HTTPConnection):
 
 
 class RunningEncoder:
-    """`control` is the daemon's end of the control channel; closing it is the daemon's death."""
+    """An encoder process; `control` is the daemon's end of the control channel; closing it is the daemon's death."""
 
     def __init__(self, data: Path, config: dict[str, Any], seed: str | None, environment: dict[str, str]) -> None:
         self.data = data
@@ -127,7 +127,7 @@ class RunningEncoder:
         return _Connection(self.socket)
 
     def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Reply:
-        """`path` below the tenant's unless it starts with /; a body that is no bytes goes as JSON."""
+        """Ask the encoder; `path` below the tenant's unless it starts with /; a body that is no bytes goes as JSON."""
         target = path if path.startswith("/") else f"{BASE}/{path}"
         sent = dict(headers or {})
         if body is not None and not isinstance(body, bytes):

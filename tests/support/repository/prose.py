@@ -23,6 +23,7 @@ _CLAUSE_WORDS = """
     raises
 """
 NOT_FIRST = frozenset(_CLAUSE_WORDS.split())
+_FIELD = re.compile(r"`[a-z_]+`")  # a name, which alone does not say what it stands for
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
 OUTSIDE = re.compile(r"design(\.md)?, section \d|shared/(design|house|style)")
 
@@ -41,6 +42,8 @@ def complaint(text: str) -> str | None:
     lines = text.split("\n")
     first = lines[0].strip()
     word = re.match(r"[A-Za-z'-]+", first)
+    if _FIELD.match(first):
+        return "begins with a field's name: name the thing first"
     if word and word.group().lower() in NOT_FIRST:
         return f"begins with '{word.group()}'"
     if not first.endswith((".", "!", "?", ":")):

@@ -21,8 +21,8 @@ def test_every_state_has_a_row():
     assert set(TRANSITIONS) == set(State)
 
 
-def test_every_happening_leads_somewhere():
-    used = {happening for row in TRANSITIONS.values() for happening in row}
+def test_every_trigger_leads_somewhere():
+    used = {trigger for row in TRANSITIONS.values() for trigger in row}
     assert used == set(Trigger)
 
 
@@ -85,10 +85,10 @@ def reachable(start: State) -> set[State]:
 
 
 @given(st.lists(st.sampled_from(list(Trigger)), max_size=60))
-def test_no_sequence_leaves_a_tenant_without_a_way_to_ready_and_to_stopped(happenings: list[Trigger]):
+def test_no_sequence_leaves_a_tenant_without_a_way_to_ready_and_to_stopped(triggers: list[Trigger]):
     state = State.STOPPED
-    for happening in happenings:
-        state = step(state, happening) or state
+    for trigger in triggers:
+        state = step(state, trigger) or state
     assert {State.READY, State.STOPPED, State.FAILED} <= reachable(state)
 
 

@@ -16,13 +16,14 @@ from pydantic import ValidationError
 
 from daemon.core import wire
 from daemon.core.errors import BadBackup
+from daemon.core.units import MIB
 
 MEDIA_TYPE = wire.BACKUP_MEDIA_TYPE
 FORMAT_VERSION = 1
 _MANIFEST, _DATABASE = "manifest.json", "knowledge.db"
 _BLOCK = tarfile.BLOCKSIZE
 _MAX_MANIFEST = 64 * 1024
-_HASH_STEP = 1 << 20
+_HASH_STEP = MIB
 
 
 def describe(file: BinaryIO) -> wire.BackupDatabase:

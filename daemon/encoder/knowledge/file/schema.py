@@ -13,13 +13,14 @@ from pathlib import Path
 
 from daemon.core.errors import StartRefused
 from daemon.core.files import replace
+from daemon.core.units import MIB
 
 VERSION = 1
 APPLICATION_ID = 0x76776B62  # "vwkb": a foreign SQLite file is not taken for a knowledge base
 # 2 KiB vectors (512 dimensions) fill 16 KiB pages by 89 %, SQLite's default 4 KiB pages by 51 %.
 PAGE_SIZE = 16384
 # Larger files are not read as a whole at every open: the start can't wait. integrity_check() does it.
-QUICK_CHECK_BYTES = 1024 * 1024 * 1024
+QUICK_CHECK_BYTES = 1024 * MIB
 
 DDL = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -74,16 +75,16 @@ MIGRATIONS: Mapping[int, Migration] = {}
 
 def create(path: Path) -> None:
     """Make an empty base at `path`, complete or not at all. Raises sqlite3.Error, OSError."""
-    aside = path.with_name(f".{path.name}.new")
-    for leftover in (aside, Path(f"{aside}-wal"), Path(f"{aside}-shm"), Path(f"{aside}-journal")):
+    part = path.with_name(f".{path.name}.new")
+    for leftover in (part, Path(f"{part}-wal"), Path(f"{part}-shm"), Path(f"{part}-journal")):
         leftover.unlink(missing_ok=True)  # of a start that was killed here
-    os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    db = sqlite3.connect(aside, isolation_level=None)
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    db = sqlite3.connect(part, isolation_level=None)
     try:
         initialise(db)
     finally:
         db.close()
-    replace.rename(aside, path)
+    replace.rename(part, path)
 
 
 def initialise(db: sqlite3.Connection) -> None:
@@ -158,16 +159,16 @@ def _migrate(db: sqlite3.Connection, version: int) -> None:
 
 def copy_to(db: sqlite3.Connection, target: Path) -> None:
     """Copy the base as it is now into one file, complete or not at all; writers are not kept waiting."""
-    aside = target.with_name(f".{target.name}.part")
-    aside.unlink(missing_ok=True)
-    os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    copy = sqlite3.connect(aside, isolation_level=None)
+    part = target.with_name(f".{target.name}.part")
+    part.unlink(missing_ok=True)
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    copy = sqlite3.connect(part, isolation_level=None)
     try:
         db.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
     except BaseException:
-        aside.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
     finally:
         copy.close()
-    replace.rename(aside, target)
+    replace.rename(part, target)

@@ -55,7 +55,7 @@ def _details(db: sqlite3.Connection, revision: int) -> list[dict[str, Any]]:
 
 
 def _detail(row: Sequence[Any]) -> dict[str, Any]:
-    """{id, before?, after?, before_metadata?, after_metadata?}; a forgotten entry has its id alone."""
+    """Show one entry's part of a change: {id, before?, after?, …_metadata?}; a forgotten one has its id alone."""
     id_, before, before_metadata, after, after_metadata = row
     detail: dict[str, Any] = {"id": id_}
     if before is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from daemon.core.units import MIB
 from daemon.encoder.arrays import Ids
 from daemon.encoder.knowledge.file import meta
 from daemon.encoder.knowledge.file.database import Database
@@ -20,7 +21,7 @@ from daemon.encoder.knowledge.file.meta import Mark
 from daemon.encoder.knowledge.texts import now_us
 
 _HOUR_US = 3_600_000_000
-_PART_BYTES = 1 << 20  # of vectors in one transaction: some ten milliseconds
+_PART_BYTES = MIB  # of vectors in one transaction: some ten milliseconds
 _AT_ONCE = 8  # parts, while a change waits for room
 _PAGES = 64  # given back in one transaction, 1 MiB
 _SLACK = 8  # an eighth of the file may be free pages: the next entries fill them

@@ -74,7 +74,7 @@ class Infinity:
                 return
 
     def clients(self, texts, count, seconds, size=1):
-        """`count` clients at once, each with a connection, `size` texts a request."""
+        """Run `count` clients at once, each with a connection, `size` texts a request."""
         parts = iter([texts[start : start + size] for start in range(0, len(texts), size)])
         times = []
 

@@ -14,7 +14,7 @@ class Plain:
         self.index = None
 
     def encode(self, texts):
-        """`encode` sorts by length itself; 32 is its own default and the fastest here."""
+        """Encode texts; the library's `encode` sorts by length itself; 32 is its own default and the fastest here."""
         return self.model.encode(texts, batch_size=32, normalize_embeddings=True, show_progress_bar=False)
 
     def search(self, text):
