@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Gpu(StrEnum):
+class GpuUse(StrEnum):
     """The ways in which a backend may be given a GPU."""
 
     NEVER = "never"
@@ -36,7 +36,7 @@ class BackendFacts:
     threshold: float
     needs: Mapping[str, str]
     owns: tuple[str, ...] = ()
-    gpu: Gpu = Gpu.NEVER
+    gpu: GpuUse = GpuUse.NEVER
     fetched: bool = False
     uses_torch: bool = False
     extra: str = ""
@@ -44,7 +44,7 @@ class BackendFacts:
 
     def can_use_gpu(self, device: str) -> bool:
         """Tell whether it may be given a GPU, `device` being the tenant's `encoder.device`."""
-        return self.gpu is Gpu.POSSIBLE or (self.gpu is Gpu.IF_NAMED and device != "auto")
+        return self.gpu is GpuUse.POSSIBLE or (self.gpu is GpuUse.IF_NAMED and device != "auto")
 
 
 BACKENDS: Mapping[str, BackendFacts] = {
@@ -52,14 +52,14 @@ BACKENDS: Mapping[str, BackendFacts] = {
     "sentence-transformers": BackendFacts(
         threshold=0.4,
         needs={"model": "a model id such as Qwen/Qwen3-Embedding-0.6B or a path"},
-        gpu=Gpu.POSSIBLE,
+        gpu=GpuUse.POSSIBLE,
         fetched=True,
         uses_torch=True,
         extra="[torch]",
         fingerprint=re.compile(r"(?P<before>sentence-transformers .*) d(?P<dimension>\d+)(?P<behind> l2)"),
     ),
     # For tests: it computes nothing on the GPU that it is given.
-    "fake": BackendFacts(threshold=0.3, needs={}, owns=("fake",), gpu=Gpu.IF_NAMED),
+    "fake": BackendFacts(threshold=0.3, needs={}, owns=("fake",), gpu=GpuUse.IF_NAMED),
 }
 
 

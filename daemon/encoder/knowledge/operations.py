@@ -18,7 +18,9 @@ def put(db: sqlite3.Connection, operation: wire.Operation) -> None:
     db.execute("INSERT OR REPLACE INTO operations VALUES (?, ?, ?, ?)", row)
 
 
-class Operations:
+class StoredOperations:
+    """Operations as the base keeps them."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 

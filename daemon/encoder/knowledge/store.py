@@ -7,7 +7,7 @@ from pathlib import Path
 from daemon.core.errors import DiskFull
 from daemon.encoder.knowledge.changes.writes import Writes
 from daemon.encoder.knowledge.file.database import Database
-from daemon.encoder.knowledge.operations import Operations
+from daemon.encoder.knowledge.operations import StoredOperations
 from daemon.encoder.knowledge.reads.reads import Reads
 from daemon.encoder.knowledge.vectors.make_room import Room
 from daemon.encoder.knowledge.vectors.old_vectors import OldVectors
@@ -23,7 +23,7 @@ class Knowledge:
     def __init__(self, database: Database, *, min_chars: int, history_days: int) -> None:
         self.database = database
         self.old_vectors = OldVectors(database)
-        self.operations = Operations(database)
+        self.operations = StoredOperations(database)
         room = Room(database, self.old_vectors)
         self.reads = Reads(database)
         self.vectors = Vectors(database, room)

@@ -10,7 +10,7 @@ from typing import Any
 from daemon.core import wire
 from daemon.encoder.arrays import Vector
 from daemon.encoder.knowledge.file import meta
-from daemon.encoder.knowledge.file.meta import Counter
+from daemon.encoder.knowledge.file.meta import BaseCounter
 from daemon.encoder.knowledge.file.sql import chunks
 from daemon.encoder.knowledge.model import Delta, Row, WriteContext
 from daemon.encoder.knowledge.reads import history
@@ -62,16 +62,16 @@ def apply(
     `check_room` is called after every few thousand rows. Raises MissingVectors, DiskFull.
     """
     if not deltas:
-        return Applied(meta.read(db, Counter.REVISION), [], None)
+        return Applied(meta.read(db, BaseCounter.REVISION), [], None)
     fresh = [(delta.id, text) for delta in deltas if (text := delta.new_text) is not None]
     found = rows.settle(db, [text for _, text in fresh], ctx.fingerprint, ctx.vectors)
     check_room()
     _write_entries(db, deltas, check_room)
-    revision = meta.read(db, Counter.REVISION) + 1
+    revision = meta.read(db, BaseCounter.REVISION) + 1
     _record(db, revision, deltas, recording, check_room)
     grown = sum(d.before is None for d in deltas) - sum(d.after is None for d in deltas)
-    meta.write(db, Counter.REVISION, revision)
-    meta.write(db, Counter.TOTAL, meta.read(db, Counter.TOTAL) + grown)
+    meta.write(db, BaseCounter.REVISION, revision)
+    meta.write(db, BaseCounter.TOTAL, meta.read(db, BaseCounter.TOTAL) + grown)
     upserts = [(id_, vector) for (id_, _), vector in zip(fresh, found, strict=True)]
     return Applied(revision, upserts, history.change(db, revision))
 

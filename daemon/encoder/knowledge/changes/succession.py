@@ -16,7 +16,7 @@ from daemon.encoder.knowledge.changes.apply import next_id
 from daemon.encoder.knowledge.changes.condition import require_revision
 from daemon.encoder.knowledge.file import meta
 from daemon.encoder.knowledge.file.database import Database
-from daemon.encoder.knowledge.file.meta import Counter
+from daemon.encoder.knowledge.file.meta import BaseCounter
 from daemon.encoder.knowledge.operations import put
 from daemon.encoder.knowledge.texts import now_us
 from daemon.encoder.knowledge.vectors import old_vectors, unused
@@ -43,16 +43,16 @@ def succeed(old: Database, new: Database, if_match: int | None, actor: str, ende
     Raises RevisionChanged, DiskFull.
     """
     with old.lock, old.read() as before:
-        require_revision("restore", if_match, meta.read(before, Counter.REVISION))
+        require_revision("restore", if_match, meta.read(before, BaseCounter.REVISION))
         with new.write(spare=True) as db:
             return _succeed(before, db, actor, ended)
 
 
 def _succeed(old: sqlite3.Connection, new: sqlite3.Connection, actor: str, ended: Ended) -> Restored:
-    revision = max(meta.read(old, Counter.REVISION), meta.read(new, Counter.REVISION)) + 1
-    restored = Restored(revision, meta.read(new, Counter.TOTAL), meta.read(old, Counter.TOTAL))
+    revision = max(meta.read(old, BaseCounter.REVISION), meta.read(new, BaseCounter.REVISION)) + 1
+    restored = Restored(revision, meta.read(new, BaseCounter.TOTAL), meta.read(old, BaseCounter.TOTAL))
     # The floor: what changed since an older revision is not told, so no snapshot of another past is taken.
-    for counter in (Counter.REVISION, Counter.HISTORY_FLOOR):
+    for counter in (BaseCounter.REVISION, BaseCounter.HISTORY_FLOOR):
         meta.write(new, counter, revision)
     counts = (restored.entries, restored.replaced)
     new.execute(

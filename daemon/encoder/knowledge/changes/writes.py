@@ -15,7 +15,7 @@ from daemon.encoder.knowledge.changes.plan import Plan
 from daemon.encoder.knowledge.erasure import finish, forget
 from daemon.encoder.knowledge.file import meta
 from daemon.encoder.knowledge.file.database import Database
-from daemon.encoder.knowledge.file.meta import Counter, Mark
+from daemon.encoder.knowledge.file.meta import BaseCounter, Mark
 from daemon.encoder.knowledge.model import Checked, Committed, Diff, WriteContext
 from daemon.encoder.knowledge.reads.reads import Reads
 from daemon.encoder.knowledge.texts import microseconds
@@ -78,7 +78,7 @@ class Writes:
     def _attempt(self, ctx: WriteContext, make: Callable[[Connection], Plan], *, spare: bool) -> Committed:
         with self._database.lock:
             with self._database.write(spare=spare) as db:
-                revision = meta.read(db, Counter.REVISION)
+                revision = meta.read(db, BaseCounter.REVISION)
                 if ctx.request_id is not None and (stored := answers.stored(db, ctx.request_id)):
                     return Committed(revision, answer=stored, replayed=True)
                 require_revision("change the knowledge base", ctx.if_match, revision)

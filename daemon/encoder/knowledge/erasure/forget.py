@@ -10,7 +10,7 @@ from typing import Any
 from daemon.core import wire
 from daemon.encoder.knowledge import answers
 from daemon.encoder.knowledge.file import meta
-from daemon.encoder.knowledge.file.meta import Counter
+from daemon.encoder.knowledge.file.meta import BaseCounter
 from daemon.encoder.knowledge.file.sql import chunks, marks
 from daemon.encoder.knowledge.texts import digest, normalise
 from daemon.encoder.knowledge.vectors import rows, unused
@@ -121,6 +121,6 @@ def purge(db: sqlite3.Connection, now_us: int, history_days: int) -> bool:
     if floor is not None:
         db.execute("DELETE FROM change_entries WHERE revision <= ?", (floor,))
         db.execute("DELETE FROM changes WHERE revision <= ?", (floor,))
-        meta.write(db, Counter.HISTORY_FLOOR, max(floor, meta.read(db, Counter.HISTORY_FLOOR)))
+        meta.write(db, BaseCounter.HISTORY_FLOOR, max(floor, meta.read(db, BaseCounter.HISTORY_FLOOR)))
         unused.drop_unused(db)
     return floor is not None or operations > 0 or old_answers > 0

@@ -10,7 +10,7 @@ import sqlite3
 from enum import StrEnum
 
 
-class Counter(StrEnum):
+class BaseCounter(StrEnum):
     REVISION = "revision"
     TOTAL = "total"  # entries
     HISTORY_FLOOR = "history_floor"  # the history tells nothing about changes up to this revision
@@ -22,11 +22,11 @@ class Mark(StrEnum):
     VECTORS_DUE = "vectors_due"  # vectors were forgotten after rows had moved: the table must be written anew
 
 
-def read(db: sqlite3.Connection, counter: Counter) -> int:
+def read(db: sqlite3.Connection, counter: BaseCounter) -> int:
     return int(db.execute("SELECT value FROM meta WHERE key = ?", (counter,)).fetchone()[0])
 
 
-def write(db: sqlite3.Connection, counter: Counter, value: int) -> None:
+def write(db: sqlite3.Connection, counter: BaseCounter, value: int) -> None:
     db.execute("UPDATE meta SET value = ? WHERE key = ?", (value, counter))
 
 

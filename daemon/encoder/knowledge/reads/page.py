@@ -6,7 +6,7 @@ import sqlite3
 
 from daemon.core import wire
 from daemon.encoder.knowledge.file import meta
-from daemon.encoder.knowledge.file.meta import Counter
+from daemon.encoder.knowledge.file.meta import BaseCounter
 from daemon.encoder.knowledge.reads.entries import COLUMNS, MAX_ID, to_entry
 from daemon.encoder.knowledge.texts import normalise
 
@@ -22,8 +22,8 @@ def page(db: sqlite3.Connection, after: int | None, limit: int, q: str | None) -
     return wire.EntryPage(
         entries=found,
         next=found[-1].id if found and len(rows) > limit else None,
-        total=meta.read(db, Counter.TOTAL),
-        revision=meta.read(db, Counter.REVISION),
+        total=meta.read(db, BaseCounter.TOTAL),
+        revision=meta.read(db, BaseCounter.REVISION),
     )
 
 

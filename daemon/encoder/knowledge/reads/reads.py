@@ -10,7 +10,7 @@ from daemon.encoder.knowledge import answers
 from daemon.encoder.knowledge.columns import Column, metadata_columns
 from daemon.encoder.knowledge.file import meta
 from daemon.encoder.knowledge.file.database import Database
-from daemon.encoder.knowledge.file.meta import Counter
+from daemon.encoder.knowledge.file.meta import BaseCounter
 from daemon.encoder.knowledge.model import Reply
 from daemon.encoder.knowledge.reads import entries, filter, history, page
 
@@ -25,7 +25,7 @@ class Reads:
     def refresh(self) -> None:
         """Read revision and total anew, after a commit."""
         with self._database.read() as db:
-            self._revision, self._total = meta.read(db, Counter.REVISION), meta.read(db, Counter.TOTAL)
+            self._revision, self._total = meta.read(db, BaseCounter.REVISION), meta.read(db, BaseCounter.TOTAL)
 
     @property
     def revision(self) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from daemon.core.errors import DataExists
 from daemon.encoder.knowledge.file import meta, schema
-from daemon.encoder.knowledge.file.meta import Counter
+from daemon.encoder.knowledge.file.meta import BaseCounter
 from daemon.encoder.knowledge.reads.entries import to_entry
 from daemon.encoder.knowledge.salvage.pages import Pages, Value
 from daemon.encoder.knowledge.texts import digest, now_us
@@ -136,9 +136,9 @@ def _write_entries(db: sqlite3.Connection, found: _Found, revision: int) -> int:
     db.executemany(_INSERT, rows)
     total = int(db.execute("SELECT count(*) FROM entries").fetchone()[0])
     for counter, value in (
-        (Counter.REVISION, revision),
-        (Counter.TOTAL, total),
-        (Counter.HISTORY_FLOOR, revision),
+        (BaseCounter.REVISION, revision),
+        (BaseCounter.TOTAL, total),
+        (BaseCounter.HISTORY_FLOOR, revision),
     ):
         meta.write(db, counter, value)
     return total

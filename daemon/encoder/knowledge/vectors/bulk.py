@@ -9,7 +9,7 @@ import numpy as np
 
 from daemon.encoder.arrays import Ids, Matrix, Vector
 from daemon.encoder.knowledge.file import meta
-from daemon.encoder.knowledge.file.meta import Counter
+from daemon.encoder.knowledge.file.meta import BaseCounter
 from daemon.encoder.knowledge.file.schema import Damaged
 from daemon.encoder.knowledge.vectors import rows
 
@@ -30,7 +30,7 @@ def all_vectors(db: sqlite3.Connection, fingerprint: str, memory: Memory | None 
     if known is None:
         return np.empty(0, np.int64), np.empty((0, 0), np.float32)
     number, dimension = known
-    total = meta.read(db, Counter.TOTAL)
+    total = meta.read(db, BaseCounter.TOTAL)
     ids = np.empty(total, np.int64)
     matrix = np.empty((total, dimension), np.float32) if memory is None else memory(total)
     query = (
@@ -55,12 +55,12 @@ def changes_since(db: sqlite3.Connection, revision: int, fingerprint: str) -> li
 
     None instead of a list: the history does not reach back that far, or most entries changed.
     """
-    if not meta.read(db, Counter.HISTORY_FLOOR) <= revision <= meta.read(db, Counter.REVISION):
+    if not meta.read(db, BaseCounter.HISTORY_FLOOR) <= revision <= meta.read(db, BaseCounter.REVISION):
         return None
     known = rows.known_fingerprint(db, fingerprint)
     query = "SELECT DISTINCT entry FROM change_entries WHERE revision > ? ORDER BY entry"
     ids = [row[0] for row in db.execute(query, (revision,))]
-    if len(ids) > max(1000, meta.read(db, Counter.TOTAL) // 4):
+    if len(ids) > max(1000, meta.read(db, BaseCounter.TOTAL) // 4):
         return None
     return [(id_, rows.vector_of(db, id_, known[0]) if known else None) for id_ in ids]
 
