@@ -90,7 +90,7 @@ def _id_of(wanted: Wanted) -> str:
         return model
     why = "not set" if model is None else "a folder, which is used where it is"
     raise Invalid(
-        f"cannot fetch for {wanted.paths.data.name}: its encoder.model is {why}; nothing is to be done",
+        f"cannot fetch for {wanted.paths.data.name}: its encoder.model is {why}; there is nothing to fetch",
         field="encoder.model",
         value=str(model),
         allowed="an id such as Qwen/Qwen3-Embedding-0.6B",

@@ -66,7 +66,7 @@ def _refused(model: str, revision: str | None, error: Exception) -> VecwardError
     kinds = {cls.__name__ for cls in type(error).__mro__}
     name = full_id(model)
     if "GatedRepoError" in kinds:
-        return Forbidden(f"cannot fetch {name}: its owner lets in whom they know; set HF_TOKEN to a token that may")
+        return Forbidden(f"cannot fetch {name}: its owner must grant access first; set HF_TOKEN to a token that has it")
     if "RevisionNotFoundError" in kinds:
         return NotFound(f"cannot fetch {name}: it has no revision {revision} (encoder.revision)")
     if "RepositoryNotFoundError" in kinds:

@@ -86,7 +86,7 @@ class JobProcess:
         while line := await self._line():
             count += 1
             if count > MAX_LINES:
-                raise InternalError("cannot go on: the tenant's process says too much")
+                raise InternalError(f"cannot go on: the tenant's process sent more than {MAX_LINES:,} messages")
             yield self._read(kind, line)
             await asyncio.sleep(0)  # a flood of messages leaves others their turn
         await self._check_end()
@@ -96,7 +96,7 @@ class JobProcess:
         line = await self._line()
         if not line:
             await self._check_end()
-            raise InternalError(f"cannot finish: the tenant's process ended without a word; {self._see}")
+            raise InternalError(f"cannot finish: the tenant's process ended before it answered; {self._see}")
         return self._read(kind, line)
 
     async def rest(self) -> AsyncIterator[bytes]:
@@ -155,7 +155,9 @@ class JobProcess:
         try:
             return await reader.readline()
         except ValueError as error:
-            raise InternalError("cannot go on: the tenant's process says a line without an end") from error
+            raise InternalError(
+                f"cannot go on: the tenant's process sent a line of more than {MAX_LINE_BYTES:,} bytes"
+            ) from error
 
     def _read(self, kind: TypeAdapter[Message], line: bytes) -> Message:
         try:
