@@ -137,13 +137,10 @@ def _disk(settings: Settings, *, strict: bool) -> Check:
     place = next(path for path in (folder, *folder.parents) if path.exists())
     if strict and quotas.in_force(place):
         return Check("disk", Verdict.OK, f"quotas are in force for {folder}: the kernel keeps to limits.disk_mb")
-    words = f"limits.disk_mb is watched: an encoder past it is stopped, and free space below {_floor(settings)} MB told"
+    floor = load_config(settings.paths.daemon_yaml).health.disk_floor_mb
+    words = f"limits.disk_mb is watched: an encoder past it is stopped; free space below {floor} MB is reported"
     way_out = f"quotas by user on the file system of {folder} (ext4: tune2fs -O quota, mount -o usrquota)"
     return Check("disk", Verdict.WARN if strict else Verdict.OK, words, way_out if strict else "")
-
-
-def _floor(settings: Settings) -> int:
-    return load_config(settings.paths.daemon_yaml).health.disk_floor_mb
 
 
 def _strict_possible(lacking: Verdict) -> Check:
