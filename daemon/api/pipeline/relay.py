@@ -2,7 +2,7 @@
 
 A request that an encoder's death interrupts is sent again, at most twice and within `wait_s`: reads always, writes
 because they carry the daemon's request id, under which the encoder keeps its answer (daemon/README.md, "Tenant
-states"). Raw ASGI: a framework's route costs more than all of this (tests/benchmarks).
+states"). Raw ASGI, for the reason that `front.py` gives.
 """
 
 from __future__ import annotations
