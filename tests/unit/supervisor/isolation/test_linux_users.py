@@ -121,7 +121,7 @@ def test_a_user_is_like_nobody_and_stays(host: Host) -> None:
 
 @pytest.mark.parametrize("with_group", ["yes", "no"])
 def test_user_and_group_go(host: Host, with_group: str) -> None:
-    """By login.defs userdel takes the group along, or leaves it to groupdel."""
+    """The host's login.defs says whether userdel takes the group along or leaves it to groupdel."""
     (host.etc / "login.defs").write_text(f"USERGROUPS_ENAB {with_group}\n")
     ensure()
     remove()
