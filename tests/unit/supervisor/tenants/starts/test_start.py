@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from daemon.core.errors import DiskFull, StartRefused
-from daemon.supervisor.states import State
+from daemon.supervisor.states import Goal, State
 from tests.support.scripted_tenant import World
 
 
@@ -30,10 +30,18 @@ class Troubled(World):
             raise self.trouble
         return await super()._launch(name)
 
+    async def start(self, trouble: Exception | None = None) -> None:
+        self.trouble = trouble
+        self.tenant.want(Goal.UP)
+        await self.settle()
+
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[Troubled]:
+    """Make a tenant that rests."""
     made = Troubled(tmp_path)
+    made.tenant.want(Goal.DOWN)
+    await made.settle()
     yield made
     await made.close()
 
@@ -52,17 +60,14 @@ async def world(tmp_path: Path) -> AsyncIterator[Troubled]:
 async def test_a_trouble_is_told_and_only_a_full_disk_is_tried_again(
     world: Troubled, trouble: Exception, state: State, reason: str
 ) -> None:
-    world.trouble = trouble
-    await world.settle()
+    await world.start(trouble)
     assert world.tenant.state is state
     assert str(world.tenant.reason).startswith(reason)
     assert world.processes == []
 
 
 async def test_a_start_that_failed_is_tried_again_when_asked_for(world: Troubled) -> None:
-    world.trouble = ZeroDivisionError()
-    await world.settle()
-    world.trouble = None
-    world.tenant.want(world.tenant.goal)
+    await world.start(ZeroDivisionError())
+    await world.start()
     await world.become_ready()
     assert world.tenant.state is State.READY
