@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +123,41 @@ def test_a_damaged_file_is_refused_with_the_way_out_and_left_alone(tmp_path: Pat
     with pytest.raises(StartRefused, match="move it away"):
         StateDb(path)
     assert path.read_bytes() == damaged
+
+
+def test_the_file_of_a_newer_vecward_is_refused(tmp_path: Path) -> None:
+    StateDb(tmp_path / "state.db").close()
+    with closing(sqlite3.connect(tmp_path / "state.db")) as raw:
+        raw.execute("PRAGMA user_version = 99")
+    with pytest.raises(StartRefused, match="its schema version 99 is newer than this vecward's"):
+        StateDb(tmp_path / "state.db")
+
+
+def test_the_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    with closing(StateDb(tmp_path / "state.db")) as db:
+        db.set_goal("acme", Goal.DOWN)
+        db.connection.execute("ALTER TABLE tenants DROP COLUMN parked")
+        db.connection.execute("ALTER TABLE tenants DROP COLUMN gpu")
+        db.connection.execute("ALTER TABLE usage DROP COLUMN encoder_s")
+        db.connection.execute("PRAGMA user_version = 1")
+    with closing(StateDb(tmp_path / "state.db")) as db:
+        assert (db.goal("acme"), db.parked("acme"), db.gpu("acme")) == (Goal.DOWN, None, None)
+        db.set_gpu("acme", "cuda:0")
+        assert db.gpu("acme") == "cuda:0"
+        db.connection.execute("SELECT encoder_s FROM usage")
+
+
+def test_a_write_that_is_no_write_stands_in_no_others_way(db: StateDb) -> None:
+    with pytest.raises(sqlite3.OperationalError):
+        db.keep("nonsense")
+    db.set_goal("acme", Goal.DOWN)
+    assert db.goal("acme") is Goal.DOWN
+
+
+def test_uids_that_are_used_up_or_somebodys(db: StateDb) -> None:
+    """The range begins with root's number, which is never a tenant's."""
+    assert db.uid("acme", 0, 0 + 20_000) > 0
+    assert db.uid("globex", 29_999, 29_999) == 29_999
+    assert db.uids_given("globex") == {29_999}
+    with pytest.raises(StartRefused, match=r"uid_range \[29999, 29999\] is used up; widen it in daemon.yaml"):
+        db.uid("initech", 29_999, 29_999)
