@@ -43,12 +43,59 @@ class Planned(WithJobs):
         return await self.plan(config_ or config(3), says(LOADED.model_copy(update=figures)))
 
 
+@pytest.fixture
+async def planned(tmp_path: Path) -> AsyncIterator[Planned]:
+    made = Planned(tmp_path)
+    await made.become_ready()
+    yield made
+    await made.close()
+
+
+# --- without a model ------------------------------------------------------------------------------------------
+
 
 async def test_a_tenant_whose_file_was_not_valid_is_like_a_new_one(planned: Planned) -> None:
     planned.tenant.put_in_force(TenantFile("acme", planned.tenant.file.path))
     assert await planned.plan(config()) == Plan(tenant="acme", action="create", restart=True)
 
 
+@pytest.mark.parametrize(
+    ("sections", "change", "restart"),
+    [
+        (
+            {"search": {"deadline_s": 7}},
+            {"field": "search.deadline_s", "before": 3.0, "after": 7.0, "effect": "daemon"},
+            False,
+        ),
+        (
+            {"limits": {"memory_mb": 500}},
+            {"field": "limits.memory_mb", "before": None, "after": 500, "effect": "restart"},
+            True,
+        ),
+    ],
+)
+async def test_a_change_is_named_with_its_effect(
+    planned: Planned, sections: dict[str, Any], change: dict[str, Any], restart: bool
+) -> None:
+    found = await planned.plan(config(**sections))
+    assert (found.action, found.restart, found.reembed, found.loaded) == ("change", restart, False, None)
+    assert found.changes == [FieldChange(**change)]
+
+
+# --- with the model that was tried out ------------------------------------------------------------------------
+
+
+async def test_new_vectors_are_made_beside_the_answers(planned: Planned) -> None:
+    found = await planned.with_model(texts_per_s=3.0, disk_mb=1.5)
+    assert (found.action, found.restart, found.reembed, found.online) == ("change", True, True, True)
+    assert (found.obstacle, found.estimated_s, found.disk_mb, found.notes) == (None, 1.3, 1.5, [])
+    assert found.loaded is not None
+    assert found.loaded.missing == 4
+    assert [(change.field, change.effect) for change in found.changes] == [("encoder.fake", "re-embed")]
+
+
+async def test_a_rate_that_is_unknown_gives_no_time(planned: Planned) -> None:
+    assert (await planned.with_model(texts_per_s=None)).estimated_s is None
 
 
 async def test_vectors_that_are_cut_are_counted(planned: Planned) -> None:
@@ -61,7 +108,6 @@ async def test_old_vectors_stay_for_a_while(planned: Planned) -> None:
     found = await planned.with_model(config(3, knowledge={"old_vectors_hours": 1}), old_mb=12.5)
     assert len(found.notes) == 1
     assert found.notes[0].startswith("vectors of other models (12.5 MiB) stay for 1 hour (knowledge.old_vectors_hours)")
-
 
 
 async def test_a_tenant_at_rest_makes_them_at_its_start(planned: Planned) -> None:
