@@ -16,7 +16,6 @@ from daemon.supervisor.gpu.nvml import Device, GpuUser
 from daemon.supervisor.gpu.placement import Placement
 from daemon.supervisor.health import memory
 from daemon.supervisor.health.memory import RESTART_PAUSE_S, GpuReading, MemoryChecks
-from daemon.supervisor.states import State
 from daemon.supervisor.tenants.check_warnings import CheckWarnings
 from daemon.supervisor.tenants.shown.warnings import WarningKey
 from tests.support.scripted_tenant import World
@@ -191,15 +190,3 @@ async def test_a_stranger_on_its_gpu_is_named(checked: Checked) -> None:
     assert key == WarningKey.GPU_FOREIGN
     assert words.startswith(f"GPU: process {os.getpid()} (")
     assert words.endswith(" uses 30 MB of it")
-
-
-async def test_a_tenant_at_rest_shows_nothing_that_checks_found(checked: Checked) -> None:
-    checked.limit(memory_mb=64)
-    checked.tenant.facts.show_gpu_memory(5)
-    checked.check(100)
-    checked.tenant.warnings.warn(WarningKey.CONFIG, "its file is not valid")
-    CheckWarnings(checked.events).clear_all(checked.tenant)
-    assert checked.shown() == {"config": "its file is not valid"}
-    assert checked.tenant.facts.gpu_memory_mb is None
-    assert checked.told() == ["limit-crossed", "limit-cleared"]
-    assert checked.tenant.state is State.READY
