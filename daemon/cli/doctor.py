@@ -17,9 +17,26 @@ def doctor(
     attack: Annotated[
         bool, typer.Option("--attack", help="Try to break out of a tenant's sandbox instead; needs root.")
     ] = False,
+    gpu: Annotated[
+        bool,
+        typer.Option("--gpu", help="Prove this host's first GPU instead, in ten minutes; it must be free."),
+    ] = False,
+    model: Annotated[
+        Path | None, typer.Option(help="With --gpu: the folder of real weights, instead of random ones.", exists=True)
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="With --gpu: a file for the rows, a line of JSON each.")] = None,
+    part: Annotated[
+        list[str] | None, typer.Option(help="With --gpu: speed, supervision or large alone; may be repeated.")
+    ] = None,
+    rehearse: Annotated[
+        bool, typer.Option("--rehearse", help="With --gpu: try the run itself on the processor, with a small model.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check this host and this installation; exit code 1 when something has to be done."""
+    if gpu:
+        _gpu(model, report, part, as_json, rehearsed=rehearse)
+        return
     if attack:
         _attack(settings(ctx).root, as_json)
         return
@@ -34,6 +51,24 @@ def doctor(
             way_out = f"; {check.way_out}" if check.way_out else ""
             line(f"{check.verdict:<4}  {check.name}: {clean(check.words + way_out)}")
     if failed:
+        raise typer.Exit(1)
+
+
+def _gpu(model: Path | None, path: Path | None, parts: list[str] | None, as_json: bool, *, rehearsed: bool) -> None:
+    """Exit code 1 when a row failed; what this host can't prove is told and is no failure."""
+    from daemon.cli.acceptance import run
+    from daemon.cli.acceptance.report import Report
+
+    if unknown := set(parts or ()) - set(run.PARTS):
+        raise typer.BadParameter(f"cannot run {', '.join(sorted(unknown))}: allowed are {', '.join(run.PARTS)}")
+    report = Report(path, lambda row: None if as_json else line(f"{row.verdict:<17}  {row.name}: {clean(row.words)}"))
+    if rehearsed:
+        run.rehearse(report)
+    else:
+        run.accept(report, model, parts or run.PARTS)
+    if as_json:
+        print_json({"ok": not report.failed, "rows": [asdict(row) for row in report.rows]})
+    if report.failed:
         raise typer.Exit(1)
 
 

@@ -82,6 +82,10 @@ class Nvml:
         """Every GPU of the host. Raises NoGpu, NvmlTrouble."""
         return await self._ask(self._read_devices)
 
+    async def card(self, uuid: str) -> dict[str, Any]:
+        """Facts that a report names: driver, clocks in MHz, power in W, ECC. Raises NoGpu, NvmlTrouble."""
+        return await self._ask(lambda nvml: _read_card(nvml, nvml.nvmlDeviceGetHandleByUUID(uuid)))
+
     async def compute_mode(self, uuid: str) -> int:
         """The mode's number, as in nvml.h. Raises NoGpu, NvmlTrouble."""
         return await self._ask(lambda nvml: int(nvml.nvmlDeviceGetComputeMode(nvml.nvmlDeviceGetHandleByUUID(uuid))))
@@ -189,6 +193,19 @@ def _read_device(nvml: Any, index: int) -> Device:
         users=tuple(_user(each) for each in nvml.nvmlDeviceGetComputeRunningProcesses(handle)),
         mig=_if_told(nvml, lambda: nvml.nvmlDeviceGetMigMode(handle)[0]) == nvml.NVML_DEVICE_MIG_ENABLE,
     )
+
+
+def _read_card(nvml: Any, handle: Any) -> dict[str, Any]:
+    asked = {
+        "driver": nvml.nvmlSystemGetDriverVersion,
+        "cuda_driver": nvml.nvmlSystemGetCudaDriverVersion,
+        "compute_mode": lambda: int(nvml.nvmlDeviceGetComputeMode(handle)),
+        "power_limit_w": lambda: nvml.nvmlDeviceGetPowerManagementLimit(handle) // 1000,
+        "sm_clock_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
+        "sm_clock_max_mhz": lambda: nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM),
+        "ecc": lambda: "on" if nvml.nvmlDeviceGetEccMode(handle)[0] else "off",
+    }
+    return {name: _if_told(nvml, ask) for name, ask in asked.items()}
 
 
 def _user(process: Any) -> GpuUser:

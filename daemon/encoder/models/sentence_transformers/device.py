@@ -18,7 +18,7 @@ from daemon.core.errors import StartRefused
 from daemon.core.units import MIB
 
 # CUDA's own context on the GPU counts towards the limit but is not PyTorch's to bound; 300 to 500 MiB are usual.
-_CONTEXT_MB = 512
+CONTEXT_MB = 512
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,10 @@ def _bound_memory(device: str, memory_mb: int | None, total: int) -> None:
             f"cannot use {device} with limits.gpu_memory_mb {memory_mb}: it has {total // MIB} MiB; lower the limit",
             device=device,
         )
-    if memory_mb <= _CONTEXT_MB:
+    if memory_mb <= CONTEXT_MB:
         raise StartRefused(
-            f"cannot use {device} with limits.gpu_memory_mb {memory_mb}: CUDA alone takes about {_CONTEXT_MB} MiB; "
+            f"cannot use {device} with limits.gpu_memory_mb {memory_mb}: CUDA alone takes about {CONTEXT_MB} MiB; "
             "raise the limit",
             device=device,
         )
-    torch.cuda.set_per_process_memory_fraction((memory_mb - _CONTEXT_MB) * MIB / total, 0)
+    torch.cuda.set_per_process_memory_fraction((memory_mb - CONTEXT_MB) * MIB / total, 0)
