@@ -44,7 +44,7 @@ class Report:
         return sum(row.verdict == "failed" for row in self.rows)
 
 
-def judged(name: str, holds: bool, words: str, **figures: Any) -> Row:
+def judged(name: str, holds: bool, words: str, /, **figures: Any) -> Row:
     """Return a row that passed or failed."""
     return Row(name, "passed" if holds else "failed", words, figures)
 
