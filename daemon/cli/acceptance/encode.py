@@ -35,19 +35,24 @@ def compare(stage: Stage, folder: Path, device: str, texts: int) -> tuple[list[R
     return [_sensitive(encoded), _right(encoded)], alone
 
 
+def _bound(found: Encoded) -> float:
+    """Return the least cosine of right vectors: from the library's own distances, alone or together, bf16 or float32."""
+    return 1 - _SLACK * max(1 - found.library_one_many, 1 - found.library_float32, 1e-6)
+
+
 def _sensitive(found: Encoded) -> Row:
-    """Whether wrong code would be noticed: unrelated texts, swapped rows and wrong pooling look different."""
+    """Show that wrong vectors fail: unrelated texts differ, swapped rows and wrong pooling are below the bound."""
+    bound = _bound(found)
     words = (
-        f"cosine of unrelated texts {found.unrelated_median:.3f}, of swapped rows {found.swapped:.3f}, "
-        f"of mean pooling {found.wrong_pooling:.3f}; each must be below {_TOO_ALIKE}"
+        f"cosine of unrelated texts {found.unrelated_median:.3f} (below {_TOO_ALIKE:g}), of swapped rows "
+        f"{found.swapped:.3f} and of mean pooling {found.wrong_pooling:.3f} (below the bound, {bound:.6f})"
     )
-    worst = max(found.unrelated_median, found.swapped, found.wrong_pooling)
-    return judged("wrong vectors would be noticed", worst < _TOO_ALIKE, words)
+    holds = found.unrelated_median < _TOO_ALIKE and max(found.swapped, found.wrong_pooling) < bound
+    return judged("wrong vectors would be noticed", holds, words)
 
 
 def _right(found: Encoded) -> Row:
-    """Bound: the library's own distance between one text encoded alone and among others."""
-    bound = 1 - _SLACK * max(1 - found.library_one_many, 1 - found.library_float32, 1e-6)
+    bound = _bound(found)
     cosines = (found.ours_one_many, found.ours_library, found.ours_float32, found.cut_alike)
     words = (
         f"least cosine: one against many {found.ours_one_many:.6f} (library {found.library_one_many:.6f}), ours "
