@@ -36,7 +36,7 @@ def compare(stage: Stage, folder: Path, device: str, texts: int) -> tuple[list[R
 
 
 def _bound(found: Encoded) -> float:
-    """Return the least cosine of right vectors: from the library's own distances, alone or together, bf16 or float32."""
+    """Return the least cosine of right vectors, from the distances that the library has to itself."""
     return 1 - _SLACK * max(1 - found.library_one_many, 1 - found.library_float32, 1e-6)
 
 
