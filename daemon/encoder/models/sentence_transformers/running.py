@@ -13,6 +13,7 @@ import torch
 from daemon.core.errors import Unavailable
 from daemon.encoder.arrays import Matrix
 from daemon.encoder.models.sentence_transformers.device import Device
+from daemon.encoder.models.sentence_transformers.graphs import Graphs
 from daemon.encoder.models.sentence_transformers.groups import even_parts, fixed_cost, groups
 from daemon.encoder.models.sentence_transformers.passes import Lanes, Pass, Shape
 from daemon.encoder.models.sentence_transformers.tokens import TokenIds
@@ -46,6 +47,7 @@ class Runner:
         self._threads = 1 if device.is_gpu else torch.get_num_threads()
         self._alone_up_to = 0  # tokens of a call that one thread computes
         self._lanes: Lanes | None = None
+        self._graphs: Graphs | None = None
         self._most = batch_tokens
         self.batch_tokens = batch_tokens
 
@@ -56,6 +58,9 @@ class Runner:
         self._apart = fixed_cost(lambda count: _seconds(lambda: self._one(_trial(count))), _TRIAL_TOKENS, most)
         self._alone_up_to = _FEW_TOKENS if self._alone_is_faster() else 0
         self._lanes = self._lanes_if_faster()
+        if self._device.is_gpu:
+            self._graphs = Graphs(self._call.modules, self._device, self._shape)
+            self._graphs.record(self._call)
         self.batch_tokens = min(self._most, max(_LEAST_BATCH, round(_ENOUGH * self._apart)))
         about = {
             "call_costs_tokens": round(self._apart),
@@ -131,6 +136,8 @@ class Runner:
         wanted = 1 if len(rows) * max(map(len, rows)) <= self._alone_up_to else self._threads
         if torch.get_num_threads() != wanted:
             torch.set_num_threads(wanted)
+        if self._graphs is not None and (found := self._graphs.run(rows)) is not None:
+            return found
         return self._call(rows)
 
 
