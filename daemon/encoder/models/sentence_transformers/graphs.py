@@ -8,6 +8,7 @@ left to the ordinary call.
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -69,14 +70,15 @@ class Graphs:
     def _try(self, count: int, width: int, ordinary: Callable[[Sequence[TokenIds]], Matrix]) -> bool:
         """Record one shape and keep it where it is right and faster; False: this model can't be recorded."""
         rows = [np.arange(1, width + 1 - (at % 7), dtype=np.int32) for at in range(count)]
-        expected, slow = _timed(lambda: ordinary(rows))
         try:
+            expected, slow = _timed(lambda: ordinary(rows))
             self._recorded[count, width] = self._record(count, width)
             found, fast = _timed(lambda: self._play(rows, count, width))
         except (RuntimeError, AttributeError, TypeError, ValueError) as error:
             self._recorded.pop((count, width), None)
+            torch.cuda.empty_cache()
             log.warning("graph-not-recorded", extra={"texts": count, "tokens": width, "reason": str(error)[:500]})
-            return False
+            return isinstance(error, torch.OutOfMemoryError)  # a smaller shape may fit
         if not _alike(found, expected) or fast > _WORTH_IT * slow:
             del self._recorded[count, width]
             log.info("graph-dropped", extra={"texts": count, "tokens": width, "seconds": fast, "ordinary_s": slow})
@@ -108,6 +110,16 @@ class Graphs:
         """Encode rows: shape (len(rows), dimension), not normalised; None where no recorded shape holds them."""
         key = self._fitting(len(rows), max(map(len, rows)))
         return None if key is None else self._play(rows, *key)
+
+    def drop(self) -> bool:
+        """Give the recorded calls' memory back, for good: an ordinary call needs it; False: there was none."""
+        if not self._recorded:
+            return False
+        log.warning("graphs-dropped", extra={"reason": "the GPU's memory is short", "graphs": len(self._recorded)})
+        self._recorded.clear()
+        gc.collect()
+        torch.cuda.empty_cache()
+        return True
 
     def _fitting(self, count: int, width: int) -> tuple[int, int] | None:
         fitting = [key for key in self._recorded if key[0] >= count and key[1] >= width]

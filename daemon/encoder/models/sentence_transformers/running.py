@@ -124,6 +124,8 @@ class Runner:
         vectors = without_running_out(lambda: self._one(rows))
         if vectors is not None:
             return vectors
+        if self._graphs is not None and self._graphs.drop():
+            return self._halving(rows)
         if len(rows) == 1:
             raise too_little_memory(f"a text of {len(rows[0])} tokens")
         self._most = max(1, min(self._most, len(rows) * max(map(len, rows)) // 2))
