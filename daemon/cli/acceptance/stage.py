@@ -1,4 +1,4 @@
-"""Where the rows are tried: a daemon of its own under a temporary root; gone afterwards, with all that it started."""
+"""The stage of an acceptance run: a daemon of its own under a temporary root, gone afterwards with all it started."""
 
 from __future__ import annotations
 

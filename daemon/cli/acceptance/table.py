@@ -27,7 +27,7 @@ _P99_OVER_P50 = 3.0
 
 @dataclass(frozen=True)
 class Load:
-    """What some clients got: searches a second, and milliseconds."""
+    """The load that some clients could put on: searches a second, and milliseconds."""
 
     per_s: float
     p50_ms: float
