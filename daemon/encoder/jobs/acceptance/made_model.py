@@ -75,10 +75,8 @@ def _write_tokenizer(folder: Path, size: int) -> None:
         ]
     )
     tokenizer.save(str(folder / "tokenizer.json"))
-    _write_json(folder / "tokenizer_config.json", {
-        "tokenizer_class": "Qwen2Tokenizer", "eos_token": _CHAT_END, "pad_token": _END, "unk_token": None,
-        "add_bos_token": False, "model_max_length": 131072,
-    })  # fmt: skip
+    described = {"tokenizer_class": "Qwen2Tokenizer", "eos_token": _CHAT_END, "pad_token": _END, "unk_token": None}
+    _write_json(folder / "tokenizer_config.json", {**described, "add_bos_token": False, "model_max_length": 131072})
 
 
 def _filled(tokenizer: str, size: int) -> str:
