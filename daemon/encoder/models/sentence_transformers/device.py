@@ -1,7 +1,7 @@
 """The device that the configuration names, or a refusal: a GPU is never replaced by the CPU or by another GPU.
 
 The daemon has resolved `encoder.device` and shows this process exactly one GPU, by its UUID in CUDA_VISIBLE_DEVICES.
-Written from PyTorch's documentation; the parts behind `_gpu` have run on no GPU yet.
+What has run on a real GPU is in tests/gpu/README.md.
 """
 
 from __future__ import annotations
