@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Stage:
-    """Use: ``with Stage.made(parent) as stage``. `isolation` is strict where this host has it."""
+    """A temporary root and its models: ``with Stage.made() as stage``. Isolation is strict where this host has it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

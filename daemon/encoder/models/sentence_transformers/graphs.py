@@ -1,9 +1,9 @@
 """CUDA graphs of a model's short calls: what a query launches is recorded once, and played again in one launch.
 
-A query's 1,400 kernels run 4 ms on an H100, and launching them takes 28 ms of a processor (measured with
-Qwen3-Embedding-0.6B: `tests/gpu/reports/`). A graph has one shape, so rows are padded to the next recorded one, as rows
-of unlike length are padded in any batch. A shape whose graph can't be recorded, gives other vectors, or is no faster is
-left to the ordinary call.
+A query's 1,400 kernels run 4 ms on an H100, and launching them takes 28 ms of a processor (Qwen3-Embedding-0.6B:
+`tests/gpu/README.md`). A graph has one shape, so rows are padded to the next recorded one, as rows of unlike length are
+padded in any batch. A shape whose graph can't be recorded, gives other vectors, or is no faster is left to the ordinary
+call; so is a model with code of its own, whose Python a recorded call would pass over in silence.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ _WARM_UPS = 2
 _ALIKE = 0.999  # cosine of a vector with the ordinary call's; bfloat16 alone costs 0.0002
 _WORTH_IT = 0.9  # of the ordinary call's time
 _BUDGET_S = 15.0  # for recording all shapes, at the start
+_LIBRARIES = {"torch", "transformers", "sentence_transformers"}  # a model's own code is in `transformers_modules`
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,9 @@ class Graphs:
 
     def record(self, ordinary: Callable[[Sequence[TokenIds]], Matrix]) -> None:
         """Record each shape that pays, largest first: their shared memory is taken once."""
+        if foreign := own_code(self._modules):
+            log.info("graphs-not-recorded", extra={"reason": f"{foreign} is the model's own code"})
+            return
         began = time.perf_counter()
         for width in reversed(WIDTHS):
             for count in reversed(COUNTS):
@@ -139,6 +143,15 @@ class Graphs:
             recorded.mask.copy_(torch.from_numpy(mask))
             recorded.graph.replay()
             return to_matrix(recorded.output[: len(rows)], self._shape.dimension)
+
+
+def own_code(modules: Sequence[Any]) -> str | None:
+    """Return the first class of the model that no library brings, None where there is none."""
+    for module in modules:
+        for part in module.modules():
+            if type(part).__module__.partition(".")[0] not in _LIBRARIES:
+                return f"{type(part).__module__}.{type(part).__qualname__}"
+    return None
 
 
 def _timed(call: Callable[[], Matrix]) -> tuple[Matrix, float]:

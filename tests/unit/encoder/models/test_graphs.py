@@ -16,7 +16,7 @@ from tests.support.models import TEXTS, load, needs_torch
 
 torch = needs_torch()
 
-from daemon.encoder.models.sentence_transformers.graphs import Graphs, _Recorded  # noqa: E402
+from daemon.encoder.models.sentence_transformers.graphs import Graphs, _Recorded, own_code  # noqa: E402
 from daemon.encoder.models.sentence_transformers.passes import Shape  # noqa: E402
 
 PAD = 9
@@ -70,6 +70,22 @@ def test_what_no_shape_holds_is_left_to_the_ordinary_call():
     made, _ = graphs((2, 4))
     assert made.run(rows(5)) is None
     assert made.run(rows(1, 1, 1)) is None
+
+
+def test_a_model_with_code_of_its_own_is_not_recorded(qwen3: Path):
+    """A recorded call plays kernels alone: what a model's Python decides at each call would be lost."""
+    modules = load(qwen3)._encoder._runner._call.modules  # type: ignore[attr-defined]
+    assert [type(module).__name__ for module in modules] == ["Transformer", "Pooling", "Normalize"]
+    assert own_code([module for module in modules if type(module).__name__ != "Transformer"]) is None
+
+    class Own(torch.nn.Module):  # type: ignore[misc, name-defined]
+        pass
+
+    assert (own_code([*modules[1:], torch.nn.Sequential(Own())]) or "").endswith("Own")
+    made, _ = graphs()
+    made._modules = [Own()]
+    made.record(lambda _: pytest.fail("nothing is tried"))
+    assert not made._recorded
 
 
 def test_short_memory_is_first_taken_from_the_graphs(qwen3: Path, monkeypatch: pytest.MonkeyPatch):
