@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from daemon.cli.trial_daemon import OUTPUT, trial_daemon, trial_environment
 from daemon.client import Client
 from daemon.core.config.daemon_config import DaemonConfig
 from daemon.core.errors import InternalError, StartRefused, VecwardError
 from daemon.core.paths import Paths
 from daemon.core.wire import TenantView
-from daemon.supervisor.isolation.sandbox import SOURCE_ROOT, check_host
+from daemon.supervisor.isolation.sandbox import check_host
 
 TENANT, SECOND = "acceptance", "second"
 START_S = 150.0
@@ -66,7 +67,8 @@ class Stage:
         return self._run(command, timeout_s).splitlines()
 
     def _run(self, command: list[str], timeout_s: float) -> bytes:
-        done = subprocess.run(command, capture_output=True, env=_environment(), timeout=timeout_s, check=False)  # noqa: S603  (ours)
+        environment = {**trial_environment(), "HF_HUB_OFFLINE": "1"}
+        done = subprocess.run(command, capture_output=True, env=environment, timeout=timeout_s, check=False)  # noqa: S603  (ours)
         if done.returncode != 0:
             raise InternalError(f"cannot go on: {command[2]} ended with {done.returncode}: {_last(done.stderr)}")
         return done.stdout
@@ -87,43 +89,23 @@ class Stage:
         last = DaemonConfig().uid_range[1]
         settings = {"isolation": self.isolation, "uid_range": [last - 9, last], "health": {"every_s": 1}, **config}
         paths.daemon_yaml.write_text(json.dumps(settings))
-        daemon = Daemon(paths)
         for name, tenant in tenants.items():
-            daemon.write(name, tenant)
-        daemon.start()
-        try:
-            yield daemon
-        finally:
-            daemon.stop()
+            write(paths, name, tenant)
+        with trial_daemon(root) as process:
+            yield Daemon(paths, process)
+
+
+def write(paths: Paths, name: str, tenant: dict[str, Any]) -> None:
+    """Write a tenant's file; JSON is YAML, too."""
+    (paths.tenants_d / f"{name}.yaml").write_text(json.dumps(tenant))
 
 
 class Daemon:
     """A running daemon, spoken to as a script would."""
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(self, paths: Paths, process: subprocess.Popen[bytes]) -> None:
         self.paths = paths
-        self._output = paths.state / "daemon-output"
-
-    def write(self, name: str, tenant: dict[str, Any]) -> None:
-        (self.paths.tenants_d / f"{name}.yaml").write_text(json.dumps(tenant))
-
-    def start(self) -> None:
-        with self._output.open("wb") as output:
-            self._process = subprocess.Popen(  # noqa: S603  (ours)
-                [sys.executable, "-m", "daemon", "--root", str(self.paths.state)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=_environment(),
-            )
-
-    def stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._process = process
 
     def client(self) -> Client:
         return Client(self.paths.daemon_socket)
@@ -153,7 +135,7 @@ class Daemon:
             if (found := find()) is not None:
                 return found
             time.sleep(0.05)
-        words = _last(self._output.read_bytes())
+        words = _last((self.paths.state / OUTPUT).read_bytes())
         raise InternalError(f"cannot go on: {what} did not come within {seconds:g} s; {words}")
 
 
@@ -170,11 +152,6 @@ def _isolation() -> tuple[str, str | None]:
     except StartRefused as error:
         return "process", error.message
     return "strict", None
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
-    return {**kept, "PYTHONPATH": str(SOURCE_ROOT), "HF_HUB_OFFLINE": "1"}
 
 
 def _last(output: bytes) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.cli.acceptance.report import Row, impossible, judged
-from daemon.cli.acceptance.stage import SECOND, TENANT, Daemon, Stage
+from daemon.cli.acceptance.stage import SECOND, TENANT, Daemon, Stage, write
 from daemon.core.errors import VecwardError
 from daemon.core.wire import NewEntry
 from daemon.supervisor.gpu.nvml import Device, Nvml
@@ -76,7 +76,7 @@ def _foreign_process() -> Iterator[int]:
 
 
 def _second(daemon: Daemon, tenant: dict[str, Any]) -> Row:
-    daemon.write(SECOND, tenant)
+    write(daemon.paths, SECOND, tenant)
     view = daemon.settled(SECOND)
     (daemon.paths.tenants_d / f"{SECOND}.yaml").unlink()
     refused = view.state == "failed" and TENANT in (view.reason or "")

@@ -22,6 +22,7 @@ from typing import Any
 from daemon.cli.attacks.host import HostThings
 from daemon.cli.attacks.table import Place
 from daemon.cli.attacks.target import ATTACKER, VICTIM, Scene, file_handle
+from daemon.cli.trial_daemon import OUTPUT, trial_daemon
 from daemon.client import Client
 from daemon.core.config.daemon_config import DaemonConfig
 from daemon.core.config.tenant_file import load_tenant
@@ -101,24 +102,8 @@ class Stage:
         self.handle = file_handle(data / "secret")
 
     def _start_daemon(self) -> None:
-        output = self._stack.enter_context((self.root / "daemon-output").open("wb"))
-        self.daemon = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "daemon", "--root", str(self.root)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env={**os.environ, "PYTHONPATH": str(SOURCE_ROOT)},
-        )
-        self._stack.callback(self._stop_daemon)
+        self.daemon = self._stack.enter_context(trial_daemon(self.root))
         self.pids = {name: self._ready(name) for name in (VICTIM, ATTACKER)}
-
-    def _stop_daemon(self) -> None:
-        self.daemon.terminate()
-        try:
-            self.daemon.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            self.daemon.kill()
-            self.daemon.wait()
 
     def _ready(self, name: str) -> int:
         deadline = time.monotonic() + _START_S
@@ -134,7 +119,7 @@ class Stage:
                     return view.pid
                 why = f"{view.state}: {view.reason}"
             time.sleep(0.05)
-        words = (self.root / "daemon-output").read_text()[-2000:]
+        words = (self.root / OUTPUT).read_text()[-2000:]
         raise InternalError(f"cannot start a tenant to attack ({why}); the daemon's last words: {words}")
 
     def _put_into_attackers_folder(self) -> None:
