@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from daemon.cli.acceptance import encode, host, supervision, table
@@ -76,6 +77,8 @@ def _rehearsal(report: Report, stage: Stage) -> None:
         report.add(each)
     for each in supervision.rehearse(stage):
         report.add(each)
-    for each in table.measure(stage, folder, "cpu", sentences(_REHEARSED_TEXTS), alone):
+    *sizes, ratios = table.measure(stage, folder, "cpu", sentences(_REHEARSED_TEXTS), alone)
+    for each in sizes:
         report.add(each)
+    report.add(replace(ratios, verdict="not possible here", words=f"two layers on a processor: {ratios.words}"))
     report.add(impossible("lock, memory", "a rehearsal on the processor has no GPU"))
